@@ -1,0 +1,29 @@
+// What an actor is given, and how it is called. A home (local, durable, threads) provides both.
+import type { Host } from '../host.ts'
+
+/** Methods of an actor as its callers see them: plain values in, a promise (or, at home, the value itself) out. */
+export type Remote<T> = {
+  [K in keyof T as T[K] extends (...args: never[]) => unknown ? K : never]: T[K] extends (
+    ...args: infer A
+  ) => infer R
+    ? (...args: A) => Awaited<R> | Promise<Awaited<R>>
+    : never
+}
+
+/** Finds an actor by its name, e.g. `host.pool('main')`. */
+export type ActorRef<T> = (name: string) => Remote<T>
+
+/** Small durable state; `put` is atomic for one key. Values are structured-cloneable. */
+export interface Storage {
+  get(key: string): Promise<unknown>
+  put(key: string, value: unknown): Promise<void>
+  delete(key: string): Promise<void>
+}
+
+/** What a home gives to an actor besides its configuration. */
+export interface ActorState extends Pick<Host, 'now' | 'random' | 'log' | 'fetch' | 'timer' | 'registry' | 'pool'> {
+  readonly name: string
+  readonly storage: Storage
+  /** Asks the home to call `alarm()` at that time; a later call replaces an earlier one. */
+  setAlarm(at: number): void
+}

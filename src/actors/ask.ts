@@ -1,0 +1,85 @@
+// The words that travel between the router and a pool. All of them are plain, structured-cloneable values.
+import type { FailureKind, WorkerRef } from '../host.ts'
+
+/** What the pool is told of a call. Made by the router; `id` is the lease's id too. */
+export interface Ask {
+  readonly id: string
+  /** The model as the workers know it (aliases resolved); null: any worker will do. */
+  readonly model: string | null
+  /** Chained hashes of the prompt's blocks (52-bit numbers), or null when nobody asked for them. */
+  readonly prefix: Float64Array | null
+  /** A guess of the prompt's length in tokens. */
+  readonly tokens: number
+  readonly session: string | null
+  /** Lower goes first. */
+  readonly priority: number
+  /** Tenant that fairness and limits count by. */
+  readonly tenant: string
+  readonly stream: boolean
+  /** Epoch ms until which the ask may wait for room. */
+  readonly queueUntil: number
+  /** Engines that have this endpoint; null: all. */
+  readonly engines: readonly string[] | null
+  /** The only worker that can serve it (it holds the state), by id. */
+  readonly pin: string | null
+  /** Makes state on the worker: retried only if it never connected. */
+  readonly makesState: boolean
+}
+
+/** The decision for one attempt. */
+export interface Plan {
+  readonly kind: 'single'
+  readonly worker: WorkerRef
+  /** Names the decision to the client and to `explain`. */
+  readonly decision: string
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** Milliseconds the ask waited in the queue. */
+  readonly waited: number
+  /** Milliseconds to wait before this attempt is sent (back-off when there is no other worker). */
+  readonly delay: number
+}
+
+/** An error of our own as a value: it can travel out of an actor. */
+export interface RefusalValue {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  /** Seconds, for the Retry-After header. */
+  readonly retryAfter?: number
+}
+
+export type Pick = { readonly plan: Plan } | { readonly refusal: RefusalValue }
+
+/** How an attempt failed before its first byte. */
+export interface Failure {
+  readonly kind: FailureKind | 'status'
+  /** Set when `kind` is `status`: a retryable answer of the engine. */
+  readonly status?: number
+  /** From the engine's Retry-After, ms. */
+  readonly retryAfter?: number
+}
+
+export interface Usage {
+  readonly promptTokens: number
+  readonly cachedTokens: number
+  readonly completionTokens: number
+  /** Counted by the router because the stream ended before the engine told. */
+  readonly estimated: boolean
+}
+
+/** How an attempt ended. Settling twice or late is harmless. */
+export interface Outcome {
+  readonly kind: 'done' | 'failed' | 'left'
+  readonly status?: number
+  readonly failure?: Failure
+  readonly usage?: Usage
+  /** Id of a stored response that lives on the worker from now on. */
+  readonly state?: string
+}
+
+/** Sent when the first token came: the prefill backlog falls. */
+export interface FirstToken {
+  /** Milliseconds from sending the request. */
+  readonly after: number
+}

@@ -1,0 +1,60 @@
+// Durations and sizes with units: `250ms`, `30s`, `5m`, `off`; `256MB`, `1GiB`.
+import { z } from 'zod'
+
+const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const SIZES: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+}
+
+/** Milliseconds, or null when the text is no duration. A bare number is seconds; `off` is 0. */
+export function parseDuration(text: string | number): number | null {
+  if (typeof text === 'number') return text >= 0 ? text * 1000 : null
+  if (text === 'off') return 0
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
+  if (!match) return null
+  const unit = DURATIONS[match[2] ? match[2].toLowerCase() : 's']
+  return unit === undefined ? null : Number(match[1]) * unit
+}
+
+/** Bytes, or null when the text is no size. A bare number is bytes; `off` is 0. */
+export function parseSize(text: string | number): number | null {
+  if (typeof text === 'number') return text >= 0 ? Math.floor(text) : null
+  if (text === 'off') return 0
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
+  if (!match) return null
+  const unit = SIZES[match[2] ? match[2].toLowerCase() : 'b']
+  return unit === undefined ? null : Math.floor(Number(match[1]) * unit)
+}
+
+/** A duration in the config: `30s`, `250ms`, `off`, or a number of seconds. Becomes milliseconds, 0 when off. */
+export const duration = (initial: string) =>
+  z
+    .union([z.string(), z.number()])
+    .transform((text, ctx) => {
+      const ms = parseDuration(text)
+      if (ms !== null) return ms
+      ctx.addIssue({ code: 'custom', message: `expected a duration like 250ms, 30s, 5m or off, got ${JSON.stringify(text)}` })
+      return z.NEVER
+    })
+    .prefault(initial)
+
+/** A size in the config: `256MB`, `1GiB`, or a number of bytes. Becomes bytes, 0 when off. */
+export const size = (initial: string) =>
+  z
+    .union([z.string(), z.number()])
+    .transform((text, ctx) => {
+      const bytes = parseSize(text)
+      if (bytes !== null) return bytes
+      ctx.addIssue({ code: 'custom', message: `expected a size like 64KB, 256MB or 1GiB, got ${JSON.stringify(text)}` })
+      return z.NEVER
+    })
+    .prefault(initial)

@@ -1,0 +1,121 @@
+// What a runtime lends the app. Everything that differs between Node, Deno, Bun and Workers is behind this seam.
+import type { Registry } from './actors/registry.ts'
+import type { Pool } from './actors/pool.ts'
+import type { Limiter } from './actors/limiter.ts'
+import type { ActorRef } from './actors/actor.ts'
+
+/** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
+export type HeaderList = readonly string[]
+
+/** What is needed to reach one worker. Plain data: it travels inside a plan. */
+export interface WorkerRef {
+  /** Opaque and stable for one URL; the only name of a worker that clients see. */
+  readonly id: string
+  /** Origin and base path without a trailing slash, e.g. `http://gpu1:8000`, or `unix:/run/vllm.sock`. */
+  readonly url: string
+  readonly engine: string
+  /** Sent as `Authorization: Bearer …` in place of the client's key. */
+  readonly apiKey?: string
+  /** Extra headers for this worker (Access service tokens and the like). */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Data-parallel rank behind one URL. */
+  readonly rank?: number
+}
+
+/** A buffered body is a list of slices that are sent one after the other (edits never copy); a stream is sent once. */
+export type OutgoingBody = null | readonly Uint8Array[] | ReadableStream<Uint8Array>
+
+/** One request to one worker. Header names are lower-case; hop-by-hop headers, host and content-length are not in it. */
+export interface Outgoing {
+  readonly method: string
+  /** Path and query as the worker gets them. */
+  readonly path: string
+  readonly headers: HeaderList
+  readonly body: OutgoingBody
+  /** Milliseconds until a connection must stand (0: no limit). */
+  readonly connectTimeout: number
+  readonly signal: AbortSignal
+}
+
+/** A worker's answer whose head is here and whose body is still on its way. */
+export interface Upstream {
+  readonly status: number
+  /** As the engine sent them, minus hop-by-hop headers. */
+  readonly headers: HeaderList
+  /** The first bytes of the body, or null when it ended empty. Rejects with `UpstreamFailure` when it dies before. Call it before `relay`. */
+  first(): Promise<Uint8Array | null>
+  /** Reads the whole rest (after `first`, including it) up to `limit` bytes; for small answers that the router itself needs. */
+  bytes(limit: number): Promise<Uint8Array>
+  /** Closes the connection; the worker notices at once. */
+  cancel(): void
+}
+
+export type FailureKind =
+  | 'connect' // never connected: nothing was sent
+  | 'connect_timeout'
+  | 'first_token_timeout'
+  | 'idle_timeout'
+  | 'total_timeout'
+  | 'reset' // the connection broke after the request was sent
+  | 'protocol' // the worker spoke broken HTTP
+  | 'aborted' // our own signal ended it
+
+/** Why a worker gave no (whole) answer. Thrown by `Host.fetch`, `Upstream.first` and handed to `Watch.fail`. */
+export class UpstreamFailure extends Error {
+  readonly kind: FailureKind
+  constructor(kind: FailureKind, message: string) {
+    super(message)
+    this.name = 'UpstreamFailure'
+    this.kind = kind
+  }
+}
+
+/**
+ * Looks at a body while the host relays it. Chunks that come back unchanged are passed on as they are.
+ * Exactly one of `end`, `fail`, `leave` is called, once.
+ */
+export interface Watch {
+  /** Bytes from the worker, in order. Returns what the client gets in their place (most often the same object; null: nothing now). */
+  chunk(bytes: Uint8Array): Uint8Array | null
+  /** The worker's body ended as it should. Returns last bytes for the client, or null. */
+  end(): Uint8Array | null
+  /** The worker's body broke. Returns bytes to end the client's body with, or null: break the client's connection. */
+  fail(failure: UpstreamFailure): Uint8Array | null
+  /** The client left; the host has closed the worker's side already. */
+  leave(): void
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: HeaderList
+}
+
+/** A log line: never holds prompt text, keys, or a client's body. */
+export interface LogEvent {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  /** A sentence for people. */
+  readonly message: string
+  /** snake_case details for machines. */
+  readonly [key: string]: unknown
+}
+
+export interface Host {
+  /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
+  fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
+  /** The client's Response for an upstream: passes its bytes through `watch` with backpressure, by the runtime's cheapest way. */
+  relay(upstream: Upstream, answer: Answer, watch: Watch): Response
+  /** Joins a client's WebSocket upgrade with a worker's. Rejects with `UpstreamFailure` when the worker can't be reached. `closed` is called once, when either side ended. */
+  upgrade?(worker: WorkerRef, request: Request, outgoing: Outgoing, closed: () => void): Promise<Response>
+  /** Milliseconds since the epoch, with fractions where the runtime has them; never goes back. */
+  now(): number
+  /** 0 ≤ x < 1. */
+  random(): number
+  /** Runs `run` once after `ms`; the function returned takes it back. */
+  timer(ms: number, run: () => void): () => void
+  /** Keeps the work alive after the response (waitUntil); rejections are logged. */
+  after(work: Promise<unknown>): void
+  log(event: LogEvent): void
+  readonly registry: ActorRef<Registry>
+  readonly pool: ActorRef<Pool>
+  readonly limiter: ActorRef<Limiter>
+}
