@@ -39,6 +39,7 @@ export function parseSize(text: string | number): number | null {
 export const duration = (initial: string) =>
   z
     .union([z.string(), z.number()])
+    .meta({ 'x-unit': 'duration' })
     .transform((text, ctx) => {
       const ms = parseDuration(text)
       if (ms !== null) return ms
@@ -51,6 +52,7 @@ export const duration = (initial: string) =>
 export const size = (initial: string) =>
   z
     .union([z.string(), z.number()])
+    .meta({ 'x-unit': 'size' })
     .transform((text, ctx) => {
       const bytes = parseSize(text)
       if (bytes !== null) return bytes
