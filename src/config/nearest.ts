@@ -8,7 +8,9 @@ export function nearest(word: string, names: readonly string[]): string | null {
   for (const name of names) {
     const candidate = fold(name)
     const far = distance(wanted, candidate)
-    const shared = candidate.length >= 5 && (wanted.startsWith(candidate) || (wanted.length >= 4 && candidate.startsWith(wanted)))
+    const shared =
+      candidate.length >= 5 &&
+      (wanted.startsWith(candidate) || (wanted.length >= 4 && candidate.startsWith(wanted)))
     const score = shared ? Math.min(far, 1.5) : far
     if (score < bestDistance) {
       best = name

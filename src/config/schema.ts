@@ -8,13 +8,21 @@ const count = (initial: number) => z.number().int().min(0).prefault(initial)
 const flag = (initial: boolean) => z.boolean().prefault(initial)
 const headerText = z
   .string()
-  .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, 'must be visible ASCII without spaces or line breaks at its ends')
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name like x-request-id')
+  .regex(
+    /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/,
+    'must be visible ASCII without spaces or line breaks at its ends',
+  )
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name like x-request-id')
 
 /** One inference server, as configured or added by the API. Only `url` is needed; the rest is found by asking it. */
 export const workerSchema = z.strictObject({
   url: z.string().transform(readUrl).describe('http://gpu1:8000, https://…, or unix:/run/engine.sock'),
-  engine: z.enum(['vllm', 'sglang', 'lmdeploy', 'unknown']).optional().describe('found by asking when absent'),
+  engine: z
+    .enum(['vllm', 'sglang', 'lmdeploy', 'unknown'])
+    .optional()
+    .describe('found by asking when absent'),
   role: z.enum(['mixed', 'prefill', 'decode']).prefault('mixed'),
   models: z.array(z.string()).optional().describe('models it serves; found by asking when absent'),
   weight: z.number().positive().prefault(1),
@@ -27,7 +35,13 @@ export const workerSchema = z.strictObject({
 export type WorkerSpec = z.output<typeof workerSchema>
 
 const apiKey = z.union([
-  headerText.transform((key) => ({ key, tenant: undefined, requestsPerMinute: 0, tokensPerMinute: 0, priority: undefined })),
+  headerText.transform((key) => ({
+    key,
+    tenant: undefined,
+    requestsPerMinute: 0,
+    tokensPerMinute: 0,
+    priority: undefined,
+  })),
   z.strictObject({
     key: headerText,
     tenant: z.string().optional().describe('name in metrics and logs'),
@@ -37,7 +51,13 @@ const apiKey = z.union([
   }),
 ])
 
-const worker = z.union([z.string().transform((url) => ({ url })).pipe(workerSchema), workerSchema])
+const worker = z.union([
+  z
+    .string()
+    .transform((url) => ({ url }))
+    .pipe(workerSchema),
+  workerSchema,
+])
 
 const listen = {
   host: z.string().min(1).prefault('127.0.0.1').describe('address to listen on'),
@@ -50,19 +70,42 @@ const listen = {
 
 const fleet = {
   workers: z.array(worker).prefault([]).describe('inference servers: URL, or an object in a file'),
-  prefill: z.array(z.string().transform(readPrefill)).prefault([]).describe('prefill workers: URL[,BOOTSTRAP_PORT]'),
+  prefill: z
+    .array(z.string().transform(readPrefill))
+    .prefault([])
+    .describe('prefill workers: URL[,BOOTSTRAP_PORT]'),
   decode: z.array(z.string().transform(readUrl)).prefault([]).describe('decode workers: URL'),
-  ranks: z.union([z.number().int().min(1), z.literal('ask')]).optional().describe('data-parallel ranks behind each URL'),
-  models: z.enum(['check', 'ignore']).prefault('check').describe('ignore: serve calls whatever model they name'),
-  aliases: z.record(z.string().min(1), z.string().min(1)).prefault({}).describe('name that clients use: model that workers serve'),
-  policy: z.enum(policies.map((policy) => policy.name) as [string, ...string[]]).prefault('least_load').describe('how a worker is chosen'),
-  state: z.string().min(1).optional().describe('file that keeps workers added by the API; default: none are kept'),
+  ranks: z
+    .union([z.number().int().min(1), z.literal('ask')])
+    .optional()
+    .describe('data-parallel ranks behind each URL'),
+  models: z
+    .enum(['check', 'ignore'])
+    .prefault('check')
+    .describe('ignore: serve calls whatever model they name'),
+  aliases: z
+    .record(z.string().min(1), z.string().min(1))
+    .prefault({})
+    .describe('name that clients use: model that workers serve'),
+  policy: z
+    .enum(policies.map((policy) => policy.name) as [string, ...string[]])
+    .prefault('least_load')
+    .describe('how a worker is chosen'),
+  state: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file that keeps workers added by the API; default: none are kept'),
 }
 
 const keys = {
   apiKeys: z.array(apiKey).prefault([]).describe('keys that clients must send; none: open'),
   adminKey: headerText.optional().describe('key of the control plane'),
-  adminListen: z.string().min(1).optional().describe('HOST:PORT of a listener of its own for the control plane'),
+  adminListen: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('HOST:PORT of a listener of its own for the control plane'),
   workerApiKey: headerText.optional().describe('sent to workers that have no key of their own'),
 }
 
@@ -79,7 +122,9 @@ const limits = {
 
 const timeouts = {
   connectTimeout: duration('5s').describe('until a connection to a worker stands'),
-  firstTokenTimeout: duration('600s').describe('from sending the request to the first token (the whole answer when it does not stream)'),
+  firstTokenTimeout: duration('600s').describe(
+    'from sending the request to the first token (the whole answer when it does not stream)',
+  ),
   idleTimeout: duration('120s').describe('silence inside an answer that has begun'),
   totalTimeout: duration('off').describe('from the request to the end of its answer'),
   keepAlive: duration('off').describe('send ": keep-alive" comments at this interval while a stream waits'),
@@ -92,7 +137,12 @@ const recovery = {
   retryFactor: z.number().min(1).prefault(1.5).describe('each back-off is this much longer'),
   retryMaxDelay: duration('30s').describe('longest back-off'),
   retryJitter: z.number().min(0).max(1).prefault(0.2).describe('share of a back-off that is random'),
-  retryBudget: z.number().min(0).max(1).prefault(0.1).describe('retries as a share of calls, above the floor'),
+  retryBudget: z
+    .number()
+    .min(0)
+    .max(1)
+    .prefault(0.1)
+    .describe('retries as a share of calls, above the floor'),
   retryFloor: count(10).describe('retries a second that are always allowed'),
   breakerFailures: count(5).describe('consecutive failures that open a breaker; 0: no breaker'),
   breakerWindow: duration('60s').describe('failures further apart than this do not add up'),
@@ -109,10 +159,19 @@ const health = {
 
 const telling = {
   usage: z.enum(['all', 'sample', 'off']).prefault('all').describe('token counts of streams'),
-  requestIdHeaders: z.array(headerName).prefault(['x-request-id']).describe('first one present is kept; made up when none is'),
-  sessionHeaders: z.array(headerName).prefault(['x-session-id']).describe('headers that name a session, first one first'),
+  requestIdHeaders: z
+    .array(headerName)
+    .prefault(['x-request-id'])
+    .describe('first one present is kept; made up when none is'),
+  sessionHeaders: z
+    .array(headerName)
+    .prefault(['x-session-id'])
+    .describe('headers that name a session, first one first'),
   metrics: flag(true).describe('serve /metrics'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).prefault('info').describe('least level that is logged'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .prefault('info')
+    .describe('least level that is logged'),
   logFormat: z.enum(['pretty', 'json']).prefault('pretty').describe('log lines for people or for machines'),
 }
 

@@ -43,7 +43,10 @@ export const duration = (initial: string) =>
     .transform((text, ctx) => {
       const ms = parseDuration(text)
       if (ms !== null) return ms
-      ctx.addIssue({ code: 'custom', message: `expected a duration like 250ms, 30s, 5m or off, got ${JSON.stringify(text)}` })
+      ctx.addIssue({
+        code: 'custom',
+        message: `expected a duration like 250ms, 30s, 5m or off, got ${JSON.stringify(text)}`,
+      })
       return z.NEVER
     })
     .prefault(initial)
@@ -56,7 +59,10 @@ export const size = (initial: string) =>
     .transform((text, ctx) => {
       const bytes = parseSize(text)
       if (bytes !== null) return bytes
-      ctx.addIssue({ code: 'custom', message: `expected a size like 64KB, 256MB or 1GiB, got ${JSON.stringify(text)}` })
+      ctx.addIssue({
+        code: 'custom',
+        message: `expected a size like 64KB, 256MB or 1GiB, got ${JSON.stringify(text)}`,
+      })
       return z.NEVER
     })
     .prefault(initial)

@@ -10,18 +10,32 @@ const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i
 export function normalizeUrl(text: string): string {
   const trimmed = text.trim()
   if (trimmed === '') throw new Error('a worker URL is empty: write http://HOST:PORT')
-  if (/\s/.test(trimmed)) throw new Error(`${quote(trimmed)} has a space in it: write each worker URL by itself`)
+  if (/\s/.test(trimmed))
+    throw new Error(`${quote(trimmed)} has a space in it: write each worker URL by itself`)
   if (/^unix:/i.test(trimmed)) return normalizeSocket(trimmed)
-  if (/^[./~]/.test(trimmed)) throw new Error(`${quote(trimmed)} is a path: write unix:/absolute/path for a socket, or http://HOST:PORT`)
+  if (/^[./~]/.test(trimmed))
+    throw new Error(
+      `${quote(trimmed)} is a path: write unix:/absolute/path for a socket, or http://HOST:PORT`,
+    )
   const url = parse(trimmed)
   if (url.username !== '' || url.password !== '' || trimmed.includes('@')) {
-    throw new Error('a worker URL must not hold credentials: leave out the part before @ and set apiKey of the worker (or workerApiKey)')
+    throw new Error(
+      'a worker URL must not hold credentials: leave out the part before @ and set apiKey of the worker (or workerApiKey)',
+    )
   }
   if (url.search !== '' || url.hash !== '' || /[?#]/.test(trimmed)) {
-    throw new Error(`${quote(trimmed)} has a query or fragment: a worker URL is only http://HOST:PORT and a base path`)
+    throw new Error(
+      `${quote(trimmed)} has a query or fragment: a worker URL is only http://HOST:PORT and a base path`,
+    )
   }
   if (url.port === '0') throw new Error(`${quote(trimmed)} has port 0, where nothing can listen`)
-  return url.origin + url.pathname.replace(/\/+$/, '').replace(/(^|\/)\/*v1$/, '').replace(/\/+$/, '')
+  return (
+    url.origin +
+    url.pathname
+      .replace(/\/+$/, '')
+      .replace(/(^|\/)\/*v1$/, '')
+      .replace(/\/+$/, '')
+  )
 }
 
 /**
@@ -36,7 +50,9 @@ export function parsePrefill(text: string): { readonly url: string; readonly boo
   if (port === '' || port === 'none') return { url }
   const bootstrapPort = Number(port)
   if (!/^\d+$/.test(port) || bootstrapPort < 1 || bootstrapPort > 65535) {
-    throw new Error(`${quote(port)} is no bootstrap port: write URL,PORT with a port from 1 to 65535, or the URL alone`)
+    throw new Error(
+      `${quote(port)} is no bootstrap port: write URL,PORT with a port from 1 to 65535, or the URL alone`,
+    )
   }
   return { url, bootstrapPort }
 }
@@ -44,7 +60,13 @@ export function parsePrefill(text: string): { readonly url: string; readonly boo
 /** True for addresses that only this machine can reach: localhost, 127.x.x.x, ::1, with or without brackets. */
 export function isLoopback(host: string): boolean {
   const name = host.toLowerCase().replace(/^\[|\]$/g, '')
-  return name === 'localhost' || name.endsWith('.localhost') || /^127\.\d+\.\d+\.\d+$/.test(name) || name === '::1' || name.startsWith('::ffff:127.')
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    /^127\.\d+\.\d+\.\d+$/.test(name) ||
+    name === '::1' ||
+    name.startsWith('::ffff:127.')
+  )
 }
 
 /**
@@ -76,7 +98,11 @@ function parse(text: string): URL {
   try {
     return new URL(scheme === undefined ? `http://${text}` : text)
   } catch {
-    throw new Error(text.includes('@') ? 'a worker URL could not be read: write http://HOST:PORT' : `${quote(text)} is no worker URL: write http://HOST:PORT`)
+    throw new Error(
+      text.includes('@')
+        ? 'a worker URL could not be read: write http://HOST:PORT'
+        : `${quote(text)} is no worker URL: write http://HOST:PORT`,
+    )
   }
 }
 

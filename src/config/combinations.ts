@@ -1,0 +1,162 @@
+// Settings that are right by themselves and cannot work together.
+import type { Path } from './issues.ts'
+import type { Config } from './schema.ts'
+import { isLoopback, parseAddress, parsePrefill } from './urls.ts'
+
+/** A conflict, told at the place of `path`. */
+export interface Conflict {
+  readonly path: Path
+  readonly message: string
+}
+
+type Check = (config: Config, isSet: (key: keyof Config) => boolean) => readonly (Conflict | false)[]
+
+/**
+ * All conflicts of a configuration.
+ * @param isSet whether a key was written somewhere, in contrast to its default
+ */
+export function findConflicts(config: Config, isSet: (key: keyof Config) => boolean): readonly Conflict[] {
+  return CHECKS.flatMap((check) => check(config, isSet)).filter((conflict) => conflict !== false)
+}
+
+const listening: Check = (config, isSet) => [
+  config.tlsCert !== undefined &&
+    config.tlsKey === undefined &&
+    conflict('tlsCert', 'needs tlsKey too: give both to serve HTTPS, or neither'),
+  config.tlsKey !== undefined &&
+    config.tlsCert === undefined &&
+    conflict('tlsKey', 'needs tlsCert too: give both to serve HTTPS, or neither'),
+  config.socket !== undefined &&
+    isSet('port') &&
+    conflict('socket', 'cannot go with port: leave one of them out'),
+  config.socket !== undefined &&
+    isSet('host') &&
+    conflict('socket', 'cannot go with host: leave one of them out'),
+  /\/|^[^:]*:\d+$|\s|\]:/.test(config.host) &&
+    conflict(
+      'host',
+      `expected an address like 0.0.0.0 or ::, got ${JSON.stringify(config.host)}; the port goes into port`,
+    ),
+]
+
+const admin: Check = (config) => {
+  if (config.adminListen === undefined) return []
+  const address = parseAddress(config.adminListen)
+  if (!address)
+    return [
+      conflict(
+        'adminListen',
+        `expected HOST:PORT, e.g. 127.0.0.1:8001, got ${JSON.stringify(config.adminListen)}`,
+      ),
+    ]
+  const isSame =
+    config.socket === undefined &&
+    address.port !== 0 &&
+    address.port === config.port &&
+    overlap(address.host, config.host)
+  return [
+    isSame && conflict('adminListen', 'is the address of host and port already: take another port'),
+    config.adminKey === undefined &&
+      !isLoopback(address.host) &&
+      conflict(
+        'adminListen',
+        'is open to other machines and needs adminKey: set one, or listen on 127.0.0.1',
+      ),
+  ]
+}
+
+const overlap = (a: string, b: string): boolean => a === b || isAny(a) || isAny(b)
+const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]'
+
+const fleet: Check = (config) => {
+  const hasPrefill = config.prefill.length > 0 || config.workers.some((worker) => worker.role === 'prefill')
+  const hasDecode = config.decode.length > 0 || config.workers.some((worker) => worker.role === 'decode')
+  return [
+    hasPrefill &&
+      !hasDecode &&
+      conflict(
+        config.prefill.length > 0 ? 'prefill' : 'workers',
+        'prefill workers need decode workers too: give at least one decode URL',
+      ),
+    hasDecode &&
+      !hasPrefill &&
+      conflict(
+        config.decode.length > 0 ? 'decode' : 'workers',
+        'decode workers need prefill workers too: give at least one prefill URL',
+      ),
+    ...duplicates(config),
+  ]
+}
+
+function duplicates(config: Config): Conflict[] {
+  const places: { path: Path; url: string }[] = [
+    ...config.workers.map(({ url }, index) => ({ path: ['workers', index] as Path, url })),
+    ...config.prefill.map((text, index) => ({
+      path: ['prefill', index] as Path,
+      url: parsePrefill(text).url,
+    })),
+    ...config.decode.map((url, index) => ({ path: ['decode', index] as Path, url })),
+  ]
+  const seen = new Map<string, Path>()
+  return places.flatMap(({ path, url }) => {
+    const first = seen.get(url)
+    seen.set(url, first ?? path)
+    if (!first) return []
+    const where = first[0] === path[0] ? '' : ` (in ${String(first[0])} too)`
+    return [{ path, message: `${url} is given twice${where}: leave one out` }]
+  })
+}
+
+const aliases: Check = (config) =>
+  Object.entries(config.aliases).map(([name, model]) => {
+    const path: Path = ['aliases', name]
+    if (name === model)
+      return { path, message: `${JSON.stringify(name)} points at itself: name the model that workers serve` }
+    if (!Object.hasOwn(config.aliases, model)) return false
+    return {
+      path,
+      message: `${JSON.stringify(name)} points at ${JSON.stringify(model)}, an alias itself: name the model that workers serve`,
+    }
+  })
+
+const keys: Check = (config) => {
+  const seen = new Set<string>()
+  return config.apiKeys.map(({ key }, index) => {
+    const isTwice = seen.has(key)
+    seen.add(key)
+    return isTwice && { path: ['apiKeys', index], message: 'the same key is given twice: leave one out' }
+  })
+}
+
+const recovery: Check = (config) => [
+  config.retries > 0 &&
+    config.retryMaxDelay < config.retryDelay &&
+    conflict(
+      'retryMaxDelay',
+      `is shorter than retryDelay (${config.retryDelay} ms): make it longer, or retryDelay shorter`,
+    ),
+  config.breakerFailures > 0 &&
+    config.breakerSuccesses === 0 &&
+    conflict(
+      'breakerSuccesses',
+      'would never close an open breaker: take 1 or more, or breakerFailures 0 for no breaker',
+    ),
+  config.breakerFailures > 0 &&
+    config.breakerWindow === 0 &&
+    conflict(
+      'breakerWindow',
+      'must be longer than nothing: no failure would ever count; breakerFailures 0 means no breaker',
+    ),
+  !/^\/[\x21-\x7e]*$/.test(config.healthPath) &&
+    conflict('healthPath', `must begin with /, got ${JSON.stringify(config.healthPath)}`),
+  config.healthInterval > 0 &&
+    config.healthTimeout === 0 &&
+    conflict(
+      'healthTimeout',
+      'must not be off while healthInterval is on: a silent worker would never be noticed',
+    ),
+]
+
+const CHECKS: readonly Check[] = [listening, admin, fleet, aliases, keys, recovery]
+
+const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })

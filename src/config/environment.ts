@@ -1,0 +1,130 @@
+// Reads FETCHWAY_… variables, from the process and from a .env file, into values of the configuration.
+import { coerceMany, coerceScalar } from './coerce.ts'
+import { envName, type Field } from './fields.ts'
+import type { ConfigIssue, Given, Place } from './issues.ts'
+import { suggest } from './nearest.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** One assignment of a .env file. */
+export interface Assignment {
+  readonly name: string
+  readonly value: string
+  /** From 1. */
+  readonly line: number
+}
+
+export interface Variables {
+  readonly given: ReadonlyMap<string, Given>
+  readonly issues: readonly ConfigIssue[]
+}
+
+const PREFIX = 'FETCHWAY_'
+/** Read by the command line, not part of the configuration. */
+const OWN: readonly string[] = ['FETCHWAY_CONFIG']
+
+/** Values of the process's environment. Empty variables count as unset, as in container files. */
+export function readEnvironment(environment: Environment, fields: readonly Field[]): Variables {
+  const assignments = Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ name, value }],
+  )
+  return readVariables(assignments, fields, (name) => ({ source: 'env', name }))
+}
+
+/** Values of a .env file. */
+export function readDotenv(file: { name: string; text: string }, fields: readonly Field[]): Variables {
+  const { assignments, issues } = parseDotenv(file.text)
+  const lines = new Map(assignments.map(({ name, line }) => [name, line]))
+  const read = readVariables(assignments, fields, (name) => ({
+    source: 'dotenv',
+    name,
+    file: file.name,
+    line: lines.get(name) ?? 1,
+  }))
+  const broken = issues.map(({ line, message }): ConfigIssue => ({
+    source: 'dotenv',
+    name: '.env',
+    key: '',
+    file: file.name,
+    line,
+    message,
+  }))
+  return { given: read.given, issues: [...broken, ...read.issues] }
+}
+
+/** Parses `NAME=value` lines: comments, blank lines, `export `, single and double quotes (the latter with \n, \t, \", \\). */
+export function parseDotenv(text: string): {
+  assignments: Assignment[]
+  issues: { line: number; message: string }[]
+} {
+  const assignments: Assignment[] = []
+  const issues: { line: number; message: string }[] = []
+  for (const [index, written] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .entries()) {
+    const line = index + 1
+    if (/^\s*(#|$)/.test(written)) continue
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)$/.exec(written)
+    const value = match ? unquote(match[2] ?? '') : null
+    if (!match || value === null)
+      issues.push({ line, message: 'cannot be read; write NAME=value, with both quotes if any' })
+    else assignments.push({ name: match[1] ?? '', value, line })
+  }
+  return { assignments, issues }
+}
+
+function unquote(written: string): string | null {
+  const single = /^'([^']*)'\s*(#.*)?$/.exec(written)
+  if (single) return single[1] ?? ''
+  const double = /^"((?:[^"\\]|\\.)*)"\s*(#.*)?$/.exec(written)
+  if (double)
+    return (double[1] ?? '').replace(/\\(.)/g, (_, char: string) =>
+      char === 'n' ? '\n' : char === 't' ? '\t' : char,
+    )
+  if (/^['"]/.test(written)) return null
+  return written.replace(/(^|\s+)#.*$/, '').trim()
+}
+
+function readVariables(
+  assignments: readonly { name: string; value: string }[],
+  fields: readonly Field[],
+  placeOf: (name: string) => Place,
+): Variables {
+  const byName = new Map(
+    fields.flatMap((field) => [field.env, variableOf(field.flag)].map((name) => [name, field] as const)),
+  )
+  const given = new Map<string, Given>()
+  const issues: ConfigIssue[] = []
+  for (const { name, value } of assignments) {
+    if (!name.startsWith(PREFIX) || value.trim() === '' || OWN.includes(name) || isServiceLink(name, value))
+      continue
+    const field = byName.get(name)
+    const place = placeOf(name)
+    if (!field) {
+      issues.push({
+        ...place,
+        key: '',
+        message: `unknown variable${suggest(name, [...byName.keys(), ...OWN]) || '; unset it, or see --help for the names'}`,
+      })
+      continue
+    }
+    const coerced =
+      field.kind === 'list' || field.kind === 'map'
+        ? coerceMany(field, value)
+        : coerceScalar(field, value.trim())
+    if ('problem' in coerced) issues.push({ ...place, key: field.key, message: coerced.problem })
+    else given.set(field.key, { value: coerced.value, at: () => place })
+  }
+  return { given, issues }
+}
+
+const variableOf = (flag: string): string => envName(flag)
+
+/** Kubernetes sets such variables in every pod beside a Service named `fetchway`; they are not meant for us. */
+function isServiceLink(name: string, value: string): boolean {
+  return (
+    /^FETCHWAY_(SERVICE_|PORT_\d+_)/.test(name) ||
+    (name === 'FETCHWAY_PORT' && /^(tcp|udp|sctp):\/\//.test(value))
+  )
+}

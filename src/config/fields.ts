@@ -1,0 +1,108 @@
+// What flags, environment and help know of each key: derived from the schema, so that there is no second table.
+import { z } from 'zod'
+import { configSchema, groups } from './schema.ts'
+
+export type FieldKind =
+  | 'boolean'
+  | 'integer'
+  | 'number'
+  | 'text'
+  | 'choice'
+  | 'mixed'
+  | 'duration'
+  | 'size'
+  | 'list'
+  | 'map'
+
+/** One key of the configuration as text sources see it. */
+export interface Field {
+  readonly key: string
+  /** Heading in the help. */
+  readonly group: string
+  readonly kind: FieldKind
+  readonly about: string
+  /** As it would be written; undefined when there is none. */
+  readonly initial: unknown
+  readonly choices: readonly string[]
+  /** Without the dashes; lists and maps are given one item at a time, so theirs is singular. */
+  readonly flag: string
+  /** Flag names that are understood, `flag` first. */
+  readonly flags: readonly string[]
+  readonly env: string
+  readonly isSecret: boolean
+}
+
+const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey']
+
+/** JSON Schema of the configuration file (what may be written, not what comes out), for editors and `config schema`. */
+export function jsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(configSchema, { io: 'input' }) as Record<string, unknown>
+  const properties = schema['properties'] as Record<string, unknown>
+  return {
+    ...schema,
+    title: 'Fetchway configuration',
+    properties: { $schema: { type: 'string', description: 'for editors; ignored' }, ...properties },
+  }
+}
+
+/** All keys in the order of the schema. */
+export function fields(): readonly Field[] {
+  return Object.entries(groups).flatMap(([group, members]) =>
+    Object.entries(members).map(([key, schema]) => fieldOf(key, group, schema)),
+  )
+}
+
+/** Name of a key in the environment: `queueTimeout` → `FETCHWAY_QUEUE_TIMEOUT`. */
+export function envName(key: string): string {
+  return `FETCHWAY_${kebab(key).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** Name of a key as a flag, with its dashes: `queueTimeout` → `--queue-timeout`, `apiKeys` → `--api-key`. */
+export function flagName(key: string): string {
+  const field = fields().find((candidate) => candidate.key === key)
+  return `--${field?.flag ?? kebab(key)}`
+}
+
+function fieldOf(key: string, group: string, schema: z.core.$ZodType): Field {
+  const { kind, initial, choices } = readShape(schema)
+  const plain = kebab(key)
+  const flag = kind === 'list' || kind === 'map' ? singular(plain) : plain
+  return {
+    key,
+    group,
+    kind,
+    about: z.globalRegistry.get(schema)?.description ?? '',
+    initial,
+    choices,
+    flag,
+    flags: flag === plain ? [flag] : [flag, plain],
+    env: envName(key),
+    isSecret: SECRETS.includes(key),
+  }
+}
+
+type Shape = Pick<Field, 'kind' | 'initial' | 'choices'>
+
+/** Reads the schema's own definition: deriving JSON Schema first would cost every start 20 ms. */
+function readShape(schema: z.core.$ZodType): Shape {
+  const unit = z.globalRegistry.get(schema)?.['x-unit']
+  if (unit === 'duration' || unit === 'size') return shape(unit)
+  const { def } = (schema as z.core.$ZodTypes)._zod
+  if (def.type === 'prefault') return { ...readShape(def.innerType), initial: def.defaultValue }
+  if (def.type === 'optional') return readShape(def.innerType)
+  if (def.type === 'pipe') return readShape(def.in)
+  if (def.type === 'enum') return { ...shape('choice'), choices: Object.values(def.entries).map(String) }
+  if (def.type === 'union') return shape('mixed')
+  if (def.type === 'array') return shape('list')
+  if (def.type === 'record') return shape('map')
+  if (def.type === 'boolean') return shape('boolean')
+  if (def.type === 'number')
+    return shape(schema instanceof z.ZodNumber && schema.isInt ? 'integer' : 'number')
+  return shape('text')
+}
+
+const shape = (kind: FieldKind): Shape => ({ kind, initial: undefined, choices: [] })
+
+const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+const singular = (word: string): string => (word.endsWith('ses') ? word.slice(0, -2) : word.replace(/s$/, ''))

@@ -1,0 +1,138 @@
+// From flags, environment and files to the one frozen configuration, or to all that is wrong with them.
+import { findConflicts } from './combinations.ts'
+import { readDotenv, readEnvironment, parseDotenv, type Environment } from './environment.ts'
+import { fields as allFields, type Field } from './fields.ts'
+import { readFlags } from './flags.ts'
+import { explain, formatPath, type ConfigIssue, type Given, type Path, type Place } from './issues.ts'
+import { suggest } from './nearest.ts'
+import { configSchema, workerSchema, type Config } from './schema.ts'
+import { readTree, type FileValues, type ParsedFile } from './tree.ts'
+
+/** What a configuration is made from, strongest first. */
+export interface Sources {
+  /** Arguments after the command. */
+  readonly flags?: readonly string[]
+  readonly environment?: Environment
+  /** A `.env` file: weaker than the environment. */
+  readonly dotenv?: { readonly name: string; readonly text: string } | null
+  readonly file?: ParsedFile | null
+}
+
+export type Loaded =
+  | { readonly config: Config; readonly origins: Origins; readonly issues: readonly [] }
+  | { readonly config: null; readonly issues: readonly ConfigIssue[] }
+
+/** Where the value of each key was written; keys that are missing have their default. */
+export type Origins = Readonly<Partial<Record<keyof Config, Place>>>
+
+type Layer = ReadonlyMap<string, Given>
+
+/**
+ * Flags beat the environment, which beats `.env`, which beats the file, which beats the defaults; a key is taken whole
+ * from the strongest source that has it. Finds all issues rather than the first.
+ */
+export function load(sources: Sources): Loaded {
+  const fields = allFields()
+  const flags = readFlags(sources.flags ?? [], fields)
+  const environment = readEnvironment(sources.environment ?? {}, fields)
+  const dotenv = sources.dotenv
+    ? readDotenv(sources.dotenv, fields)
+    : { given: new Map<string, Given>(), issues: [] }
+  const file = sources.file ? readTree(sources.file, fields, joinedEnvironment(sources)) : NO_FILE
+  const layers: readonly Layer[] = [flags.given, environment.given, dotenv.given, file.given]
+  const issues = [
+    ...flags.issues,
+    ...environment.issues,
+    ...dotenv.issues,
+    ...file.issues,
+    ...unknownKeys(file, sources, fields),
+  ]
+  const chosen = choose(layers, fields, issues)
+  const input = Object.fromEntries([...chosen].map(([key, given]) => [key, given.value]))
+  const parsed = configSchema.safeParse(input)
+  if (!parsed.success) {
+    const findings = explain(parsed.error.issues, input, knownKeys)
+    return { config: null, issues: unique([...issues, ...findings.map((finding) => place(finding, chosen))]) }
+  }
+  const conflicts = findConflicts(parsed.data, (key) => chosen.has(key))
+  const all = [...issues, ...conflicts.map((conflict) => place(conflict, chosen))]
+  if (all.length > 0) return { config: null, issues: unique(all) }
+  const origins = Object.fromEntries([...chosen].map(([key, given]) => [key, given.at([key])])) as Origins
+  return { config: deepFreeze(parsed.data), origins, issues: [] }
+}
+
+const NO_FILE: FileValues = { given: new Map(), unknown: [], issues: [] }
+
+/** The variables that `${NAME}` may name: those of the process before those of `.env`. */
+function joinedEnvironment(sources: Sources): Environment {
+  const assignments = sources.dotenv ? parseDotenv(sources.dotenv.text).assignments : []
+  return {
+    ...Object.fromEntries(assignments.map(({ name, value }) => [name, value])),
+    ...sources.environment,
+  }
+}
+
+/** The strongest value of each key that has no issue of its own (one broken value should be told once). */
+function choose(
+  layers: readonly Layer[],
+  fields: readonly Field[],
+  issues: readonly ConfigIssue[],
+): Map<string, Given> {
+  const broken = new Set(issues.map((issue) => issue.key.split(/[.[]/)[0]))
+  const chosen = new Map<string, Given>()
+  for (const { key } of fields) {
+    const given = layers.find((layer) => layer.has(key))?.get(key)
+    if (given && !broken.has(key)) chosen.set(key, given)
+  }
+  return chosen
+}
+
+function unknownKeys(file: FileValues, sources: Sources, fields: readonly Field[]): ConfigIssue[] {
+  const names = fields.map((field) => field.key)
+  return file.unknown.map(({ key, line, column }): ConfigIssue => {
+    const byOtherName = fields.find(
+      (field) => field.flags.includes(key.replace(/^--/, '')) || field.env === key,
+    )
+    const hint = byOtherName
+      ? `; did you mean ${byOtherName.key}?`
+      : suggest(key, names) || '; remove it, or see --help for the keys'
+    return {
+      source: 'file',
+      name: key,
+      key,
+      file: sources.file?.name ?? '',
+      line,
+      column,
+      message: `unknown key${hint}`,
+    }
+  })
+}
+
+const KEY_OF_API: readonly string[] = ['key', 'tenant', 'requestsPerMinute', 'tokensPerMinute', 'priority']
+
+function knownKeys(path: Path): readonly string[] {
+  if (path[0] === 'workers') return Object.keys(workerSchema.shape)
+  return path[0] === 'apiKeys' ? KEY_OF_API : Object.keys(configSchema.shape)
+}
+
+function place(finding: { path: Path; message: string }, chosen: ReadonlyMap<string, Given>): ConfigIssue {
+  const key = String(finding.path[0] ?? '')
+  const at = chosen.get(key)?.at(finding.path) ?? { source: 'default', name: key }
+  return { ...at, key: formatPath(finding.path), message: finding.message }
+}
+
+function unique(issues: readonly ConfigIssue[]): ConfigIssue[] {
+  const seen = new Set<string>()
+  return issues.filter((issue) => {
+    const text = JSON.stringify([issue.name, issue.key, issue.file, issue.line, issue.message])
+    return seen.has(text) ? false : seen.add(text)
+  })
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const part of Object.values(value)) deepFreeze(part)
+    Object.freeze(value)
+  }
+  return value
+}

@@ -1,0 +1,23 @@
+// The configuration as it may be shown: keys are replaced, everything else stays.
+import type { Config } from './schema.ts'
+
+const HIDDEN = '[hidden]'
+
+/** A copy without API keys and without the values of workers' extra headers. */
+export function redact(config: Config): Config {
+  return {
+    ...config,
+    apiKeys: config.apiKeys.map((apiKey) => ({ ...apiKey, key: HIDDEN })),
+    ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
+    ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
+    workers: config.workers.map((worker) => ({
+      ...worker,
+      ...(worker.apiKey === undefined ? {} : { apiKey: HIDDEN }),
+      ...(worker.headers === undefined ? {} : { headers: hideValues(worker.headers) }),
+    })),
+  }
+}
+
+function hideValues(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(headers).map((name) => [name, HIDDEN]))
+}
