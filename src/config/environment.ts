@@ -43,7 +43,7 @@ export function readDotenv(file: { name: string; text: string }, fields: readonl
   }))
   const broken = issues.map(({ line, message }): ConfigIssue => ({
     source: 'dotenv',
-    name: '.env',
+    name: '',
     key: '',
     file: file.name,
     line,

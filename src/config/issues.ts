@@ -37,7 +37,7 @@ export function formatIssue(issue: ConfigIssue): string {
       : `${[issue.file, issue.line, issue.column].filter((part) => part !== undefined).join(':')}: `
   if (issue.source === 'file' || issue.source === 'default')
     return `${where}${issue.key === '' ? '' : `${issue.key}: `}${issue.message}`
-  return `${where}${issue.name}: ${issue.message}`
+  return `${where}${issue.name === '' ? '' : `${issue.name}: `}${issue.message}`
 }
 
 /** `workers[1].url` of a path. */

@@ -1,0 +1,81 @@
+// `fetchway serve`: loads the configuration, starts the router, and reads everything anew on SIGHUP.
+import type { Config } from '../../src/config/schema.ts'
+import { formatIssue } from '../../src/config/issues.ts'
+import { fields } from '../../src/config/fields.ts'
+import { readFlags } from '../../src/config/flags.ts'
+import { planReload } from '../../src/config/reload.ts'
+import { loadSources, printIssues } from './sources.ts'
+import { printVersion, type Status } from './command.ts'
+
+/** What of a running router a reload needs. */
+export interface Reloadable {
+  reload?(config: Config): void | Promise<void>
+}
+
+/**
+ * Serves until the process is told to end.
+ * @param argv arguments after the command
+ * @returns 2 when the configuration is wrong, null once it listens
+ */
+export async function serve(argv: readonly string[]): Promise<Status> {
+  const flags = readFlags(argv, fields())
+  if (flags.wantsHelp) {
+    process.stdout.write((await import('./help.ts')).helpText())
+    return 0
+  }
+  if (flags.wantsVersion) return printVersion()
+  const router = import('../node/serve.ts')
+  const loaded = await loadSources(argv)
+  if (loaded.config === null) {
+    router.catch(() => {}) // the configuration is what is wrong; a router that cannot load is the next start's trouble
+    printIssues(loaded.issues)
+    return 2
+  }
+  const { serveApp } = await router
+  const running: Reloadable = await serveApp(loaded.config)
+  reloadOnHangup(argv, loaded.config, running)
+  return null
+}
+
+function reloadOnHangup(argv: readonly string[], started: Config, running: Reloadable): void {
+  let current = started
+  let last: Promise<void> = Promise.resolve()
+  process.on('SIGHUP', () => {
+    last = last.then(async () => {
+      current = await reload(argv, current, running)
+    })
+  })
+}
+
+/** Loads all sources again; what is wrong is told and the running configuration stays. */
+export async function reload(argv: readonly string[], current: Config, running: Reloadable): Promise<Config> {
+  const loaded = await loadSources(argv)
+  if (loaded.config === null) {
+    say(`not reloaded, the running configuration stays: ${loaded.issues.map(formatIssue).join('; ')}`)
+    return current
+  }
+  const { config, changed, needRestart } = planReload(current, loaded.config)
+  if (needRestart.length > 0) say(`changed, but needs a restart: ${needRestart.join(', ')}`)
+  if (changed.length === 0) {
+    say('reloaded: nothing has changed')
+    return current
+  }
+  if (!running.reload) {
+    say(`changed, but needs a restart: ${changed.join(', ')}`)
+    return current
+  }
+  try {
+    await running.reload(config)
+  } catch (error) {
+    say(
+      `not reloaded, the running configuration stays: ${error instanceof Error ? error.message : String(error)}`,
+    )
+    return current
+  }
+  say(`reloaded: ${changed.join(', ')}`)
+  return config
+}
+
+function say(message: string): void {
+  process.stderr.write(`fetchway: ${message}\n`)
+}

@@ -1,0 +1,77 @@
+// Parses configuration files, YAML and JSON alike, into trees that know their lines.
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import type { Entry, ParsedFile, Tree } from '../../src/config/tree.ts'
+
+const MAX_NODES = 100_000
+
+interface Reading {
+  readonly document: Document
+  readonly lines: LineCounter
+  nodes: number
+}
+
+/**
+ * Parses the text of a file; JSON is read as the YAML that it is. Syntax errors come back as issues with line and column.
+ * @param name as it is shown in messages
+ */
+export function parseConfigFile(name: string, text: string): ParsedFile {
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    merge: true,
+  })
+  const issues = document.errors.map((error) => ({
+    message: tell(error.code, error.message),
+    ...positionOf(lines, error.pos[0]),
+  }))
+  if (issues.length > 0 || document.contents === null) return { name, tree: null, issues }
+  const reading: Reading = { document, lines, nodes: 0 }
+  try {
+    return { name, tree: readNode(document.contents, reading), issues: [] }
+  } catch (error) {
+    return {
+      name,
+      tree: null,
+      issues: [{ message: error instanceof Error ? error.message : String(error), line: 1, column: 1 }],
+    }
+  }
+}
+
+function readNode(node: Node | null, reading: Reading): Tree {
+  if (++reading.nodes > MAX_NODES) throw new Error('too many values: does an anchor repeat itself?')
+  const position = positionOf(reading.lines, node?.range?.[0] ?? 0)
+  if (isAlias(node)) return { ...readNode(node.resolve(reading.document) ?? null, reading), ...position }
+  if (isSeq<Node>(node))
+    return { kind: 'list', items: node.items.map((item) => readNode(item, reading)), ...position }
+  if (isMap<Node, Node | null>(node)) {
+    return {
+      kind: 'map',
+      entries: node.items.flatMap((pair) => readPair(pair.key, pair.value, reading)),
+      ...position,
+    }
+  }
+  const value: unknown = isScalar(node) ? node.value : null
+  const isPlain =
+    value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  return { kind: 'scalar', value: isPlain ? value : String(value), ...position }
+}
+
+function readPair(key: Node, value: Node | null, reading: Reading): Entry[] {
+  const name = isScalar(key) ? String(key.value) : String(key)
+  const tree = readNode(value, reading)
+  if (name === '<<' && tree.kind === 'map') return [...tree.entries]
+  return [{ key: name, value: tree, ...positionOf(reading.lines, key.range?.[0] ?? 0) }]
+}
+
+function positionOf(lines: LineCounter, offset: number): { line: number; column: number } {
+  const { line, col } = lines.linePos(offset)
+  return { line: Math.max(1, line), column: Math.max(1, col) }
+}
+
+function tell(code: string, message: string): string {
+  if (code === 'DUPLICATE_KEY') return 'this key is written twice; leave one out'
+  if (code === 'TAB_AS_INDENT') return 'indented by a tab; use spaces'
+  return message
+}
