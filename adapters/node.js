@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// The program. Plain JavaScript that any Node parses: where this Node is too old it hands over to a newer one.
+import { existsSync } from 'node:fs'
+import module from 'node:module'
+import { handOver, isFit } from './node/handover.js'
+
+if (isFit()) {
+  // Compiled code is kept between starts: it saves about a third of the start-up.
+  if (module.enableCompileCache) module.enableCompileCache()
+  // A process that was handed over to must not outlive the one that people see.
+  if (process.send) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  const here = new URL('./cli/main.ts', import.meta.url)
+  const packaged = new URL('../dist/main.js', import.meta.url)
+  const { main } = await import((existsSync(here) ? here : packaged).href)
+  await main(process.argv.slice(2))
+} else {
+  handOver(import.meta.url)
+}

@@ -1,0 +1,87 @@
+// Storage of actors in one JSON file, always written as a whole: a crash leaves either the old or the new one.
+import { open, readFile, rename } from 'node:fs/promises'
+import type { Storage } from '../../src/actors/actor.ts'
+import { memoryStorage } from '../../src/actors/local.ts'
+import type { LogEvent } from '../../src/host.ts'
+
+/**
+ * Storage kept in the file at `path`; without a path it forgets with the process. Values are JSON. A file that can't be
+ * parsed is moved aside (`path.corrupt`) with a warning, and one that can't be read or written is told of: neither stops the router.
+ */
+export function fileStorage(path: string | undefined, log: (event: LogEvent) => void): Storage {
+  if (path === undefined) return memoryStorage()
+  let loaded: Promise<Map<string, unknown>> | null = null
+  let writing: Promise<void> | null = null
+  let isDirty = false
+
+  const values = () => (loaded ??= load(path, log))
+  const save = async () => {
+    while (isDirty) {
+      isDirty = false
+      await replaceFile(path, JSON.stringify(Object.fromEntries(await values()), null, 2))
+    }
+  }
+  /** Changes made while a write runs share the next one; each waits until it is on disk. */
+  const changed = async () => {
+    isDirty = true
+    writing ??= save().finally(() => (writing = null))
+    await writing
+  }
+  return {
+    get: async (key) => structuredClone((await values()).get(key)),
+    put: async (key, value) => {
+      ;(await values()).set(key, structuredClone(value))
+      await changed()
+    },
+    delete: async (key) => {
+      if ((await values()).delete(key)) await changed()
+    },
+  }
+}
+
+async function load(path: string, log: (event: LogEvent) => void): Promise<Map<string, unknown>> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const isNew = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (!isNew)
+      log({
+        level: 'error',
+        message: 'The state file cannot be read; starting without it',
+        file: path,
+        error: String(error),
+      })
+    return new Map()
+  }
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return new Map(Object.entries(parsed))
+    throw new TypeError('it holds no object')
+  } catch (error) {
+    const aside = `${path}.corrupt`
+    await rename(path, aside).catch(() => undefined) // a directory that can't be written is told of at the next put
+    log({
+      level: 'warn',
+      message: 'The state file is broken and was moved aside',
+      file: path,
+      moved_to: aside,
+      error: String(error),
+    })
+    return new Map()
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const draft = `${path}.${process.pid}.tmp`
+  // It may hold keys of workers.
+  const file = await open(draft, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(draft, path)
+}

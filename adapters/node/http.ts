@@ -1,0 +1,239 @@
+// The server in front: node:http (strict llhttp), hardened, calling one fetch handler.
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { NodeRequest } from './request.ts'
+import type { RequestContext } from './request.ts'
+import { linger, onClientError, refuse } from './refusals.ts'
+import { dropResponse, sendResponse } from './send.ts'
+import { freeSocketFile } from './socket-file.ts'
+import { sendOnSocket, UpgradeResponse } from './upgrade.ts'
+
+export type Handler = (request: Request) => Promise<Response> | Response
+
+export interface ServeOptions {
+  readonly host?: string
+  /** 0 (the default) takes a free one. */
+  readonly port?: number
+  /** Unix socket to listen on in place of host and port. */
+  readonly socket?: string
+  /** PEM texts: serve HTTPS. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  /** Largest request head, bytes; above it 431. */
+  readonly maxHeader?: number
+  /** Largest body that `request.bytes()` and its kin read, bytes; 0: any. */
+  readonly maxBody?: number
+  /** Hears of a handler that threw: a bug, for its contract is to answer. */
+  readonly onError?: (error: unknown) => void
+}
+
+export interface Served {
+  /** `http://127.0.0.1:8000`, or `unix:/path`. */
+  readonly url: string
+  readonly port: number
+  /** From now on every response asks its client to open no further request on that connection. */
+  drain(): void
+  /** Waits until live responses have ended, at most `graceMs`; then stops listening and ends what is left. */
+  close(graceMs: number): Promise<void>
+  /** Open connections, idle ones included. */
+  connections(): number
+}
+
+/** Starts to listen; rejects with the system's error (`EADDRINUSE`, …). */
+export async function serve(handler: Handler, options: ServeOptions = {}): Promise<Served> {
+  const front = new Front(handler, options)
+  await front.listen()
+  return front
+}
+
+const CLOSE = ['Connection', 'close']
+const NONE: string[] = []
+
+class Front implements Served {
+  url = ''
+  port = 0
+  readonly #handler: Handler
+  readonly #options: ServeOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Duplex>()
+  #live = 0
+  #isDraining = false
+  #onQuiet: (() => void) | null = null
+
+  constructor(handler: Handler, options: ServeOptions) {
+    this.#handler = handler
+    this.#options = options
+    const settings = {
+      // A peer that idles must not be cut before it gives up itself: load balancers keep connections for 60 s.
+      keepAliveTimeout: 75_000,
+      headersTimeout: 60_000,
+      // Uploads are timed by their rate, in the app.
+      requestTimeout: 0,
+      connectionsCheckingInterval: 5000,
+      maxHeaderSize: options.maxHeader ?? 65_536,
+      noDelay: true,
+      insecureHTTPParser: false,
+      // Other protocols (h2c) are passed over: such a request is an ordinary one.
+      shouldUpgradeCallback: isWebSocket,
+    }
+    this.#server = options.tls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings)
+    this.#server.maxHeadersCount = 0
+    this.#server.on('request', (req, res) => this.#onRequest(req, res, null))
+    this.#server.on('checkContinue', (req, res) => this.#onRequest(req, res, () => res.writeContinue()))
+    this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
+    this.#server.on('clientError', onClientError)
+    this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Duplex) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  async listen(): Promise<void> {
+    const { socket, host = '127.0.0.1', port = 0, tls } = this.#options
+    if (socket !== undefined) await freeSocketFile(socket)
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(
+        socket === undefined ? { host, port, backlog: 4096 } : { path: socket, backlog: 4096 },
+        () => {
+          this.#server.off('error', reject)
+          resolve()
+        },
+      )
+    })
+    if (socket !== undefined) {
+      this.url = `unix:${socket}`
+      return
+    }
+    const address = this.#server.address() as AddressInfo
+    const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
+    this.port = address.port
+    this.url = `${tls ? 'https' : 'http'}://${name}:${address.port}`
+  }
+
+  connections(): number {
+    return this.#sockets.size
+  }
+
+  drain(): void {
+    this.#isDraining = true
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#isDraining = true
+    if (this.#live > 0 && graceMs > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs)
+        this.#onQuiet = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeIdleConnections()
+    // The last responses may still be on their way through the sockets' buffers.
+    if (this.#live === 0 && this.#sockets.size > 0) await Promise.race([closed, later(250)])
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #begin(): void {
+    this.#live++
+  }
+
+  #finish(): void {
+    if (--this.#live === 0) this.#onQuiet?.()
+  }
+
+  #context(extra: Partial<RequestContext>): RequestContext {
+    const { tls, maxBody = 0 } = this.#options
+    return { scheme: tls ? 'https' : 'http', maxBody, sendContinue: null, upgrade: null, ...extra }
+  }
+
+  #onRequest(req: IncomingMessage, res: ServerResponse, sendContinue: (() => void) | null): void {
+    // Sent behind a response that said it was the last one on its connection.
+    if (req.socket.writableEnded) return
+    let isContinued = sendContinue === null
+    const request = new NodeRequest(
+      req,
+      this.#context({
+        sendContinue: () => {
+          if (!isContinued) sendContinue?.()
+          isContinued = true
+        },
+      }),
+    )
+    let onLeave: (() => void) | null = null
+    this.#begin()
+    res.on('close', () => {
+      this.#finish()
+      if (res.writableFinished) return
+      // First the body, then the signal: a leave must not look like an upstream that failed.
+      onLeave?.()
+      request.leave()
+    })
+    const answer = (response: Response) => {
+      if (res.destroyed || res.closed) return dropResponse(response)
+      const isCut = !isContinued || !isRead(req)
+      onLeave = sendResponse(response, res, this.#isDraining || isCut ? CLOSE : NONE)
+      if (isCut && isContinued) linger(req, res)
+    }
+    this.#run(request, answer, () => {
+      if (!res.headersSent) refuse(res)
+      else res.destroy()
+    })
+  }
+
+  #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => undefined) // what matters is told by its 'close'
+    const request = new NodeRequest(req, this.#context({ upgrade: { socket, head } }))
+    let isAnswered = false
+    this.#begin()
+    socket.once('close', () => {
+      this.#finish()
+      if (!isAnswered) request.leave()
+    })
+    const answer = (response: Response) => {
+      isAnswered = true
+      if (socket.destroyed)
+        return response instanceof UpgradeResponse ? response.drop() : dropResponse(response)
+      if (response instanceof UpgradeResponse) response.attach(socket, head)
+      else sendOnSocket(response, socket)
+    }
+    this.#run(request, answer, () => socket.destroy())
+  }
+
+  /** Calls the handler; `fail` runs when it, or the sending, throws. */
+  #run(request: NodeRequest, answer: (response: Response) => void, fail: () => void): void {
+    const onError = (error: unknown) => {
+      this.#options.onError?.(error)
+      fail()
+    }
+    try {
+      const result = this.#handler(request as unknown as Request)
+      if (result instanceof Promise) result.then(answer).catch(onError)
+      else answer(result)
+    } catch (error) {
+      onError(error)
+    }
+  }
+}
+
+function isWebSocket(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** The body is here as a whole, or there is none. */
+function isRead(req: IncomingMessage): boolean {
+  return (
+    req.complete ||
+    (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined)
+  )
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}

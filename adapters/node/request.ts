@@ -1,0 +1,189 @@
+// A Request look-alike over node:http's message: every part of it is made only when somebody touches it.
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { readBody, streamBody } from './body.ts'
+import { HeaderView } from './headers.ts'
+
+/** What the server knows besides the message itself. */
+export interface RequestContext {
+  readonly scheme: 'http' | 'https'
+  /** Largest body that `bytes()` and its kin take, 0: any. */
+  readonly maxBody: number
+  /** Tells a client that waits for it (`Expect: 100-continue`) to send its body. */
+  readonly sendContinue: (() => void) | null
+  /** The client's socket and what came behind the head, when it asked for an upgrade. */
+  readonly upgrade: { readonly socket: Duplex; readonly head: Buffer } | null
+}
+
+const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
+
+/** Stands for a `Request` (and is one by `instanceof`). Besides the standard's parts it has `received`. */
+export class NodeRequest {
+  readonly #message: IncomingMessage
+  readonly #context: RequestContext
+  #url: string | null = null
+  #headers: HeaderView | null = null
+  #controller: AbortController | null = null
+  #hasLeft = false
+  #counted = 0
+  #isUsed = false
+  #body: ReadableStream<Uint8Array> | null = null
+  #real: Request | null = null
+
+  constructor(message: IncomingMessage, context: RequestContext) {
+    this.#message = message
+    this.#context = context
+  }
+
+  get method(): string {
+    return this.#message.method!
+  }
+
+  get url(): string {
+    this.#url ??= absoluteUrl(this.#message, this.#context.scheme)
+    return this.#url
+  }
+
+  get headers(): Headers {
+    this.#headers ??= new HeaderView(this.#message.rawHeaders)
+    return this.#headers as unknown as Headers
+  }
+
+  /** Aborts when the client left before its response was finished; never after a normal end. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#hasLeft) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
+
+  /** Bytes of the body that came in so far. */
+  get received(): number {
+    return this.#counted + this.#message.readableLength
+  }
+
+  /** Address of the client as its socket tells it. */
+  get remoteAddress(): string | undefined {
+    return this.#message.socket.remoteAddress
+  }
+
+  /** For `Host.upgrade` alone. */
+  get upgrade(): RequestContext['upgrade'] {
+    return this.#context.upgrade
+  }
+
+  get bodyUsed(): boolean {
+    return this.#body ? this.#real?.bodyUsed === true || this.#body.locked : this.#isUsed
+  }
+
+  get body(): ReadableStream<Uint8Array> | null {
+    if (this.#body) return this.#body
+    if (!this.#hasBody()) return null
+    this.#start()
+    this.#body = streamBody(this.#message, (bytes) => (this.#counted += bytes))
+    return this.#body
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    if (this.#body) return this.#asReal().bytes()
+    if (!this.#hasBody()) return new Uint8Array(0)
+    this.#start()
+    const length = lengthOf(this.#message)
+    return readBody(this.#message, length, this.#context.maxBody, (bytes) => (this.#counted += bytes))
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const bytes = await this.bytes()
+    const buffer = bytes.buffer as ArrayBuffer
+    const isWhole = bytes.byteLength === buffer.byteLength
+    return isWhole ? buffer : buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)
+  }
+
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.bytes())
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text())
+  }
+
+  async blob(): Promise<Blob> {
+    return this.#asReal().blob()
+  }
+
+  async formData(): Promise<FormData> {
+    return this.#asReal().formData()
+  }
+
+  clone(): Request {
+    return this.#asReal().clone()
+  }
+
+  /** Called by the server once the client is gone too early. */
+  leave(): void {
+    this.#hasLeft = true
+    this.#controller?.abort()
+  }
+
+  #hasBody(): boolean {
+    const { headers } = this.#message
+    const isFramed = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    return isFramed && this.#context.upgrade === null
+  }
+
+  #start(): void {
+    if (this.#isUsed) throw new TypeError('the request body was read already')
+    this.#isUsed = true
+    this.#context.sendContinue?.()
+  }
+
+  /** A real Request, for the rare parts of the standard that have no short cut here. */
+  #asReal(): Request {
+    if (this.#real) return this.#real
+    const { method, url, headers, signal, body } = this
+    const canCarry = method !== 'GET' && method !== 'HEAD'
+    const init = { method, headers: [...headers], signal, body: canCarry ? body : null, duplex: 'half' }
+    this.#real = new Request(url, init)
+    return this.#real
+  }
+
+  static {
+    // What is not told apart above behaves as in a fresh Request.
+    const rest = [
+      'cache',
+      'credentials',
+      'destination',
+      'integrity',
+      'keepalive',
+      'mode',
+      'redirect',
+      'referrer',
+    ] as const
+    for (const name of [...rest, 'referrerPolicy'] as const) {
+      Object.defineProperty(this.prototype, name, {
+        get(this: NodeRequest) {
+          return this.#asReal()[name]
+        },
+      })
+    }
+    Object.setPrototypeOf(this.prototype, Request.prototype)
+  }
+}
+
+function lengthOf(message: IncomingMessage): number | null {
+  const length = message.headers['content-length']
+  // llhttp has refused anything but digits, and both framings at once.
+  return length === undefined ? null : Number(length)
+}
+
+function absoluteUrl(message: IncomingMessage, scheme: 'http' | 'https'): string {
+  const target = message.url!
+  const host = message.headers.host ?? ''
+  if (target.startsWith('/')) {
+    const url = `${scheme}://${HOST.test(host) ? host : 'localhost'}${target}`
+    return URL.canParse(url) ? url : `${scheme}://localhost${target}`
+  }
+  if (/^https?:\/\//i.test(target) && URL.canParse(target)) return target
+  return `${scheme}://localhost/${target === '*' ? '' : encodeURIComponent(target)}`
+}

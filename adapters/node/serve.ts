@@ -1,0 +1,99 @@
+// Runs the app in a Node process: listeners, signals, and an end that loses no stream.
+import { readFile } from 'node:fs/promises'
+import { createApp } from '../../src/app.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { LogEvent } from '../../src/host.ts'
+import { createHost } from './host.ts'
+import { serve } from './http.ts'
+import type { Handler, Served, ServeOptions } from './http.ts'
+import { createLog } from './log.ts'
+
+/** A router that runs. */
+export interface Running {
+  /** Where it listens: `http://127.0.0.1:8000`. */
+  readonly url: string
+  /** Where its control plane listens, when that has a listener of its own. */
+  readonly adminUrl: string | null
+  /** Lets streams finish (at most `config.grace`), then closes everything. */
+  stop(): Promise<void>
+}
+
+/**
+ * Serves the app by a configuration and prints one line telling where. SIGTERM and SIGINT end it: readiness goes off at once
+ * while the listener stays open, calls in flight finish, then the process exits with 0; a second signal exits at once.
+ * Rejects when it can't listen.
+ */
+export async function serveApp(config: Config): Promise<Running> {
+  const log = createLog(config)
+  const host = createHost(config, log)
+  const app = createApp(config, host)
+  const options = await serveOptions(config, log)
+  await app.start()
+  const main = await serve((request) => app.fetch(request), options)
+  const admin =
+    config.adminListen === undefined
+      ? null
+      : await serveAdmin((request) => app.admin(request), config, options)
+  const served = admin ? [main, admin] : [main]
+  let stopping: Promise<void> | null = null
+  const stop = () => (stopping ??= finish())
+  const finish = async () => {
+    const deadline = performance.now() + config.grace
+    app.drain()
+    for (const one of served) one.drain()
+    await untilIdle(() => app.inFlight(), deadline)
+    const left = Math.max(0, deadline - performance.now())
+    await Promise.all(served.map((one) => one.close(Math.min(left, 1000))))
+    await app.close()
+    host.close()
+  }
+  log({ level: 'info', message: `Listening on ${main.url}`, ...(admin ? { admin: admin.url } : {}) })
+  handleSignals(stop, log)
+  return { url: main.url, adminUrl: admin?.url ?? null, stop }
+}
+
+async function serveOptions(config: Config, log: (event: LogEvent) => void): Promise<ServeOptions> {
+  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody } = config
+  const tls = tlsCert && tlsKey ? { tls: { cert: await readFile(tlsCert), key: await readFile(tlsKey) } } : {}
+  const onError = (error: unknown) =>
+    log({ level: 'error', message: 'A request failed inside the router', error })
+  return { host, port, ...(socket === undefined ? {} : { socket }), ...tls, maxHeader, maxBody, onError }
+}
+
+/** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. */
+function serveAdmin(handler: Handler, config: Config, options: ServeOptions): Promise<Served> {
+  const { socket: _, ...shared } = options
+  const address = config.adminListen ?? ''
+  if (address.startsWith('unix:')) return serve(handler, { ...shared, socket: address.slice('unix:'.length) })
+  const match = /^(?:(.*):)?(\d{1,5})$/.exec(address)
+  if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
+  const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
+  return serve(handler, { ...shared, host, port: Number(match[2]) })
+}
+
+/** Waits until nothing is in flight, looking often enough that a short one does not hold up the end. */
+async function untilIdle(inFlight: () => number, deadline: number): Promise<void> {
+  while (inFlight() > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+function handleSignals(stop: () => Promise<void>, log: (event: LogEvent) => void): void {
+  let isStopping = false
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(1)
+    isStopping = true
+    log({ level: 'info', message: `${signal}: finishing what is in flight; a second signal ends at once` })
+    stop()
+      .catch((error: unknown) => log({ level: 'error', message: 'Stopping failed', error }))
+      .finally(() => process.exit(0))
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  process.on('unhandledRejection', (error) =>
+    log({ level: 'error', message: 'A promise failed unseen', error }),
+  )
+  process.on('uncaughtException', (error) =>
+    log({ level: 'error', message: 'An error was not caught', error }),
+  )
+}

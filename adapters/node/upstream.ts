@@ -1,0 +1,211 @@
+// Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
+import { UpstreamFailure } from '../../src/host.ts'
+import type { HeaderList, Host, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
+import type { Connection, Receiver } from './wire/connection.ts'
+import { formatHead } from './wire/head.ts'
+import type { ResponseHead } from './wire/head.ts'
+import { abortFailure, Origin, targetOf } from './wire/origin.ts'
+
+/** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
+export interface BodySink {
+  data(bytes: Uint8Array): void
+  end(): void
+  fail(failure: UpstreamFailure): void
+}
+
+export interface NodeFetch {
+  (worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
+  /** Closes all connections to workers. */
+  close(): void
+}
+
+/** Bytes of a body that nobody asked for yet, above which the worker is told to wait. */
+const HIGH_WATER = 131_072
+
+/**
+ * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to 4 s (uvicorn closes at 5 s), or as the
+ * worker's Keep-Alive header tells. One that turns out closed before any byte of an answer is replaced once, silently.
+ */
+export function createFetch(): NodeFetch {
+  const origins = new Map<string, Origin>()
+  const originOf = (url: string) => {
+    const known = origins.get(url)
+    if (known) return known
+    const origin = new Origin(targetOf(url))
+    origins.set(url, origin)
+    return origin
+  }
+  const fetch: Host['fetch'] = async (worker, outgoing) => {
+    const origin = originOf(worker.url)
+    const head = requestHead(origin, outgoing)
+    if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
+    const idle = origin.take()
+    if (idle) {
+      const exchange = new NodeUpstream(idle, outgoing.signal)
+      try {
+        return await exchange.send(head, outgoing)
+      } catch (error) {
+        if (!isRetryable(exchange, error, outgoing)) throw error
+      }
+    }
+    const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)
+    return new NodeUpstream(connection, outgoing.signal).send(head, outgoing)
+  }
+  const close = () => {
+    for (const origin of origins.values()) origin.close()
+  }
+  return Object.assign(fetch, { close })
+}
+
+function requestHead(origin: Origin, { method, path, headers, body }: Outgoing): string {
+  const { authority, basePath } = origin.target
+  let framing = ''
+  if (body !== null && 'getReader' in body) framing = 'transfer-encoding: chunked\r\n'
+  else if (body !== null) framing = `content-length: ${sizeOf(body)}\r\n`
+  else if (method === 'POST' || method === 'PUT' || method === 'PATCH') framing = 'content-length: 0\r\n'
+  return formatHead(method, basePath + path, headers, `host: ${authority}\r\n${framing}`)
+}
+
+function sizeOf(slices: readonly Uint8Array[]): number {
+  let size = 0
+  for (const slice of slices) size += slice.byteLength
+  return size
+}
+
+/** A kept connection that the worker had closed meanwhile: no byte of an answer came, and the body can be sent again. */
+function isRetryable(exchange: NodeUpstream, error: unknown, outgoing: Outgoing): boolean {
+  if (!(error instanceof UpstreamFailure) || error.kind !== 'reset' || exchange.heard) return false
+  return outgoing.body === null || !('getReader' in outgoing.body)
+}
+
+/** One response. Before somebody takes its body by `pipe`, what comes early is kept, and the worker held back above a mark. */
+export class NodeUpstream implements Upstream, Receiver {
+  status = 0
+  headers: HeaderList = []
+  readonly #connection: Connection
+  readonly #signal: AbortSignal
+  #queue: Uint8Array[] = []
+  #queued = 0
+  #sink: BodySink | null = null
+  #state: 'open' | 'ended' | 'failed' | 'cancelled' = 'open'
+  #failure: UpstreamFailure | null = null
+  #answer: { resolve(upstream: Upstream): void; reject(failure: UpstreamFailure): void } | null = null
+  /** Wakes `first`. */
+  #wake: (() => void) | null = null
+
+  constructor(connection: Connection, signal: AbortSignal) {
+    this.#connection = connection
+    this.#signal = signal
+  }
+
+  get heard(): boolean {
+    return this.#connection.heard
+  }
+
+  /** Sends the request; resolves with itself when the head is here. */
+  send(head: string, outgoing: Outgoing): Promise<Upstream> {
+    return new Promise((resolve, reject) => {
+      this.#answer = { resolve, reject }
+      // Aborted in the moment between connecting and sending.
+      if (this.#signal.aborted) return this.handleEvent()
+      this.#signal.addEventListener('abort', this)
+      this.#connection.send(head, outgoing.method, outgoing.body, this)
+    })
+  }
+
+  async first(): Promise<Uint8Array | null> {
+    while (this.#queue.length === 0 && this.#state === 'open') {
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+    if (this.#queue.length > 0) return this.#queue[0]!
+    if (this.#failure) throw this.#failure
+    return null
+  }
+
+  /** The rest of the body, cut at `limit` bytes (the connection is closed then). Rejects with `UpstreamFailure`. */
+  bytes(limit: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const parts: Uint8Array[] = []
+      let size = 0
+      this.pipe({
+        data: (bytes) => {
+          parts.push(bytes)
+          size += bytes.byteLength
+          if (size < limit) return
+          if (size > limit) this.cancel()
+          resolve(Buffer.concat(parts).subarray(0, limit))
+        },
+        end: () => resolve(Buffer.concat(parts)),
+        fail: reject,
+      })
+    })
+  }
+
+  cancel(): void {
+    if (this.#state !== 'open') return
+    this.#finish('cancelled')
+    this.#connection.destroy()
+    this.#wake?.()
+  }
+
+  /** Gives the body to a sink: what is here at once, the rest as it comes. */
+  pipe(sink: BodySink): void {
+    this.#sink = sink
+    const queue = this.#queue
+    this.#queue = []
+    if (this.#queued >= HIGH_WATER) this.#connection.resume()
+    this.#queued = 0
+    for (const bytes of queue) if (this.#state !== 'cancelled') sink.data(bytes)
+    if (this.#state === 'ended') sink.end()
+    else if (this.#state === 'failed') sink.fail(this.#failure!)
+  }
+
+  pause(): void {
+    if (this.#state === 'open') this.#connection.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'open') this.#connection.resume()
+  }
+
+  handleEvent(): void {
+    if (this.#state !== 'open') return
+    this.#connection.destroy()
+    this.fail(abortFailure(this.#signal))
+  }
+
+  head(head: ResponseHead): void {
+    this.status = head.status
+    this.headers = head.headers
+    this.#answer?.resolve(this)
+    this.#answer = null
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#sink) return this.#sink.data(bytes)
+    this.#queue.push(bytes)
+    this.#queued += bytes.byteLength
+    if (this.#queued >= HIGH_WATER) this.#connection.pause()
+    this.#wake?.()
+  }
+
+  end(): void {
+    this.#finish('ended')
+    this.#sink?.end()
+    this.#wake?.()
+  }
+
+  fail(failure: UpstreamFailure): void {
+    if (this.#state !== 'open') return
+    this.#failure = failure
+    this.#finish('failed')
+    this.#answer?.reject(failure)
+    this.#sink?.fail(failure)
+    this.#wake?.()
+  }
+
+  #finish(state: 'ended' | 'failed' | 'cancelled'): void {
+    this.#state = state
+    this.#signal.removeEventListener('abort', this)
+  }
+}

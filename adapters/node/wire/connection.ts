@@ -1,0 +1,248 @@
+// One socket to a worker: writes a request, reads the response, and says whether it may be used again.
+import type { Socket } from 'node:net'
+import { UpstreamFailure } from '../../../src/host.ts'
+import type { OutgoingBody } from '../../../src/host.ts'
+import { ChunkDecoder } from './chunks.ts'
+import { parseHead } from './head.ts'
+import type { ResponseHead } from './head.ts'
+
+/** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
+export interface Receiver {
+  head(head: ResponseHead): void
+  data(bytes: Uint8Array): void
+  end(): void
+  fail(failure: UpstreamFailure): void
+}
+
+const MAX_HEAD = 262_144
+/** Below this a request is copied into one buffer: one plain write is cheaper than a gathered one. */
+const SMALL = 65_536
+const NOTHING = Buffer.alloc(0)
+
+export class Connection {
+  readonly socket: Socket
+  /** Requests sent so far. */
+  served = 0
+  /** A byte of the current response came. */
+  heard = false
+  /** `performance.now()` since when it is idle, and for how long it may be. */
+  idleSince = 0
+  idleLimit = 0
+  /** Called when a response ended and the connection can serve another request. */
+  onIdle: (connection: Connection) => void
+  #receiver: Receiver | null = null
+  #method = ''
+  #partial: Buffer = NOTHING
+  #head: ResponseHead | null = null
+  #left = 0
+  #chunks: ChunkDecoder | null = null
+  #sent = false
+
+  constructor(socket: Socket, onIdle: (connection: Connection) => void) {
+    this.socket = socket
+    this.onIdle = onIdle
+    socket.on('data', (bytes: Buffer) => this.#read(bytes))
+    socket.on('end', () => this.#ended())
+    socket.on('error', (error) =>
+      this.#fail(new UpstreamFailure('reset', `connection broke: ${codeOf(error)}`)),
+    )
+    socket.on('close', () => this.#fail(new UpstreamFailure('reset', 'connection closed by the worker')))
+  }
+
+  get usable(): boolean {
+    return !this.socket.destroyed && this.socket.readable && this.socket.writable
+  }
+
+  /** Sends one request; `head` ends in its blank line. The connection must be idle. */
+  send(head: string, method: string, body: OutgoingBody, receiver: Receiver): void {
+    this.#receiver = receiver
+    this.#method = method
+    this.#head = null
+    this.#chunks = null
+    this.#partial = NOTHING
+    this.#sent = true
+    this.heard = false
+    this.served++
+    if (body === null) this.socket.write(head, 'latin1')
+    else if (isStream(body)) void this.#stream(head, body, receiver)
+    else this.#slices(head, body)
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  /** Closes at once; the receiver hears nothing more. */
+  destroy(): void {
+    this.#receiver = null
+    this.socket.destroy()
+  }
+
+  #slices(head: string, slices: readonly Uint8Array[]): void {
+    let size = head.length
+    for (const slice of slices) size += slice.byteLength
+    if (size > SMALL) {
+      this.socket.cork()
+      this.socket.write(head, 'latin1')
+      for (const slice of slices) if (slice.byteLength > 0) this.socket.write(slice)
+      this.socket.uncork()
+      return
+    }
+    const whole = Buffer.allocUnsafe(size)
+    let at = whole.write(head, 0, 'latin1')
+    for (const slice of slices) {
+      whole.set(slice, at)
+      at += slice.byteLength
+    }
+    this.socket.write(whole)
+  }
+
+  async #stream(head: string, body: ReadableStream<Uint8Array>, receiver: Receiver): Promise<void> {
+    this.#sent = false
+    const { socket } = this
+    socket.write(head, 'latin1')
+    const reader = body.getReader()
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        if (this.#receiver !== receiver) break
+        if (next.value.byteLength === 0) continue
+        socket.cork()
+        socket.write(`${next.value.byteLength.toString(16)}\r\n`, 'latin1')
+        socket.write(next.value)
+        const room = socket.write('\r\n', 'latin1')
+        socket.uncork()
+        if (!room) await drained(socket)
+      }
+      if (this.#receiver === receiver) {
+        socket.write('0\r\n\r\n', 'latin1')
+        this.#sent = true
+      } else await reader.cancel()
+    } catch {
+      // The source of the body broke: the worker must not take what came for the whole.
+      if (this.#receiver !== receiver) return
+      this.destroy()
+      receiver.fail(new UpstreamFailure('aborted', 'the request body broke off'))
+    }
+  }
+
+  #read(bytes: Buffer): void {
+    // Bytes that nobody asked for: a late answer must never be taken for the next one's.
+    if (this.#receiver === null) return void this.socket.destroy()
+    this.heard = true
+    try {
+      if (this.#head === null) this.#readHead(bytes)
+      else this.#readBody(bytes)
+    } catch (error) {
+      const failure =
+        error instanceof UpstreamFailure
+          ? error
+          : new UpstreamFailure('protocol', `reading failed: ${String(error)}`)
+      this.#fail(failure)
+      this.socket.destroy()
+    }
+  }
+
+  #readHead(bytes: Buffer): void {
+    let rest = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes])
+    for (;;) {
+      const end = rest.indexOf('\r\n\r\n')
+      if (end < 0) {
+        if (rest.length > MAX_HEAD)
+          throw new UpstreamFailure('protocol', 'the head of the response is too large')
+        // Fails early on something that is not HTTP, and never waits for its end.
+        if (rest.length >= 7 && rest.toString('latin1', 0, 7) !== 'HTTP/1.')
+          throw new UpstreamFailure('protocol', 'not HTTP/1.1')
+        this.#partial = rest
+        return
+      }
+      const head = parseHead(rest.toString('latin1', 0, end), this.#method)
+      rest = rest.subarray(end + 4)
+      if (head.status >= 200) return this.#start(head, rest)
+      if (head.status === 101) throw new UpstreamFailure('protocol', 'the worker switched protocols unasked')
+    }
+  }
+
+  #start(head: ResponseHead, rest: Buffer): void {
+    this.#head = head
+    this.#partial = NOTHING
+    const { framing } = head
+    if (framing.kind === 'chunked') this.#chunks = new ChunkDecoder()
+    this.#left = framing.kind === 'length' ? framing.length : 0
+    const receiver = this.#receiver
+    receiver?.head(head)
+    if (this.#receiver !== receiver) return
+    if (framing.kind === 'none' || (framing.kind === 'length' && framing.length === 0))
+      this.#complete(rest.length)
+    else if (rest.length > 0) this.#readBody(rest)
+  }
+
+  #readBody(bytes: Buffer): void {
+    const receiver = this.#receiver!
+    if (this.#chunks !== null) {
+      const payload = this.#chunks.decode(bytes)
+      if (payload.length > 0) receiver.data(payload)
+      if (this.#chunks.done && this.#receiver === receiver)
+        this.#complete(bytes.length - this.#chunks.consumed)
+      return
+    }
+    if (this.#head!.framing.kind === 'eof') return receiver.data(bytes)
+    const body = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes
+    this.#left -= body.length
+    receiver.data(body)
+    if (this.#left === 0 && this.#receiver === receiver) this.#complete(bytes.length - body.length)
+  }
+
+  /** The response is whole; `extra` bytes behind it mean that the worker's framing can't be trusted any further. */
+  #complete(extra: number): void {
+    const receiver = this.#receiver!
+    this.#receiver = null
+    const head = this.#head!
+    if (head.reusable && extra === 0 && this.#sent && this.socket.writableLength === 0 && this.usable) {
+      this.idleLimit = head.keepAlive === null ? 4000 : Math.max(head.keepAlive - 1000, head.keepAlive / 2)
+      if (this.socket.isPaused()) this.socket.resume()
+      this.onIdle(this)
+    } else {
+      this.socket.destroy()
+    }
+    receiver.end()
+  }
+
+  #ended(): void {
+    if (this.#receiver !== null && this.#head?.framing.kind === 'eof') this.#complete(0)
+    else
+      this.#fail(new UpstreamFailure('reset', 'the worker closed the connection before its answer was whole'))
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    const receiver = this.#receiver
+    if (receiver === null) return
+    this.#receiver = null
+    receiver.fail(failure)
+  }
+}
+
+function isStream(
+  body: readonly Uint8Array[] | ReadableStream<Uint8Array>,
+): body is ReadableStream<Uint8Array> {
+  return 'getReader' in body
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done)
+      socket.off('close', done)
+      resolve()
+    }
+    socket.on('drain', done)
+    socket.on('close', done)
+  })
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : error.message
+}

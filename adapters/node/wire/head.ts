@@ -1,0 +1,169 @@
+// The heads of HTTP/1.1 messages between us and a worker: requests are written, responses are read strictly.
+import { UpstreamFailure } from '../../../src/host.ts'
+import type { HeaderList } from '../../../src/host.ts'
+
+/** How the body of a response is delimited (RFC 9112 §6.3). */
+export type Framing =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly length: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'eof' }
+
+export interface ResponseHead {
+  readonly status: number
+  /** In wire order, without hop-by-hop headers. */
+  readonly headers: HeaderList
+  /** All headers as they came; an upgrade needs the hop-by-hop ones. */
+  readonly raw: HeaderList
+  readonly framing: Framing
+  /** The connection may serve another request after this one. */
+  readonly reusable: boolean
+  /** Milliseconds that the worker promises to keep an idle connection, or null. */
+  readonly keepAlive: number | null
+}
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// eslint-disable-next-line no-control-regex
+const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+const BAD_TARGET = /[^\x21-\x7e\x80-\xff]/
+
+/**
+ * Writes a request head as latin1 text. Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
+ * `headers` must hold no host and no framing header; those are given in `extra`, ready with their line ends.
+ */
+export function formatHead(method: string, target: string, headers: HeaderList, extra: string): string {
+  if (!NAME.test(method) || BAD_TARGET.test(target))
+    throw new UpstreamFailure('protocol', 'invalid request line')
+  let head = `${method} ${target} HTTP/1.1\r\n${extra}`
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    const value = headers[i + 1]!
+    if (!NAME.test(name) || BAD_VALUE.test(value))
+      throw new UpstreamFailure('protocol', 'invalid request header')
+    head += `${name}: ${value}\r\n`
+  }
+  return `${head}\r\n`
+}
+
+/** Reads a response head (text up to, without, the blank line). Throws `UpstreamFailure` (`protocol`). */
+export function parseHead(text: string, method: string): ResponseHead {
+  const lines = text.split('\r\n')
+  const match = STATUS_LINE.exec(lines[0]!)
+  if (!match) throw new UpstreamFailure('protocol', 'the worker sent no HTTP/1.1 status line')
+  const status = Number(match[2])
+  const raw = parseLines(lines)
+  const fields = hopFields(raw)
+  const connection = tokens(fields.connection)
+  const framing = frame(method, status, fields)
+  const persistent = match[1] === '1' ? !connection.includes('close') : connection.includes('keep-alive')
+  const odd = framing.kind === 'eof' || (fields.coding !== '' && fields.length !== null)
+  return {
+    status,
+    headers: endToEnd(raw, connection, fields),
+    raw,
+    framing,
+    reusable: persistent && !odd && !(framing.kind === 'none' && method !== 'HEAD' && fields.hasBody),
+    keepAlive: keepAliveOf(fields.keepAlive),
+  }
+}
+
+function parseLines(lines: readonly string[]): string[] {
+  const raw: string[] = []
+  for (let i = 1; i < lines.length; i++) {
+    const line = lines[i]!
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon)
+    const value = line.slice(colon + 1).trim()
+    if (colon < 1 || !NAME.test(name) || BAD_VALUE.test(value)) {
+      throw new UpstreamFailure('protocol', 'the worker sent a broken header')
+    }
+    raw.push(name, value)
+  }
+  return raw
+}
+
+interface HopFields {
+  connection: string
+  keepAlive: string
+  coding: string
+  length: number | null
+  hasBody: boolean
+}
+
+function hopFields(raw: readonly string[]): HopFields {
+  const fields: HopFields = { connection: '', keepAlive: '', coding: '', length: null, hasBody: false }
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!
+    const value = raw[i + 1]!
+    // Lengths first: most names are ruled out without lower-casing them.
+    if (name.length === 10 && name.toLowerCase() === 'connection') fields.connection += `,${value}`
+    else if (name.length === 10 && name.toLowerCase() === 'keep-alive') fields.keepAlive = value
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') fields.coding += `,${value}`
+    else if (name.length === 14 && name.toLowerCase() === 'content-length')
+      fields.length = length(value, fields.length)
+  }
+  fields.hasBody = fields.coding !== '' || (fields.length ?? 0) > 0
+  return fields
+}
+
+function length(value: string, before: number | null): number {
+  const bytes = /^\d{1,15}$/.test(value) ? Number(value) : -1
+  if (bytes < 0 || (before !== null && before !== bytes)) {
+    throw new UpstreamFailure('protocol', 'the worker sent a broken Content-Length')
+  }
+  return bytes
+}
+
+function frame(method: string, status: number, fields: HopFields): Framing {
+  if (method === 'HEAD' || status === 204 || status === 304 || status < 200) return { kind: 'none' }
+  const codings = tokens(fields.coding).filter((coding) => coding !== 'identity')
+  if (codings.length > 0) {
+    if (codings.length === 1 && codings[0] === 'chunked') return { kind: 'chunked' }
+    throw new UpstreamFailure('protocol', 'the worker used a transfer coding that nobody asked for')
+  }
+  if (fields.length !== null) return { kind: 'length', length: fields.length }
+  return { kind: 'eof' }
+}
+
+function endToEnd(raw: readonly string[], connection: readonly string[], fields: HopFields): string[] {
+  const headers: string[] = []
+  let hasLength = fields.coding !== ''
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!
+    const lower = name.toLowerCase()
+    if (HOP_BY_HOP.has(lower) || connection.includes(lower)) continue
+    if (lower === 'content-length') {
+      if (hasLength) continue
+      hasLength = true
+    }
+    headers.push(name, raw[i + 1]!)
+  }
+  return headers
+}
+
+function tokens(value: string): string[] {
+  if (value === '') return []
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => token !== '')
+}
+
+function keepAliveOf(value: string): number | null {
+  const match = /timeout=(\d{1,9})/i.exec(value)
+  return match ? Number(match[1]) * 1000 : null
+}
