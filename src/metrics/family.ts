@@ -1,0 +1,127 @@
+// All series of one metric, found by their label values without building a key, and never more than a bound.
+import type { Series } from './series.ts'
+
+type Tree<S> = Map<string, Tree<S> | S>
+
+/** Label values longer than this come from somebody who plays with us, and share the series `other`. */
+const LONGEST_VALUE = 256
+const MOST_LABELS = 4
+const OVERFLOW = 'other'
+
+export interface FamilyShape<S extends Series> {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly labels: readonly string[]
+  /** Makes a series for label text such as `model="a",worker="b"` (already escaped; empty without labels). */
+  readonly make: (labels: string) => S
+  /** Most series it keeps, apart from `other`. */
+  readonly limit: number
+  /** Called each time that a value went to `other`. */
+  readonly dropped: (name: string) => void
+}
+
+/**
+ * The series of one metric. They hang in nested maps, one level a label, so that finding one allocates nothing.
+ * At most four labels, because `with` names its parameters (a rest parameter would allocate).
+ */
+export class Family<S extends Series> {
+  readonly shape: FamilyShape<S>
+  #root: Tree<S> = new Map()
+  #size = 0
+  readonly #depth: number
+
+  constructor(shape: FamilyShape<S>) {
+    if (shape.labels.length > MOST_LABELS) throw new Error(`${shape.name}: at most ${MOST_LABELS} labels`)
+    this.shape = shape
+    this.#depth = Math.max(1, shape.labels.length)
+    if (shape.labels.length === 0) this.with() // shown as 0 from the start
+  }
+
+  /** The series of these label values (in the order of `labels`), made when it is new and there is room. */
+  with(a = '', b = '', c = '', d = ''): S {
+    let node = this.#root.get(a)
+    if (this.#depth > 1 && node !== undefined) node = (node as Tree<S>).get(b)
+    if (this.#depth > 2 && node !== undefined) node = (node as Tree<S>).get(c)
+    if (this.#depth > 3 && node !== undefined) node = (node as Tree<S>).get(d)
+    return node === undefined ? this.#admit([a, b, c, d].slice(0, this.#depth)) : (node as S)
+  }
+
+  /** Drops every series; those that callers kept are no longer shown. */
+  clear(): void {
+    this.#root = new Map()
+    this.#size = 0
+  }
+
+  /** Drops the series with that value of that label. */
+  remove(label: string, value: string): void {
+    const level = this.shape.labels.indexOf(label)
+    if (level >= 0) this.#prune(this.#root, level, value)
+  }
+
+  /** Appends HELP, TYPE and all samples to `lines`. */
+  write(lines: string[]): void {
+    const { name, help, type } = this.shape
+    lines.push(
+      `# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`,
+      `# TYPE ${name} ${type}`,
+    )
+    this.#visit(this.#root, 1, lines)
+  }
+
+  #visit(tree: Tree<S>, level: number, lines: string[]): void {
+    for (const node of tree.values()) {
+      if (level === this.#depth) (node as S).write(this.shape.name, lines)
+      else this.#visit(node as Tree<S>, level + 1, lines)
+    }
+  }
+
+  #admit(values: string[]): S {
+    const fits = values.every((value) => value.length <= LONGEST_VALUE && value.isWellFormed())
+    if (fits && this.#size < this.shape.limit) return this.#insert(values)
+    this.shape.dropped(this.shape.name)
+    return this.#insert(values.fill(OVERFLOW))
+  }
+
+  #insert(values: readonly string[]): S {
+    let tree = this.#root
+    for (const value of values.slice(0, -1)) {
+      let next = tree.get(value) as Tree<S> | undefined
+      if (next === undefined) tree.set(value, (next = new Map()))
+      tree = next
+    }
+    const last = values[values.length - 1] as string
+    const present = tree.get(last) as S | undefined
+    if (present !== undefined) return present
+    const made = this.shape.make(
+      this.shape.labels.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(','),
+    )
+    tree.set(last, made)
+    this.#size++
+    return made
+  }
+
+  #prune(tree: Tree<S>, level: number, value: string, depth = this.#depth): void {
+    if (level === 0) {
+      const gone = tree.get(value)
+      if (gone !== undefined) this.#size -= countLeaves(gone, depth - 1)
+      tree.delete(value)
+      return
+    }
+    for (const [key, node] of tree) {
+      this.#prune(node as Tree<S>, level - 1, value, depth - 1)
+      if ((node as Tree<S>).size === 0) tree.delete(key)
+    }
+  }
+}
+
+function countLeaves<S>(node: Tree<S> | S, levels: number): number {
+  if (levels === 0) return 1
+  let leaves = 0
+  for (const child of (node as Tree<S>).values()) leaves += countLeaves(child, levels - 1)
+  return leaves
+}
+
+function escapeValue(value: string): string {
+  return value.replace(/["\\\n]/g, (character) => (character === '\n' ? '\\n' : `\\${character}`))
+}

@@ -1,0 +1,117 @@
+// A registry of metrics in the Prometheus text format 0.0.4: counters, gauges and histograms with bounded series.
+import { Family, type FamilyShape } from './family.ts'
+import { CounterSeries, GaugeSeries, HistogramSeries, type Series } from './series.ts'
+
+/** One string a label, in the order in which the metric names its labels. */
+type Values<L extends readonly string[]> = { readonly [K in keyof L]: string }
+
+/** A metric and its series. A series may be kept by the caller: then a write is one addition. */
+export interface Metric<L extends readonly string[], S> {
+  /** The series of these label values; allocates only when it is new. */
+  with(...values: Values<L>): S
+  /** Drops all series (before a gauge is filled again from a view). */
+  clear(): void
+}
+
+export type Counter<L extends readonly string[]> = Metric<L, CounterSeries>
+export type Gauge<L extends readonly string[]> = Metric<L, GaugeSeries>
+export type Histogram<L extends readonly string[]> = Metric<L, HistogramSeries>
+
+export interface Meter {
+  /** `name` ends in `_total`. At most four labels, here and below. */
+  counter<const L extends readonly string[]>(name: string, help: string, labels: L): Counter<L>
+  gauge<const L extends readonly string[]>(name: string, help: string, labels: L): Gauge<L>
+  /** `buckets`: upper bounds, ascending and finite; `+Inf` is added. */
+  histogram<const L extends readonly string[]>(
+    name: string,
+    help: string,
+    labels: L,
+    buckets: readonly number[],
+  ): Histogram<L>
+  /** Drops the series of all metrics that have this value of this label. Series kept by callers go on unseen. */
+  remove(label: string, value: string): void
+  /** Runs `fill` at the start of each render. */
+  collect(fill: () => void): void
+  /** The whole exposition, ending in a newline; content type `contentType`. */
+  render(): string
+}
+
+/** Content type of what `render` returns. */
+export const contentType = 'text/plain; version=0.0.4; charset=utf-8'
+
+type Shape<S extends Series> = Omit<FamilyShape<S>, 'limit' | 'dropped'>
+
+const DROPPED = 'fetchway_metric_series_dropped_total'
+const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
+const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
+
+/**
+ * Makes an empty registry. Definitions that Prometheus would not accept throw: they are bugs, and found at start.
+ * Each metric keeps at most `seriesLimit` series; what comes after that is counted in one series whose label
+ * values are all `other`, and `fetchway_metric_series_dropped_total{metric}` grows.
+ */
+export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: number } = {}): Meter {
+  const families = new Map<string, Family<Series>>()
+  const fills: (() => void)[] = []
+
+  const define = <const L extends readonly string[], S extends Series>(
+    shape: Shape<S> & { readonly labels: L },
+  ): Metric<L, S> => {
+    checkShape(shape)
+    if (families.has(shape.name)) throw new Error(`metric ${shape.name} is defined twice`)
+    const limit = shape.name === DROPPED ? Infinity : seriesLimit
+    const family = new Family<S>({ ...shape, limit, dropped: (name) => dropped.with(name).add() })
+    families.set(shape.name, family as unknown as Family<Series>)
+    return family as unknown as Metric<L, S> // `with` has defaults in place of a count checked by the compiler
+  }
+
+  const meter: Meter = {
+    counter: (name, help, labels) =>
+      define({ name, help, labels, type: 'counter', make: (text) => new CounterSeries(text) }),
+    gauge: (name, help, labels) =>
+      define({ name, help, labels, type: 'gauge', make: (text) => new GaugeSeries(text) }),
+    histogram: (name, help, labels, buckets) => {
+      const bounds = checkBuckets(name, labels, buckets)
+      return define({
+        name,
+        help,
+        labels,
+        type: 'histogram',
+        make: (text) => new HistogramSeries(text, bounds),
+      })
+    },
+    remove: (label, value) => {
+      for (const family of families.values()) family.remove(label, value)
+    },
+    collect: (fill) => void fills.push(fill),
+    render: () => {
+      for (const fill of fills) fill()
+      const lines: string[] = []
+      for (const family of families.values()) family.write(lines)
+      lines.push('')
+      return lines.join('\n')
+    },
+  }
+  const dropped = meter.counter(DROPPED, 'Lookups that found a metric full and went to its series `other`.', [
+    'metric',
+  ])
+  return meter
+}
+
+function checkShape({ type, name, labels }: Shape<Series>): void {
+  if (!METRIC_NAME.test(name)) throw new Error(`${name} is no metric name`)
+  if ((type === 'counter') !== name.endsWith('_total'))
+    throw new Error(`${name}: counters, and they alone, end in _total`)
+  for (const label of labels)
+    if (!LABEL_NAME.test(label)) throw new Error(`${name}: ${label} is no label name`)
+  if (new Set(labels).size !== labels.length) throw new Error(`${name}: a label is named twice`)
+}
+
+function checkBuckets(name: string, labels: readonly string[], buckets: readonly number[]): Float64Array {
+  if (labels.includes('le')) throw new Error(`${name}: the label le belongs to the buckets`)
+  for (const [index, bound] of buckets.entries()) {
+    const ascends = index === 0 || bound > (buckets[index - 1] as number)
+    if (!Number.isFinite(bound) || !ascends) throw new Error(`${name}: buckets must ascend and be finite`)
+  }
+  return Float64Array.from(buckets)
+}
