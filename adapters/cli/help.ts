@@ -78,7 +78,7 @@ function initialText(field: Field): string {
   const { initial } = field
   if (initial === undefined) return ''
   if (Array.isArray(initial)) return initial.join(', ')
-  return typeof initial === 'object' ? '' : String(initial)
+  return typeof initial === 'object' ? '' : JSON.stringify(initial).replaceAll('"', '')
 }
 
 function row(name: string, about: string): string[] {

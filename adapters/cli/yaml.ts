@@ -1,5 +1,16 @@
 // Parses configuration files, YAML and JSON alike, into trees that know their lines.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml'
 import type { Entry, ParsedFile, Tree } from '../../src/config/tree.ts'
 
 const MAX_NODES = 100_000
@@ -45,24 +56,38 @@ function readNode(node: Node | null, reading: Reading): Tree {
   if (isAlias(node)) return { ...readNode(node.resolve(reading.document) ?? null, reading), ...position }
   if (isSeq<Node>(node))
     return { kind: 'list', items: node.items.map((item) => readNode(item, reading)), ...position }
-  if (isMap<Node, Node | null>(node)) {
-    return {
-      kind: 'map',
-      entries: node.items.flatMap((pair) => readPair(pair.key, pair.value, reading)),
-      ...position,
-    }
-  }
-  const value: unknown = isScalar(node) ? node.value : null
-  const isPlain =
-    value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-  return { kind: 'scalar', value: isPlain ? value : String(value), ...position }
+  if (isMap<Node, Node | null>(node)) return { kind: 'map', entries: readPairs(node, reading), ...position }
+  return { kind: 'scalar', value: isScalar(node) ? plainValue(node) : null, ...position }
 }
 
-function readPair(key: Node, value: Node | null, reading: Reading): Entry[] {
-  const name = isScalar(key) ? String(key.value) : String(key)
-  const tree = readNode(value, reading)
-  if (name === '<<' && tree.kind === 'map') return [...tree.entries]
-  return [{ key: name, value: tree, ...positionOf(reading.lines, key.range?.[0] ?? 0) }]
+/** Dates, big integers and the like stay as they were written. */
+function plainValue(node: Scalar): string | number | boolean | null {
+  const { value } = node
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value
+  return node.source ?? ''
+}
+
+/** Entries in their order; what `<<` brings along yields to what is written beside it. */
+function readPairs(map: YAMLMap<Node, Node | null>, reading: Reading): Entry[] {
+  const own: Entry[] = []
+  const merged: Entry[] = []
+  for (const { key, value } of map.items) {
+    const name = nameOf(key)
+    const tree = readNode(value, reading)
+    const sources = name !== '<<' ? [] : tree.kind === 'list' ? tree.items : [tree]
+    if (name !== '<<') own.push({ key: name, value: tree, ...positionOf(reading.lines, key.range?.[0] ?? 0) })
+    for (const source of sources) merged.push(...(source.kind === 'map' ? source.entries : []))
+  }
+  const names = new Set(own.map((entry) => entry.key))
+  const first = merged.filter((entry) => !names.has(entry.key) && names.add(entry.key))
+  return [...own, ...first]
+}
+
+/** The text of a key; one that YAML would take for a number stays as it was written. */
+function nameOf(key: Node): string {
+  if (!isScalar(key)) return String(key)
+  return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value))
 }
 
 function positionOf(lines: LineCounter, offset: number): { line: number; column: number } {
@@ -71,7 +96,7 @@ function positionOf(lines: LineCounter, offset: number): { line: number; column:
 }
 
 function tell(code: string, message: string): string {
-  if (code === 'DUPLICATE_KEY') return 'this key is written twice; leave one out'
+  if (code === 'DUPLICATE_KEY') return 'a key is written twice; leave one out'
   if (code === 'TAB_AS_INDENT') return 'indented by a tab; use spaces'
   return message
 }

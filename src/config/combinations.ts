@@ -128,13 +128,18 @@ const keys: Check = (config) => {
   })
 }
 
-const recovery: Check = (config) => [
+const recovery: Check = (config, isSet) => [
   config.retries > 0 &&
     config.retryMaxDelay < config.retryDelay &&
-    conflict(
-      'retryMaxDelay',
-      `is shorter than retryDelay (${config.retryDelay} ms): make it longer, or retryDelay shorter`,
-    ),
+    (isSet('retryMaxDelay')
+      ? conflict(
+          'retryMaxDelay',
+          `is shorter than retryDelay (${config.retryDelay} ms): make it longer, or retryDelay shorter`,
+        )
+      : conflict(
+          'retryDelay',
+          `is longer than retryMaxDelay (${config.retryMaxDelay} ms): make it shorter, or retryMaxDelay longer`,
+        )),
   config.breakerFailures > 0 &&
     config.breakerSuccesses === 0 &&
     conflict(

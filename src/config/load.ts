@@ -52,11 +52,14 @@ export function load(sources: Sources): Loaded {
   const parsed = configSchema.safeParse(input)
   if (!parsed.success) {
     const findings = explain(parsed.error.issues, input, knownKeys)
-    return { config: null, issues: unique([...issues, ...findings.map((finding) => place(finding, chosen))]) }
+    return {
+      config: null,
+      issues: inOrder([...issues, ...findings.map((finding) => place(finding, chosen))]),
+    }
   }
   const conflicts = findConflicts(parsed.data, (key) => chosen.has(key))
   const all = [...issues, ...conflicts.map((conflict) => place(conflict, chosen))]
-  if (all.length > 0) return { config: null, issues: unique(all) }
+  if (all.length > 0) return { config: null, issues: inOrder(all) }
   const origins = Object.fromEntries([...chosen].map(([key, given]) => [key, given.at([key])])) as Origins
   return { config: deepFreeze(parsed.data), origins, issues: [] }
 }
@@ -121,12 +124,14 @@ function place(finding: { path: Path; message: string }, chosen: ReadonlyMap<str
   return { ...at, key: formatPath(finding.path), message: finding.message }
 }
 
-function unique(issues: readonly ConfigIssue[]): ConfigIssue[] {
+/** Each issue once, those of a file in the order of its lines. */
+function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
   const seen = new Set<string>()
-  return issues.filter((issue) => {
+  const once = issues.filter((issue) => {
     const text = JSON.stringify([issue.name, issue.key, issue.file, issue.line, issue.message])
     return seen.has(text) ? false : seen.add(text)
   })
+  return once.toSorted((a, b) => (a.source === b.source ? (a.line ?? 0) - (b.line ?? 0) : 0))
 }
 
 function deepFreeze<T>(value: T): T {
