@@ -49,19 +49,10 @@ const bit = fc.oneof(
   { weight: 1, arbitrary: spelled },
 )
 export const rawString = fc.array(bit, { maxLength: 6 }).map((bits) => `"${bits.join('')}"`)
-const rawKey = fc.oneof(
-  fc.constantFrom(
-    '"model"',
-    '"mod\\u0065l"',
-    '"stream"',
-    '"a"',
-    '"\\u0061"',
-    '"stream_options"',
-    '""',
-    '"__proto__x"',
-  ),
-  rawString,
-)
+const plainKey = fc.constantFrom('"model"', '"stream"', '"a"', '"stream_options"', '""', '"__proto__x"')
+const rawKey = fc.oneof(plainKey, fc.constantFrom('"mod\\u0065l"', '"\\u0061"'), rawString)
+// V8 (13.6) sometimes lets the first of two equal keys win when one is escaped, by what it parsed before: no such pairs inside.
+const innerKey = fc.oneof(plainKey, rawString)
 const rawNumber = fc.oneof(
   fc.constantFrom('0', '-0', '1e5', '1E+05', '-1.5e-3', '9223372036854775807', '1e400'),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
@@ -73,7 +64,7 @@ const { value: rawValue } = fc.letrec<{ value: string; array: string; object: st
   array: fc
     .tuple(fc.array(tie('value'), { maxLength: 4 }), blank)
     .map(([items, space]) => `[${space}${items.join(`${space},`)}${space}]`),
-  object: objectOf(rawKey, tie('value')),
+  object: objectOf(innerKey, tie('value')),
 }))
 
 function objectOf(key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> {

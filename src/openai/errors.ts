@@ -1,0 +1,68 @@
+// Errors of our own, in the words of the API that the client speaks.
+import type { RefusalValue } from '../actors/ask.ts'
+
+/** An error that the client should see. Callers branch on `code`, never on the text. `retryAfter` is in seconds. */
+export class Refusal extends Error implements RefusalValue {
+  readonly status: number
+  readonly code: string
+  readonly retryAfter?: number
+  constructor(status: number, code: string, message: string, retryAfter?: number) {
+    super(message)
+    this.name = 'Refusal'
+    this.status = status
+    this.code = code
+    if (retryAfter !== undefined) this.retryAfter = retryAfter
+  }
+}
+
+const OPENAI_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+}
+
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+  529: 'overloaded_error',
+}
+
+/** The `type` that OpenAI's API has for errors of a status. */
+export function openaiType(status: number): string {
+  return OPENAI_TYPES[status] ?? (status >= 500 ? 'server_error' : 'invalid_request_error')
+}
+
+/** The `type` that Anthropic's API has for errors of a status. */
+export function anthropicType(status: number): string {
+  return ANTHROPIC_TYPES[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error')
+}
+
+/** Whether the same request may succeed when it is sent again later. */
+export function isRetryable(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505)
+}
+
+/** JSON text of the answer to a refused request: OpenAI's error object, or Anthropic's on /v1/messages. */
+export function refusalBody(
+  shape: 'openai' | 'anthropic',
+  refusal: RefusalValue,
+  requestId?: string,
+): string {
+  const { status, code, message } = refusal
+  if (shape === 'anthropic') {
+    const error = { type: anthropicType(status), message, code, retryable: isRetryable(status) }
+    return JSON.stringify({
+      type: 'error',
+      error,
+      ...(requestId === undefined ? {} : { request_id: requestId }),
+    })
+  }
+  return JSON.stringify({
+    error: { message, type: openaiType(status), param: null, code, retryable: isRetryable(status) },
+  })
+}
