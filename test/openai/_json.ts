@@ -51,8 +51,6 @@ const bit = fc.oneof(
 export const rawString = fc.array(bit, { maxLength: 6 }).map((bits) => `"${bits.join('')}"`)
 const plainKey = fc.constantFrom('"model"', '"stream"', '"a"', '"stream_options"', '""', '"__proto__x"')
 const rawKey = fc.oneof(plainKey, fc.constantFrom('"mod\\u0065l"', '"\\u0061"'), rawString)
-// V8 (13.6) sometimes lets the first of two equal keys win when one is escaped, by what it parsed before: no such pairs inside.
-const innerKey = fc.oneof(plainKey, rawString)
 const rawNumber = fc.oneof(
   fc.constantFrom('0', '-0', '1e5', '1E+05', '-1.5e-3', '9223372036854775807', '1e400'),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
@@ -64,7 +62,7 @@ const { value: rawValue } = fc.letrec<{ value: string; array: string; object: st
   array: fc
     .tuple(fc.array(tie('value'), { maxLength: 4 }), blank)
     .map(([items, space]) => `[${space}${items.join(`${space},`)}${space}]`),
-  object: objectOf(innerKey, tie('value')),
+  object: objectOf(rawKey, tie('value')),
 }))
 
 function objectOf(key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> {
@@ -79,3 +77,29 @@ function objectOf(key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Ar
 export { rawValue }
 /** The text of a JSON object, blanks around it included. */
 export const rawObject = fc.tuple(blank, objectOf(rawKey, rawValue), blank).map((parts) => parts.join(''))
+
+/**
+ * Top-level keys of valid JSON and the text of their values, the last of equal keys counting. JSON.parse is not the judge of
+ * that: in V8 13.6 it mixes up keys that are escaped and equal to an earlier one, depending on what it parsed before.
+ */
+export function membersOf(text: string): Map<string, string> {
+  const members = new Map<string, string>()
+  const token = /"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s"[\]{}:,]+/gs
+  let depth = 0
+  let key: string | null = null
+  let start = -1
+  let end = -1
+  for (const { 0: part, index } of text.matchAll(token)) {
+    const isClosing = part === ']' || part === '}'
+    if (isClosing) depth--
+    if (depth === 0 || (depth === 1 && part === ',')) {
+      if (key !== null) members.set(key, text.slice(start, end))
+      key = null
+      start = -1
+    } else if (key === null) key = JSON.parse(part) as string
+    else if (start < 0 && part !== ':') start = index
+    end = index + part.length
+    if (part === '[' || part === '{') depth++
+  }
+  return members
+}
