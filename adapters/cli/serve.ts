@@ -1,4 +1,5 @@
 // `fetchway serve`: loads the configuration, starts the router, and reads everything anew on SIGHUP.
+import type { Running } from '../node/serve.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { formatIssue } from '../../src/config/issues.ts'
 import { fields } from '../../src/config/fields.ts'
@@ -32,9 +33,26 @@ export async function serve(argv: readonly string[]): Promise<Status> {
     return 2
   }
   const { serveApp } = await router
-  const running: Reloadable = await serveApp(loaded.config)
-  reloadOnHangup(argv, loaded.config, running)
-  return null
+  try {
+    const running: Running & Reloadable = await serveApp(loaded.config)
+    reloadOnHangup(argv, loaded.config, running)
+    return null
+  } catch (error) {
+    say(explainStart(error, loaded.config))
+    process.exit(1) // probes may run already and would keep the process
+  }
+}
+
+/** Why the router could not start, and what to do. */
+export function explainStart(error: unknown, { host, port, socket }: Config): string {
+  const where = socket ?? `${host}:${port}`
+  const code = error instanceof Error && 'code' in error ? error.code : ''
+  if (code === 'EADDRINUSE')
+    return `${where} is taken by another program; choose another --port (0 takes a free one)`
+  if (code === 'EACCES')
+    return `${where} needs rights that this user lacks; choose another --port, above 1023`
+  if (code === 'EADDRNOTAVAIL') return `${where} is no address of this machine; choose another --host`
+  return error instanceof Error ? error.message : String(error)
 }
 
 function reloadOnHangup(argv: readonly string[], started: Config, running: Reloadable): void {

@@ -40,13 +40,13 @@ const listening: Check = (config, isSet) => [
 ]
 
 const admin: Check = (config) => {
-  if (config.adminListen === undefined) return []
+  if (config.adminListen === undefined || /^unix:\/./.test(config.adminListen)) return []
   const address = parseAddress(config.adminListen)
   if (!address)
     return [
       conflict(
         'adminListen',
-        `expected HOST:PORT, e.g. 127.0.0.1:8001, got ${JSON.stringify(config.adminListen)}`,
+        `expected HOST:PORT, e.g. 127.0.0.1:8001, or unix:/path, got ${JSON.stringify(config.adminListen)}`,
       ),
     ]
   const isSame =

@@ -66,7 +66,8 @@ export function readFlags(argv: readonly string[], fields: readonly Field[]): Fl
 
 function readWord(reading: Reading, word: string): void {
   const workers = reading.fields.get('worker')
-  if (workers)
+  if (!workers) report(reading, JSON.stringify(word), 'is not expected here; see --help')
+  else
     addItem(reading, workers, word, {
       source: 'flag',
       name: word.includes('@') ? 'worker URL' : JSON.stringify(word),

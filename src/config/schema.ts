@@ -105,7 +105,7 @@ const keys = {
     .string()
     .min(1)
     .optional()
-    .describe('HOST:PORT of a listener of its own for the control plane'),
+    .describe('HOST:PORT or unix:/path of a listener of its own for the control plane'),
   workerApiKey: headerText.optional().describe('sent to workers that have no key of their own'),
 }
 

@@ -38,7 +38,10 @@ const CONFLICTS: readonly (readonly [file: string, ...issues: string[]])[] = [
     'adminListen: 0.0.0.0:1',
     '1:1: adminListen: is open to other machines and needs adminKey: set one, or listen on 127.0.0.1',
   ],
-  ['adminListen: nowhere', '1:1: adminListen: expected HOST:PORT, e.g. 127.0.0.1:8001, got "nowhere"'],
+  [
+    'adminListen: nowhere',
+    '1:1: adminListen: expected HOST:PORT, e.g. 127.0.0.1:8001, or unix:/path, got "nowhere"',
+  ],
   [
     'port: 7\nadminListen: 127.0.0.1:7',
     '2:1: adminListen: is the address of host and port already: take another port',
@@ -85,6 +88,7 @@ const GOOD: readonly string[] = [
   'adminListen: 127.0.0.1:0\nport: 0',
   'workers: [{url: p, role: prefill}, {url: d, role: decode}, m]',
   'socket: /s',
+  'adminListen: unix:/run/admin.sock',
   'healthInterval: off\nhealthTimeout: off',
 ]
 

@@ -1,0 +1,55 @@
+// `fetchway engine`: one simulated engine on a port of its own.
+import { createEngine, type EngineOptions } from '../../src/simulator/engine.ts'
+import { serve } from '../node/http.ts'
+import type { Status } from './command.ts'
+import { readOptions, type OptionTable } from './options.ts'
+
+const OPTIONS: OptionTable = {
+  engine: {
+    kind: 'choice',
+    choices: ['vllm', 'sglang', 'lmdeploy'],
+    initial: 'vllm',
+    about: 'whose API it speaks',
+  },
+  host: { kind: 'text', initial: '127.0.0.1', about: 'address to listen on' },
+  port: { kind: 'integer', initial: 0, about: 'port to listen on; 0 takes a free one' },
+  models: { kind: 'list', initial: [], about: 'model that it serves' },
+  adapters: { kind: 'list', initial: [], about: 'LoRA adapter that it serves' },
+  role: {
+    kind: 'choice',
+    choices: ['mixed', 'prefill', 'decode'],
+    initial: 'mixed',
+    about: 'its half of the work',
+  },
+  apiKey: { kind: 'text', about: 'key that it asks for' },
+  speed: {
+    kind: 'number',
+    initial: 1,
+    about: 'factor on all its times: 0.1 is ten times as fast; 0: no waiting',
+  },
+  prefillTokensPerSecond: { kind: 'number', about: 'prompt tokens that it computes in a second' },
+  blocks: { kind: 'integer', about: 'KV cache blocks' },
+  fault: { kind: 'text', about: 'how it misbehaves' },
+}
+
+/** Serves until it is told to end. */
+export async function engine(argv: readonly string[]): Promise<Status> {
+  const read = readOptions('engine', OPTIONS, argv)
+  if ('status' in read) return read.status
+  const { host, port, models, adapters, ...rest } = read.options
+  const options = {
+    ...rest,
+    ...(Array.isArray(models) && models.length > 0 ? { models } : {}),
+    ...(Array.isArray(adapters) && adapters.length > 0 ? { adapters } : {}),
+  } as unknown as EngineOptions
+  const simulated = createEngine(options)
+  const served = await serve((request) => simulated.fetch(request), {
+    host: String(host),
+    port: Number(port),
+  })
+  process.stdout.write(`${options.engine} engine on ${served.url}\n`)
+  const stop = () => void served.close(0).then(() => process.exit(0))
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  return null
+}
