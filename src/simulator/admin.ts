@@ -1,0 +1,258 @@
+// Endpoints about the engine itself: models, tokens, health, load, cache, sleep, adapters.
+import { empty, json, readBody, readOptionalBody, text, type Exchange, type Handler } from './exchange.ts'
+import { missingField, stringField } from './fields.ts'
+import { readPrompts } from './completions.ts'
+import { readChat, renderChat } from './prompt.ts'
+import { EngineRefusal } from './refusal.ts'
+import { decode } from './tokenizer.ts'
+
+export const ok: Handler = () => empty()
+
+/** SGLang's deep check makes a token, so a stalled scheduler would fail it; ours is never stalled. */
+export const healthy: Handler = () => json({ status: 'healthy', message: '' })
+
+export const models: Handler = ({ sim }) => {
+  const { engine } = sim.options
+  const card = (id: string, parent: string | null) => ({
+    id,
+    object: 'model',
+    created: Math.floor(sim.startedAt / 1000),
+    owned_by: engine,
+    root: parent === null ? id : `/adapters/${id}`,
+    parent,
+    ...(engine === 'lmdeploy' ? {} : { max_model_len: parent === null ? sim.limits.maxModelLength : null }),
+    ...(engine === 'sglang' ? {} : { permission: [permission(sim.hex(), Math.floor(sim.startedAt / 1000))] }),
+  })
+  const served = sim.models.map((id) => card(id, null))
+  const adapters = [...sim.adapters].map((id) => card(id, sim.models[0] as string))
+  return json({ object: 'list', data: [...served, ...adapters] })
+}
+
+const permission = (id: string, created: number) => ({
+  id: `modelperm-${id}`,
+  object: 'model_permission',
+  created,
+  allow_create_engine: false,
+  allow_sampling: true,
+  allow_logprobs: true,
+  allow_search_indices: false,
+  allow_view: true,
+  allow_fine_tuning: false,
+  organization: '*',
+  group: null,
+  is_blocking: false,
+})
+
+/** vLLM's and SGLang's /tokenize: a prompt, or messages. */
+export const tokenize: Handler = (exchange) => {
+  const body = readBody(exchange)
+  exchange.sim.modelFor(stringField(body, 'model'))
+  if (!('prompt' in body) && !('messages' in body)) throw missingField(body, 'prompt')
+  const prompts = 'messages' in body ? [renderChat(readChat(body))] : readPrompts(body['prompt'])
+  const lists = prompts.map((prompt) => [...prompt.tokens])
+  const first = lists[0] as number[]
+  const one = !Array.isArray(body['prompt'])
+  const max = exchange.sim.limits.maxModelLength
+  if (exchange.sim.options.engine === 'vllm') {
+    const strings = body['return_token_strs'] === true ? first.map((id) => decode([id])) : null
+    return json({ count: first.length, max_model_len: max, tokens: first, token_strs: strings })
+  }
+  const counts = lists.map((list) => list.length)
+  return json({ tokens: one ? first : lists, count: one ? first.length : counts, max_model_len: max })
+}
+
+export const detokenize: Handler = (exchange) => {
+  const body = readBody(exchange)
+  exchange.sim.modelFor(stringField(body, 'model'))
+  const ids = Array.isArray(body['tokens']) ? body['tokens'].filter((id) => typeof id === 'number') : null
+  if (ids === null) throw missingField(body, 'tokens')
+  return json(exchange.sim.options.engine === 'vllm' ? { prompt: decode(ids) } : { text: decode(ids) })
+}
+
+/** LMDeploy's /v1/encode. */
+export const encodeInput: Handler = (exchange) => {
+  const body = readBody(exchange)
+  const lists = readPrompts(body['input']).map((prompt) => [...prompt.tokens])
+  if (!Array.isArray(body['input'])) return json({ input_ids: lists[0], length: lists[0]?.length })
+  return json({ input_ids: lists, length: lists.map((list) => list.length) })
+}
+
+export const vllmLoad: Handler = ({ sim }) => json({ server_load: sim.serving })
+
+const sglangLoad = ({ sim }: Exchange) => {
+  const used = sim.cache.held * sim.limits.blockTokens
+  const capacity = sim.limits.blocks * sim.limits.blockTokens
+  const { running, waiting, totals, backlog } = sim.scheduler
+  return {
+    dp_rank: 0,
+    num_running_reqs: running,
+    num_waiting_reqs: waiting,
+    num_waiting_uncached_tokens: backlog,
+    num_used_tokens: used,
+    num_total_tokens: used + backlog,
+    max_total_num_tokens: capacity,
+    max_running_requests: sim.limits.maxSequences,
+    token_usage: used / capacity,
+    gen_throughput: totals.gapMs === 0 ? 0 : (totals.gaps / totals.gapMs) * 1000,
+    cache_hit_rate: totals.promptTokens === 0 ? 0 : totals.cachedTokens / totals.promptTokens,
+    utilization: running / sim.limits.maxSequences,
+  }
+}
+
+/** SGLang's older /get_load. */
+export const getLoad: Handler = (exchange) => {
+  const load = sglangLoad(exchange)
+  const { num_running_reqs, num_waiting_reqs } = load
+  return json([
+    {
+      dp_rank: 0,
+      num_reqs: num_running_reqs + num_waiting_reqs,
+      num_waiting_reqs,
+      num_tokens: load.num_used_tokens,
+    },
+  ])
+}
+
+/** SGLang's /v1/loads, as JSON or as samples. */
+export const loads: Handler = (exchange) => {
+  const load = sglangLoad(exchange)
+  if (exchange.url.searchParams.get('format') === 'prometheus') {
+    const lines = Object.entries(load)
+      .filter(([name]) => name !== 'dp_rank')
+      .flatMap(([name, value]) => [`# TYPE sglang_${name} gauge`, `sglang_${name}{dp_rank="0"} ${value}`])
+    return text(`${lines.join('\n')}\n`, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+  }
+  const timestamp = new Date(exchange.sim.clock.now()).toISOString()
+  return json({
+    timestamp,
+    version: SGLANG_VERSION,
+    accelerator: 'simulated',
+    num_accelerators: 1,
+    loads: [load],
+  })
+}
+
+export const SGLANG_VERSION = '0.5.23'
+
+export const sglangServerInfo: Handler = (exchange) => {
+  const { sim } = exchange
+  const role = sim.options.role ?? 'mixed'
+  return json({
+    model_path: sim.models[0],
+    served_model_name: sim.models[0],
+    tokenizer_path: sim.models[0],
+    tp_size: 1,
+    dp_size: 1,
+    page_size: sim.limits.blockTokens,
+    context_length: sim.limits.maxModelLength,
+    disaggregation_mode: role === 'mixed' ? 'null' : role,
+    disaggregation_bootstrap_port: 8998,
+    max_running_requests: sim.limits.maxSequences,
+    max_total_num_tokens: sim.limits.blocks * sim.limits.blockTokens,
+    max_req_input_len: sim.limits.maxModelLength - 1,
+    status: 'ready',
+    internal_states: [sglangLoad(exchange)],
+    version: SGLANG_VERSION,
+  })
+}
+
+export const sglangModelInfo: Handler = ({ sim }) =>
+  json({
+    model_path: sim.models[0],
+    tokenizer_path: sim.models[0],
+    is_generation: true,
+    preferred_sampling_params: null,
+    weight_version: 'default',
+    model_type: 'qwen2',
+    architectures: ['Qwen2ForCausalLM'],
+  })
+
+export const vllmServerInfo: Handler = ({ sim }) =>
+  json({
+    vllm_config: {
+      model_config: {
+        model: sim.models[0],
+        served_model_name: sim.models[0],
+        max_model_len: sim.limits.maxModelLength,
+      },
+      cache_config: { block_size: sim.limits.blockTokens, num_gpu_blocks: sim.limits.blocks },
+      parallel_config: { tensor_parallel_size: 1, data_parallel_size: 1 },
+    },
+    vllm_env: {},
+    system_env: {},
+  })
+
+/** SGLang flushes only when nothing runs. */
+export const flushCache: Handler = ({ sim }) => {
+  const isIdle = sim.scheduler.running + sim.scheduler.waiting === 0
+  if (isIdle) sim.cache.clear()
+  const note =
+    'Please check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)'
+  return text(`Cache flushed.\n${note}\n`, isIdle ? 200 : 400)
+}
+
+export const resetPrefixCache: Handler = ({ sim }) => {
+  sim.cache.clear()
+  return json({ success: true })
+}
+
+export const sleep: Handler = ({ sim }) => {
+  sim.isSleeping = true
+  sim.cache.clear()
+  sim.scheduler.pause(true)
+  return empty()
+}
+
+export const wakeUp: Handler = ({ sim }) => {
+  sim.isSleeping = false
+  sim.scheduler.pause(sim.isPaused)
+  return empty()
+}
+
+export const isSleeping: Handler = ({ sim }) => json({ is_sleeping: sim.isSleeping })
+
+export const pause: Handler = ({ sim }) => {
+  sim.isPaused = true
+  sim.scheduler.pause(true)
+  return json({ status: 'paused' })
+}
+
+export const resume: Handler = ({ sim }) => {
+  sim.isPaused = false
+  sim.scheduler.pause(sim.isSleeping)
+  return json({ status: 'resumed' })
+}
+
+export const isPaused: Handler = ({ sim }) => json({ is_paused: sim.isPaused })
+
+export const loadAdapter: Handler = (exchange) => {
+  const { sim } = exchange
+  const body = readOptionalBody(exchange)
+  const name = stringField(body, 'lora_name')
+  const path = stringField(body, 'lora_path')
+  if (name === null || path === null) {
+    throw new EngineRefusal('bad_request', "Both 'lora_name' and 'lora_path' must be provided.", {
+      type: 'InvalidUserInput',
+    })
+  }
+  if (sim.options.engine === 'vllm' && sim.adapters.has(name)) {
+    const message = `The lora adapter '${name}' has already been loaded. If you want to load the adapter in place, set 'load_inplace' to True.`
+    throw new EngineRefusal('bad_request', message, { type: 'InvalidUserInput' })
+  }
+  sim.adapters.add(name)
+  if (sim.options.engine === 'vllm') return text(`Success: LoRA adapter '${name}' added successfully.`)
+  return json({ success: true, error_message: '', loaded_adapters: adapterPaths(exchange) })
+}
+
+export const unloadAdapter: Handler = (exchange) => {
+  const { sim } = exchange
+  const name = stringField(readOptionalBody(exchange), 'lora_name') ?? ''
+  if (!sim.adapters.delete(name)) {
+    throw new EngineRefusal('not_found', `The lora adapter '${name}' cannot be found.`)
+  }
+  if (sim.options.engine === 'vllm') return text(`Success: LoRA adapter '${name}' removed successfully.`)
+  return json({ success: true, error_message: '', loaded_adapters: adapterPaths(exchange) })
+}
+
+const adapterPaths = ({ sim }: Exchange) =>
+  Object.fromEntries([...sim.adapters].map((name) => [name, `/adapters/${name}`]))

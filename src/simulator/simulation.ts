@@ -1,0 +1,107 @@
+// The state of one simulated engine, shared by its endpoints.
+import type { EngineClock } from './clock.ts'
+import type { EngineOptions } from './engine.ts'
+import { KvCache } from './kv-cache.ts'
+import { EngineRefusal } from './refusal.ts'
+import { Scheduler } from './scheduler.ts'
+
+export interface Limits {
+  readonly maxModelLength: number
+  readonly maxSequences: number
+  readonly blocks: number
+  readonly blockTokens: number
+}
+
+/** What became of finished calls, by the word the metrics have for it. */
+export interface Tally {
+  finished: number
+  aborted: number
+  stop: number
+  length: number
+}
+
+export class Simulation {
+  readonly options: EngineOptions
+  readonly clock: EngineClock
+  readonly limits: Limits
+  readonly scheduler: Scheduler
+  readonly cache: KvCache
+  readonly models: readonly string[]
+  /** Adapter names with the model they belong to. */
+  readonly adapters: Set<string>
+  readonly startedAt: number
+  readonly engineId: string
+  readonly tally: Tally = { finished: 0, aborted: 0, stop: 0, length: 0 }
+  /** Breaks every open answer; called when the engine is killed. */
+  readonly breakers = new Set<() => void>()
+  /** Answers being worked on, of all endpoints. */
+  serving = 0
+  isSleeping = false
+  isPaused = false
+  #sessions = 0
+
+  constructor(options: EngineOptions, clock: EngineClock) {
+    this.options = options
+    this.clock = clock
+    this.models = options.models?.length ? options.models : ['demo-model']
+    this.adapters = new Set(options.adapters)
+    this.startedAt = clock.now()
+    this.engineId = this.hex(32)
+    const blocks = options.blocks ?? 3000
+    const blockTokens = options.blockTokens ?? 16
+    this.limits = {
+      blocks,
+      blockTokens,
+      maxModelLength: Math.min(options.maxModelLength ?? 32_768, blocks * blockTokens - 1),
+      maxSequences: options.maxSequences ?? 256,
+    }
+    this.cache = new KvCache(blocks)
+    const pace = {
+      prefillTokensPerSecond: options.prefillTokensPerSecond ?? 20_000,
+      stepMs: options.stepMs ?? 8,
+      perSequenceMs: options.perSequenceMs ?? 0.05,
+      speed: options.speed ?? 1,
+      blockTokens,
+      maxSequences: this.limits.maxSequences,
+    }
+    this.scheduler = new Scheduler(pace, this.cache, clock)
+  }
+
+  /** A random id of `length` hex digits. */
+  hex(length = 16): string {
+    let id = ''
+    while (id.length < length)
+      id += Math.floor(this.clock.random() * 0x100000000)
+        .toString(16)
+        .padStart(8, '0')
+    return id.slice(0, length)
+  }
+
+  /** A number for LMDeploy's session. */
+  nextSession(): number {
+    return ++this.#sessions
+  }
+
+  /** Seconds since the epoch. */
+  seconds(): number {
+    return Math.floor(this.clock.now() / 1000)
+  }
+
+  /** The model's name as the reply tells it. SGLang serves any name; the others refuse those they do not know. */
+  modelFor(asked: string | null): string {
+    const served = this.models[0] as string
+    if (asked === null || asked === '') return served
+    if (this.models.includes(asked) || this.adapters.has(asked) || this.options.engine === 'sglang')
+      return asked
+    const known = [...this.models, ...this.adapters].join(', ')
+    const message =
+      this.options.engine === 'vllm'
+        ? `The model \`${asked}\` does not exist. Valid aliases: ${known}.`
+        : `The model '${asked}' does not exist.`
+    throw new EngineRefusal(
+      'unknown_model',
+      message,
+      this.options.engine === 'vllm' ? { param: 'model' } : {},
+    )
+  }
+}
