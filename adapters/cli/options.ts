@@ -63,11 +63,11 @@ function fieldOf(key: string, option: Option): Field {
 
 function problemOf(field: Field, value: unknown): ConfigIssue[] {
   const issue = { source: 'flag' as const, name: `--${field.flag}`, key: field.key }
-  if (field.choices.length > 0 && value !== undefined && !field.choices.includes(String(value))) {
+  if (field.choices.length > 0 && typeof value === 'string' && !field.choices.includes(value)) {
     return [
       {
         ...issue,
-        message: `expected one of ${field.choices.join(', ')}${suggest(String(value), field.choices)}`,
+        message: `expected one of ${field.choices.join(', ')}${suggest(value, field.choices)}`,
       },
     ]
   }

@@ -27,6 +27,8 @@ export interface ServeOptions {
   readonly maxBody?: number
   /** Hears of a handler that threw: a bug, for its contract is to answer. */
   readonly onError?: (error: unknown) => void
+  /** A handler that throws breaks the connection in place of a 500: so die simulated engines. */
+  readonly breaksOnError?: boolean
 }
 
 export interface Served {
@@ -182,7 +184,7 @@ class Front implements Served {
       if (isCut && isContinued) linger(req, res)
     }
     this.#run(request, answer, () => {
-      if (!res.headersSent) refuse(res)
+      if (!res.headersSent && !this.#options.breaksOnError) refuse(res)
       else res.destroy()
     })
   }
