@@ -1,0 +1,77 @@
+// The side-by-side benchmark: router CPU per request next to the routers that people use today. See README.md here.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { columns } from './bodies.ts'
+import { measureCpu } from './cpu.ts'
+import { measureLatency, measureMemory } from './modes.ts'
+import { launch, routers } from './routers.ts'
+import { freePort, separateCores, type Setup } from './setup.ts'
+import { seeded } from './stats.ts'
+
+const help = `npm run bench -- [flags]
+  --rounds N       paired rounds (9)
+  --columns LIST   of ${columns.map(({ name }) => name).join(',')}
+  --routers LIST   rows whose name contains one of these words
+  --reference ROW  what the ratios are against (fetchway round_robin)
+  --cell MS        CPU time that one cell should use at least (400)
+  --quick          2 rounds of small cells: does it work, not how fast is it
+  --latency        added latency of 1 KB JSON at one client, in place of CPU
+  --memory         resident memory, idle and with 1,000 open streams, in place of CPU
+  --json FILE      the raw figures too`
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    columns: { type: 'string' },
+    routers: { type: 'string' },
+    reference: { type: 'string', default: 'fetchway round_robin' },
+    cell: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    latency: { type: 'boolean', default: false },
+    memory: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (flags.help) console.log(help)
+else await main()
+
+async function main(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const core = separateCores()
+  const enginePorts = [await freePort(), await freePort()]
+  const engine = launch(
+    [process.execPath, join(import.meta.dirname, 'engine.ts'), ...enginePorts.map(String)],
+    join(folder, 'engine'),
+    core === null ? null : '1',
+  )
+  const setup: Setup = {
+    engines: enginePorts.map((port) => `http://127.0.0.1:${port}`),
+    folder,
+    core,
+    random: seeded(Date.now()),
+  }
+  const words = flags.routers?.split(',')
+  const chosen = routers.filter(({ name }) => words?.some((word) => name.includes(word)) ?? true)
+  const rounds = Number(flags.rounds ?? (flags.quick ? 2 : 9))
+  const cpuOptions = {
+    rounds,
+    columns: flags.columns?.split(','),
+    reference: flags.reference,
+    cell: Number(flags.cell ?? (flags.quick ? 60 : 400)),
+    warmth: flags.quick ? 0.25 : 1,
+  }
+  let result: unknown
+  try {
+    if (flags.latency) result = await measureLatency(setup, chosen, rounds)
+    else if (flags.memory) result = await measureMemory(setup, chosen)
+    else result = await measureCpu(setup, chosen, cpuOptions)
+  } finally {
+    engine.kill()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(result, null, 1))
+}
