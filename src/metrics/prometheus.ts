@@ -17,23 +17,24 @@ export type Counter<L extends readonly string[]> = Metric<L, CounterSeries>
 export type Gauge<L extends readonly string[]> = Metric<L, GaugeSeries>
 export type Histogram<L extends readonly string[]> = Metric<L, HistogramSeries>
 
+/** Its functions need no `this`. */
 export interface Meter {
   /** `name` ends in `_total`. At most four labels, here and below. */
-  counter<const L extends readonly string[]>(name: string, help: string, labels: L): Counter<L>
-  gauge<const L extends readonly string[]>(name: string, help: string, labels: L): Gauge<L>
+  readonly counter: <const L extends readonly string[]>(name: string, help: string, labels: L) => Counter<L>
+  readonly gauge: <const L extends readonly string[]>(name: string, help: string, labels: L) => Gauge<L>
   /** `buckets`: upper bounds, ascending and finite; `+Inf` is added. */
-  histogram<const L extends readonly string[]>(
+  readonly histogram: <const L extends readonly string[]>(
     name: string,
     help: string,
     labels: L,
     buckets: readonly number[],
-  ): Histogram<L>
+  ) => Histogram<L>
   /** Drops the series of all metrics that have this value of this label. Series kept by callers go on unseen. */
-  remove(label: string, value: string): void
+  readonly remove: (label: string, value: string) => void
   /** Runs `fill` at the start of each render. */
-  collect(fill: () => void): void
+  readonly collect: (fill: () => void) => void
   /** The whole exposition, ending in a newline; content type `contentType`. */
-  render(): string
+  readonly render: () => string
 }
 
 /** Content type of what `render` returns. */

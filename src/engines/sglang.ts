@@ -1,0 +1,122 @@
+// SGLang: its /server_info tells nearly everything (keys included, so only what is named here is read from it).
+import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin } from './engine.ts'
+import { byRank, mean, samplesOf, sum } from './exposition.ts'
+import { pathSet } from './paths.ts'
+import { amount, jsonOf, objectOf, positive } from './reply.ts'
+
+const METRICS = '/metrics'
+const LOADS = '/v1/loads?include=core'
+const OLD_LOAD = '/get_load'
+const RANK = 'dp_rank'
+
+export const sglang: EnginePlugin = {
+  name: 'sglang',
+  recognise: (card) => card.ownedBy === 'sglang',
+  facts: readFacts,
+  load: readLoad,
+  serves: pathSet([
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/responses',
+    '/v1/responses/',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/embeddings',
+    '/v1/classify',
+    '/classify',
+    '/v1/score',
+    '/v1/rerank',
+    '/generate',
+    '/generate_from_file',
+    '/encode',
+    '/tokenize',
+    '/v1/tokenize',
+    '/detokenize',
+    '/v1/detokenize',
+    '/v1/audio/transcriptions',
+    '/v1/images/generations',
+    '/v1/images/edits',
+    '/v1/videos',
+    '/v1/videos/',
+    '/vertex_generate',
+    '/invocations',
+    '/api/chat',
+    '/api/generate',
+  ]),
+  // New weights make the old cache useless, and SGLang drops it with them.
+  cacheClearing: [
+    '/flush_cache',
+    '/release_memory_occupation',
+    '/update_weights_from_disk',
+    '/update_weights_from_tensor',
+    '/update_weights_from_distributed',
+    '/update_weights_from_ipc',
+  ],
+}
+
+async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>> {
+  const [renamed, metrics] = await Promise.all([ask('GET', '/server_info'), ask('GET', METRICS)])
+  const now = objectOf(renamed)
+  const info = now ?? objectOf(await ask('GET', '/get_server_info')) // its name until 2025
+  const hasMetrics = metrics?.status === 200
+  const told = positive(info?.['max_total_num_tokens'])
+  const dpSize = positive(info?.['dp_size'])
+  const shown = hasMetrics ? sum(byRank(samplesOf(metrics.text, 'sglang:max_total_num_tokens'), RANK)) : 0
+  const capacity = shown > 0 ? shown : told && told * (dpSize ?? 1)
+  const version = info?.['version']
+  const blockTokens = positive(info?.['page_size'])
+  const kvEvents = info?.['kv_events']
+  return {
+    ...(typeof version === 'string' && { version }),
+    ...(capacity && { kvCapacityTokens: capacity }),
+    ...(blockTokens && { blockTokens }),
+    ...(dpSize && { dpSize }),
+    ...(typeof kvEvents === 'object' && kvEvents !== null && { kvEvents }),
+    ...(hasMetrics && { metricsPath: METRICS }),
+    loadPath: now ? LOADS : info ? OLD_LOAD : METRICS,
+  }
+}
+
+async function readLoad(ask: AskWorker, facts?: EngineFacts): Promise<EngineLoad | null> {
+  const path = facts?.loadPath ?? LOADS
+  const reply = await ask('GET', path)
+  const load = path === METRICS ? loadFromMetrics(reply?.text ?? '') : loadFromRanks(jsonOf(reply))
+  if (load || path === METRICS || reply === null) return load
+  return loadFromMetrics((await ask('GET', METRICS))?.text ?? '')
+}
+
+/** `/v1/loads` answers `{loads: [one a rank]}`, `/get_load` the bare list with totals in `num_reqs`. */
+function loadFromRanks(answer: unknown): EngineLoad | null {
+  const listed = Array.isArray(answer) ? (answer as unknown[]) : (answer as { loads?: unknown } | null)?.loads
+  if (!Array.isArray(listed) || listed.length === 0) return null
+  const ranks = listed.filter((rank) => typeof rank === 'object' && rank !== null) as Record<
+    string,
+    unknown
+  >[]
+  const waiting = sum(ranks.map((rank) => amount(rank['num_waiting_reqs'])))
+  const total = sum(ranks.map((rank) => amount(rank['num_reqs'])))
+  const running = ranks.some((rank) => 'num_running_reqs' in rank)
+    ? sum(ranks.map((rank) => amount(rank['num_running_reqs'])))
+    : Math.max(0, total - waiting)
+  const usage = ranks.filter((rank) => typeof rank['token_usage'] === 'number')
+  const tokens = ranks.filter((rank) => typeof rank['num_used_tokens'] === 'number')
+  return {
+    running,
+    waiting,
+    ...(usage.length > 0 && { kvUsage: mean(usage.map((rank) => amount(rank['token_usage']))) }),
+    ...(tokens.length > 0 && { kvTokens: sum(tokens.map((rank) => amount(rank['num_used_tokens']))) }),
+  }
+}
+
+function loadFromMetrics(text: string): EngineLoad | null {
+  const running = byRank(samplesOf(text, 'sglang:num_running_reqs'), RANK)
+  if (running.length === 0) return null
+  const usage = byRank(samplesOf(text, 'sglang:token_usage'), RANK)
+  const tokens = byRank(samplesOf(text, 'sglang:num_used_tokens'), RANK)
+  return {
+    running: sum(running),
+    waiting: sum(byRank(samplesOf(text, 'sglang:num_queue_reqs'), RANK)),
+    ...(usage.length > 0 && { kvUsage: mean(usage) }),
+    ...(tokens.length > 0 && { kvTokens: sum(tokens) }),
+  }
+}

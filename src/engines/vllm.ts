@@ -1,0 +1,100 @@
+// vLLM: held against recordings of 0.32 (test/recordings/vllm); older versions lack some of it and say 404.
+import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin } from './engine.ts'
+import { byRank, labelOf, mean, numberLabel, samplesOf, sum } from './exposition.ts'
+import { pathSet } from './paths.ts'
+import { jsonOf, objectOf } from './reply.ts'
+
+const METRICS = '/metrics'
+
+export const vllm: EnginePlugin = {
+  name: 'vllm',
+  recognise: (card) => card.ownedBy === 'vllm',
+  facts: readFacts,
+  load: readLoad,
+  serves: pathSet([
+    '/v1/chat/completions',
+    '/v1/chat/completions/batch',
+    '/v1/chat/completions/render',
+    '/v1/completions',
+    '/v1/completions/render',
+    '/v1/responses',
+    '/v1/responses/',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/embeddings',
+    '/v2/embed',
+    '/pooling',
+    '/classify',
+    '/score',
+    '/v1/score',
+    '/rerank',
+    '/v1/rerank',
+    '/v2/rerank',
+    '/generative_scoring',
+    '/tokenize',
+    '/detokenize',
+    '/v1/audio/transcriptions',
+    '/v1/audio/translations',
+    '/v1/realtime',
+    '/inference/v1/generate',
+    '/invocations',
+  ]),
+  // Present in development mode only; sleeping drops the cache too.
+  cacheClearing: ['/reset_prefix_cache', '/sleep', '/release_kv_cache_memory'],
+}
+
+async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>> {
+  const [version, metrics, sources] = await Promise.all([
+    ask('GET', '/version'),
+    ask('GET', METRICS),
+    ask('GET', '/kv_event_sources'),
+  ])
+  const named = objectOf(version)?.['version']
+  const kvEvents = jsonOf(sources)
+  return {
+    ...(typeof named === 'string' && { version: named }),
+    ...(metrics?.status === 200 && { metricsPath: METRICS, loadPath: METRICS, ...cacheFacts(metrics.text) }),
+    ...(publishes(kvEvents) && { kvEvents }),
+  }
+}
+
+/** Capacity and ranks from the labels of `vllm:cache_config_info`: one sample a rank. */
+function cacheFacts(text: string): Pick<EngineFacts, 'kvCapacityTokens' | 'blockTokens' | 'dpSize'> {
+  const ranks = new Map<string, number>()
+  let blockTokens: number | null = null
+  for (const { labels } of samplesOf(text, 'vllm:cache_config_info')) {
+    blockTokens ??= numberLabel(labels, 'block_size')
+    const blocks = numberLabel(labels, 'num_gpu_blocks')
+    // Newer versions tell the tokens themselves, which is right for models with several kinds of cache, too.
+    const tokens = numberLabel(labels, 'kv_cache_size_tokens') ?? (blocks ?? 0) * (blockTokens ?? 0)
+    ranks.set(labelOf(labels, 'engine') ?? '0', tokens)
+  }
+  const capacity = sum([...ranks.values()])
+  return {
+    ...(capacity > 0 && { kvCapacityTokens: capacity }),
+    ...(blockTokens !== null && { blockTokens }),
+    ...(ranks.size > 0 && { dpSize: ranks.size }),
+  }
+}
+
+/** An empty list or object: no publisher is switched on. */
+function publishes(sources: unknown): boolean {
+  return typeof sources === 'object' && sources !== null && Object.keys(sources).length > 0
+}
+
+async function readLoad(ask: AskWorker, facts?: EngineFacts): Promise<EngineLoad | null> {
+  const metrics = await ask('GET', facts?.loadPath ?? METRICS)
+  if (metrics?.status !== 200) return null
+  const { text } = metrics
+  const running = byRank(samplesOf(text, 'vllm:num_requests_running'), 'engine')
+  if (running.length === 0) return null // its statistics are switched off
+  const usage = byRank(samplesOf(text, 'vllm:kv_cache_usage_perc'), 'engine')
+  const older = usage.length > 0 ? usage : byRank(samplesOf(text, 'vllm:gpu_cache_usage_perc'), 'engine')
+  const capacity = facts?.kvCapacityTokens ?? cacheFacts(text).kvCapacityTokens
+  return {
+    running: sum(running),
+    waiting: sum(byRank(samplesOf(text, 'vllm:num_requests_waiting'), 'engine')),
+    ...(older.length > 0 && { kvUsage: mean(older) }),
+    ...(older.length > 0 && capacity !== undefined && { kvTokens: Math.round(mean(older) * capacity) }),
+  }
+}

@@ -1,0 +1,103 @@
+// Gauges of workers and pools, filled from a view of the pools just before each render.
+import type { Meter } from './prometheus.ts'
+
+export type WorkerState = 'starting' | 'ready' | 'unhealthy' | 'draining'
+const STATES: readonly WorkerState[] = ['starting', 'ready', 'unhealthy', 'draining']
+const BREAKER: Readonly<Record<WorkerReading['breaker'], number>> = { closed: 0, open: 1, half_open: 2 }
+
+export interface WorkerReading {
+  readonly id: string
+  readonly url: string
+  readonly engine: string
+  readonly role: string
+  readonly state: WorkerState
+  /** May be chosen now. */
+  readonly isUp: boolean
+  /** Its probes pass. */
+  readonly isHealthy: boolean
+  readonly inFlight: number
+  readonly backlogTokens: number
+  readonly breaker: 'closed' | 'open' | 'half_open'
+  /** How often its breaker changed since the pool began. */
+  readonly breakerTransitions: number
+  /** 0 to 1, as the engine told last. */
+  readonly kvUsage?: number
+}
+
+export interface PoolReading {
+  /** Calls that wait for room. */
+  readonly queueDepth: number
+  readonly inFlight: number
+  readonly leases: number
+  readonly workers: readonly WorkerReading[]
+}
+
+/**
+ * Defines the gauges and returns `showPools`, which fills them from the readings of all pools (workers that are gone
+ * vanish with the next one), and `forget`, which drops everything that was counted for a removed worker.
+ */
+export function workerGauges(meter: Meter) {
+  const perWorker = workerMetrics(meter)
+  const queueDepth = meter.gauge('fetchway_queue_depth', 'Calls that wait for room.', []).with()
+  const inFlight = meter.gauge('fetchway_in_flight', 'Calls that workers answer now.', []).with()
+  const leases = meter.gauge('fetchway_leases', 'Leases on workers that are not settled.', []).with()
+  const workers = meter.gauge('fetchway_workers', 'Workers by state.', ['state'])
+  for (const state of STATES) workers.with(state)
+
+  const showPools = (pools: readonly PoolReading[]): void => {
+    for (const metric of Object.values(perWorker)) metric.clear()
+    const counts = new Map<WorkerState, number>()
+    for (const worker of pools.flatMap((pool) => pool.workers)) {
+      counts.set(worker.state, (counts.get(worker.state) ?? 0) + 1)
+      showWorker(perWorker, worker)
+    }
+    for (const state of STATES) workers.with(state).set(counts.get(state) ?? 0)
+    queueDepth.set(total(pools, 'queueDepth'))
+    inFlight.set(total(pools, 'inFlight'))
+    leases.set(total(pools, 'leases'))
+  }
+  return { showPools, forget: (id: string) => meter.remove('worker', id) }
+}
+
+function workerMetrics({ gauge, counter }: Meter) {
+  return {
+    info: gauge('fetchway_worker_info', 'What a worker id stands for, always 1.', [
+      'worker',
+      'url',
+      'engine',
+      'role',
+    ]),
+    up: gauge('fetchway_worker_up', 'Whether the worker may be chosen now.', ['worker']),
+    healthy: gauge('fetchway_worker_healthy', "Whether the worker's probes pass.", ['worker']),
+    inFlight: gauge('fetchway_worker_in_flight', 'Calls that the worker answers now.', ['worker']),
+    backlog: gauge('fetchway_worker_backlog_tokens', 'Prompt tokens sent whose first token has not come.', [
+      'worker',
+    ]),
+    breaker: gauge('fetchway_worker_breaker_state', '0 closed, 1 open, 2 half-open.', ['worker']),
+    transitions: counter('fetchway_worker_breaker_transitions_total', 'Changes of the breaker.', ['worker']),
+    kvUsage: gauge('fetchway_worker_kv_usage_ratio', 'Share of the KV cache in use, told by the engine.', [
+      'worker',
+    ]),
+  }
+}
+
+function showWorker(metrics: ReturnType<typeof workerMetrics>, worker: WorkerReading): void {
+  const { id } = worker
+  metrics.info.with(id, withoutCredentials(worker.url), worker.engine, worker.role).set(1)
+  metrics.up.with(id).set(Number(worker.isUp))
+  metrics.healthy.with(id).set(Number(worker.isHealthy))
+  metrics.inFlight.with(id).set(worker.inFlight)
+  metrics.backlog.with(id).set(worker.backlogTokens)
+  metrics.breaker.with(id).set(BREAKER[worker.breaker])
+  metrics.transitions.with(id).set(worker.breakerTransitions)
+  if (worker.kvUsage !== undefined) metrics.kvUsage.with(id).set(worker.kvUsage)
+}
+
+function total(pools: readonly PoolReading[], key: 'queueDepth' | 'inFlight' | 'leases'): number {
+  return pools.reduce((sum, pool) => sum + pool[key], 0)
+}
+
+/** `https://user:password@gpu1` becomes `https://gpu1`; a query can hold a key too. */
+function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/?#]*@/, '//').replace(/[?#].*$/, '')
+}
