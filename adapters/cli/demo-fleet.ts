@@ -1,0 +1,89 @@
+// The demo's fleet: simulated engines of three kinds, each on a port of its own.
+import { createEngine, type EngineOptions } from '../../src/simulator/engine.ts'
+import { serve, type Served } from '../node/http.ts'
+
+/** Which engine answered, told by the engine itself: headers of engines pass the router unchanged. */
+export const ENGINE_HEADER = 'x-demo-engine'
+
+export interface DemoEngine {
+  readonly name: string
+  readonly url: string
+  readonly models: readonly string[]
+  /** Inference calls that it is working on. */
+  inFlight(): number
+  /** Breaks all its connections and listens no more. */
+  kill(): Promise<void>
+  /** Listens again at the same address, with an empty cache. */
+  revive(): Promise<void>
+}
+
+export const MODELS = { chat: 'llama-3.1-8b-instruct', other: 'qwen3-8b', embedding: 'bge-m3' } as const
+/** A name that clients use, and the model behind it. */
+export const ALIAS = { name: 'gpt-4o-mini', model: MODELS.chat } as const
+
+const FLEET: readonly (Pick<EngineOptions, 'engine'> & {
+  readonly name: string
+  readonly models: readonly string[]
+})[] = [
+  { name: 'vllm-1', engine: 'vllm', models: [MODELS.chat, MODELS.embedding] },
+  { name: 'vllm-2', engine: 'vllm', models: [MODELS.chat] },
+  { name: 'sglang-1', engine: 'sglang', models: [MODELS.other] },
+  { name: 'lmdeploy-1', engine: 'lmdeploy', models: [MODELS.other] },
+]
+
+/** Starts all engines on free ports of this machine. */
+export async function startFleet(): Promise<DemoEngine[]> {
+  return Promise.all(
+    FLEET.map(async ({ name, engine, models }) => {
+      const member = new Member(name, { engine, models: [...models], speed: 1 })
+      await member.start(0)
+      return member
+    }),
+  )
+}
+
+class Member implements DemoEngine {
+  readonly name: string
+  readonly models: readonly string[]
+  url = ''
+  readonly #options: EngineOptions
+  #served: Served | null = null
+  #inFlight = 0
+
+  constructor(name: string, options: EngineOptions) {
+    this.name = name
+    this.models = options.models ?? []
+    this.#options = options
+  }
+
+  async start(port: number): Promise<void> {
+    const engine = createEngine(this.#options)
+    const answer = async (request: Request): Promise<Response> => {
+      const isCall = request.method === 'POST'
+      if (isCall) this.#inFlight++
+      try {
+        const response = await engine.fetch(request)
+        const headers = new Headers(response.headers)
+        headers.set(ENGINE_HEADER, this.name)
+        return new Response(response.body, { status: response.status, headers })
+      } finally {
+        if (isCall) this.#inFlight--
+      }
+    }
+    this.#served = await serve(answer, { port, breaksOnError: true })
+    this.url = this.#served.url
+  }
+
+  inFlight(): number {
+    return this.#inFlight
+  }
+
+  async kill(): Promise<void> {
+    await this.#served?.close(0)
+    this.#served = null
+  }
+
+  async revive(): Promise<void> {
+    await this.start(Number(new URL(this.url).port))
+  }
+}
