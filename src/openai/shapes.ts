@@ -38,9 +38,9 @@ export function isFirstToken(shape: Shape, name: string, data: string): boolean 
   if (shape === 'messages')
     return (
       typeOf(name, data) === 'content_block_delta' &&
-      hasText(read(data)?.['delta'], ['text', 'thinking', 'partial_json'])
+      hasText(readFields(data)?.['delta'], ['text', 'thinking', 'partial_json'])
     )
-  const fields = read(data)
+  const fields = readFields(data)
   if (shape === 'generate')
     return (
       hasText(fields, ['text', 'output_ids']) ||
@@ -74,7 +74,7 @@ export function isLastEvent(shape: Shape, name: string, data: string): boolean {
 
 /** Whether a chat or completions event tells why the text ended: all of the answer is there even if `[DONE]` never comes. */
 export function hasFinishReason(data: string): boolean {
-  const choices = read(data)?.['choices']
+  const choices = readFields(data)?.['choices']
   return (
     Array.isArray(choices) &&
     choices.some((choice) => typeof fieldsOf(choice)?.['finish_reason'] === 'string')
@@ -86,7 +86,7 @@ export function isError(shape: Shape, name: string, data: string): boolean {
   if (name === 'error') return true
   if (shape === 'responses' || shape === 'messages')
     return /^(?:error|response\.failed)$/.test(typeOf(name, data))
-  return data.startsWith('{') && data.includes('"error"') && fieldsOf(read(data)?.['error']) !== null
+  return data.startsWith('{') && data.includes('"error"') && fieldsOf(readFields(data)?.['error']) !== null
 }
 
 export interface StreamFailure {
@@ -134,7 +134,7 @@ function responsesError(failure: StreamFailure, place: StreamPlace): string {
     object: 'response',
     created_at: place.createdAt ?? 0,
     status: 'failed',
-    // OpenAI's own clients know `server_error` here; ours goes into the message's side.
+    // OpenAI's clients know a closed list of codes here; ours stands beside it.
     error: { code: 'server_error', message, router_code: code },
     incomplete_details: null,
     model: place.model ?? '',
@@ -144,7 +144,8 @@ function responsesError(failure: StreamFailure, place: StreamPlace): string {
   return `event: response.failed\ndata: ${JSON.stringify({ type: 'response.failed', sequence_number, response })}\n\n`
 }
 
-function read(data: string): Readonly<Record<string, unknown>> | null {
+/** The members of an event's data when it is a JSON object, else null. */
+export function readFields(data: string): Readonly<Record<string, unknown>> | null {
   try {
     return fieldsOf(JSON.parse(data))
   } catch {
