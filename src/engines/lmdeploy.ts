@@ -14,7 +14,6 @@ export const lmdeploy: EnginePlugin = {
     '/v1/chat/completions',
     '/v1/chat/interactive',
     '/v1/completions',
-    '/v1/embeddings',
     '/v1/encode',
     '/generate',
     '/pooling',

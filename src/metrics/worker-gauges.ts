@@ -1,6 +1,7 @@
 // Gauges of workers and pools, filled from a view of the pools just before each render.
 import type { Meter } from './prometheus.ts'
 
+/** `starting`: has not said yet what it is. */
 export type WorkerState = 'starting' | 'ready' | 'unhealthy' | 'draining'
 const STATES: readonly WorkerState[] = ['starting', 'ready', 'unhealthy', 'draining']
 const BREAKER: Readonly<Record<WorkerReading['breaker'], number>> = { closed: 0, open: 1, half_open: 2 }

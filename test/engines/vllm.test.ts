@@ -1,0 +1,75 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { discover, engineOf } from '../../src/engines/engine.ts'
+import { recordedBody, written } from './_ask.ts'
+
+const vllm = engineOf('vllm')
+assert.ok(vllm)
+
+const real = {
+  '/v1/models': recordedBody('models'),
+  '/version': recordedBody('version'),
+  '/metrics': recordedBody('metrics'),
+}
+
+test('a real vLLM tells its version, models with their adapter, capacity and block size', async () => {
+  assert.deepEqual(await discover(written(real).ask), {
+    engine: 'vllm',
+    version: '0.32.0',
+    models: [
+      { id: 'tiny', root: './tiny', maxModelLength: 2048 },
+      { id: 'style', root: './lora', parent: 'tiny' },
+    ],
+    metricsPath: '/metrics',
+    loadPath: '/metrics',
+    kvCapacityTokens: 1_048_576,
+    blockTokens: 32,
+    dpSize: 1,
+  })
+})
+
+test('a real vLLM tells its load', async () => {
+  const load = await vllm.load(written(real).ask)
+  assert.deepEqual(load, { running: 0, waiting: 0, kvUsage: 0, kvTokens: 0 })
+})
+
+const twoRanks = `
+# TYPE vllm:cache_config_info gauge
+vllm:cache_config_info{block_size="16",engine="0",num_gpu_blocks="1000"} 1.0
+vllm:cache_config_info{block_size="16",engine="1",num_gpu_blocks="500"} 1.0
+vllm:num_requests_running{engine="0",model_name="a"} 3.0
+vllm:num_requests_running{engine="1",model_name="a"} 4.0
+vllm:num_requests_waiting{engine="0",model_name="a"} 1.0
+vllm:num_requests_waiting{engine="1",model_name="a"} 0.0
+vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.5
+vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.25
+`
+
+test('data-parallel ranks are counted and their caches and loads added up', async () => {
+  const { ask } = written({ ...real, '/metrics': twoRanks })
+  const facts = await discover(ask)
+  assert.equal(facts?.dpSize, 2)
+  assert.equal(facts.kvCapacityTokens, 24_000)
+  assert.deepEqual(await vllm.load(ask, facts), { running: 7, waiting: 1, kvUsage: 0.375, kvTokens: 9000 })
+})
+
+test('a capacity that vLLM does not know yet is left out', async () => {
+  const metrics = 'vllm:cache_config_info{block_size="None",engine="0",num_gpu_blocks="None"} 1.0\n'
+  const facts = await discover(written({ ...real, '/metrics': metrics }).ask)
+  assert.equal(facts?.kvCapacityTokens, undefined)
+  assert.equal(facts?.blockTokens, undefined)
+})
+
+test('KV event sources are handed on when there are some', async () => {
+  const sources = [{ rank: 0, endpoint: 'tcp://*:5557' }]
+  assert.deepEqual(
+    (await discover(written({ ...real, '/kv_event_sources': sources }).ask))?.kvEvents,
+    sources,
+  )
+  assert.equal((await discover(written({ ...real, '/kv_event_sources': [] }).ask))?.kvEvents, undefined)
+})
+
+test('without statistics there is no load', async () => {
+  assert.equal(await vllm.load(written({ '/metrics': '# nothing here\n' }).ask), null)
+  assert.equal(await vllm.load(written({}).ask), null)
+})
