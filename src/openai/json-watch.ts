@@ -1,7 +1,7 @@
 // Watches a whole (not streamed) answer go by, to read its token counts and id without holding it.
 import type { Usage } from '../actors/ask.ts'
 import { scanTop } from './scan.ts'
-import { join } from './sse.ts'
+import { join } from './bytes.ts'
 import { findUsage, usageIn, usageOf } from './usage.ts'
 
 export interface JsonWatch {

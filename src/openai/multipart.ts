@@ -1,4 +1,5 @@
 // Reads and edits multipart/form-data bodies in place: the few small fields that routing needs, never the files.
+import { startsWith } from './bytes.ts'
 import type { Span } from './scan.ts'
 
 interface Part {
@@ -128,11 +129,6 @@ function nameOf(headers: string): string {
   const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1] ?? ''
   const match = /;\s*name\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(disposition)
   return match === null ? '' : (match[1]?.replace(/\\(.)/g, '$1') ?? match[2]!)
-}
-
-function startsWith(bytes: Uint8Array, at: number, needle: Uint8Array): boolean {
-  for (let i = 0; i < needle.length; i++) if (bytes[at + i] !== needle[i]) return false
-  return true
 }
 
 /** How far a window may move, by its last byte. */

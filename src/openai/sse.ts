@@ -1,4 +1,5 @@
 // Cuts a stream of server-sent events into events without changing a byte of it.
+import { join } from './bytes.ts'
 
 /** One event as a client reads it: `data` lines are joined with a line feed; null when there was none (a comment). */
 export interface SseEvent {
@@ -105,17 +106,4 @@ export function readEvent(bytes: Uint8Array): SseEvent {
     else if (field === 'data') data = data === null ? value : `${data}\n${value}`
   }
   return { name, data }
-}
-
-/** One array of all the bytes; the part itself when there is only one that is not empty. */
-export function join(parts: readonly Uint8Array[]): Uint8Array {
-  const full = parts.filter((part) => part.length > 0)
-  if (full.length === 1) return full[0]!
-  const whole = new Uint8Array(full.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of full) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

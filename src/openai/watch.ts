@@ -10,7 +10,8 @@ import {
   typeOf,
 } from './shapes.ts'
 import type { Shape, StreamFailure } from './shapes.ts'
-import { EventFinder, join, readEvent } from './sse.ts'
+import { join, startsWith } from './bytes.ts'
+import { EventFinder, readEvent } from './sse.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
 
 export { createJsonWatch } from './json-watch.ts'
@@ -288,11 +289,6 @@ interface EventPlace {
 
 function dataAt({ chunk, start, end }: EventPlace): string {
   return chunk === null ? '' : (readEvent(chunk.subarray(start, end)).data ?? '')
-}
-
-function startsWith(bytes: Uint8Array, start: number, head: ArrayLike<number>): boolean {
-  for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false
-  return true
 }
 
 /** The event's first line with its line feed, when it is an `event:` line. */

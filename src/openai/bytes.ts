@@ -1,0 +1,20 @@
+// Small things done with arrays of bytes.
+
+/** One array of all the bytes; the part itself when there is only one that is not empty. */
+export function join(parts: readonly Uint8Array[]): Uint8Array {
+  const full = parts.filter((part) => part.length > 0)
+  if (full.length === 1) return full[0]!
+  const whole = new Uint8Array(full.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of full) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** Whether `head` stands at `start`. */
+export function startsWith(bytes: Uint8Array, start: number, head: ArrayLike<number>): boolean {
+  for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false
+  return true
+}
