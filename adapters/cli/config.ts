@@ -82,9 +82,5 @@ function placeText(place: Place | undefined): string {
   if (place === undefined) return 'default'
   if (place.source === 'file') return `${place.file}:${place.line}`
   if (place.source === 'dotenv') return `${place.name} in ${place.file}:${place.line}`
-  return place.source === 'env'
-    ? `${place.name} in the environment`
-    : place.name.startsWith('--')
-      ? place.name
-      : 'arguments'
+  return place.source === 'env' ? `${place.name} in the environment` : place.name
 }

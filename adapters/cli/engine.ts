@@ -25,7 +25,7 @@ const OPTIONS: OptionTable = {
   speed: {
     kind: 'number',
     initial: 1,
-    about: 'factor on all its times: 0.1 is ten times as fast; 0: no waiting',
+    about: 'factor on all its times; 0: no waiting',
   },
   prefillTokensPerSecond: { kind: 'number', about: 'prompt tokens that it computes in a second' },
   blocks: { kind: 'integer', about: 'KV cache blocks' },
@@ -46,6 +46,7 @@ export async function engine(argv: readonly string[]): Promise<Status> {
   const served = await serve((request) => simulated.fetch(request), {
     host: String(host),
     port: Number(port),
+    breaksOnError: true,
   })
   process.stdout.write(`${options.engine} engine on ${served.url}\n`)
   const stop = () => void served.close(0).then(() => process.exit(0))

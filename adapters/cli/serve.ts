@@ -25,10 +25,11 @@ export async function serve(argv: readonly string[]): Promise<Status> {
     return 0
   }
   if (flags.wantsVersion) return printVersion()
+  // Loaded beside the configuration; should it fail, that is told only where the configuration is good.
   const router = import('../node/serve.ts')
+  router.catch(() => undefined)
   const loaded = await loadSources(argv)
   if (loaded.config === null) {
-    router.catch(() => {}) // the configuration is what is wrong; a router that cannot load is the next start's trouble
     printIssues(loaded.issues)
     return 2
   }

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { explainStart, reload } from '../../../adapters/cli/serve.ts'
+import { loadSources } from '../../../adapters/cli/sources.ts'
+import { planReload } from '../../../src/config/reload.ts'
+import { configSchema, type Config } from '../../../src/config/schema.ts'
+
+let directory = ''
+let file = ''
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'fetchway-reload-'))
+  file = join(directory, 'fetchway.yaml')
+})
+after(() => rm(directory, { recursive: true }))
+
+async function start(text: string): Promise<{ argv: string[]; config: Config }> {
+  await writeFile(file, text)
+  const argv = ['--config', file]
+  const loaded = await loadSources(argv, { directory, environment: {} })
+  assert.ok(loaded.config)
+  return { argv, config: loaded.config }
+}
+
+/** What a reload said and what it gave to the router. */
+async function reloaded(
+  argv: readonly string[],
+  config: Config,
+): Promise<{ said: string; taken: Config[]; now: Config }> {
+  const taken: Config[] = []
+  const { write } = process.stderr
+  let said = ''
+  process.stderr.write = ((text: string) => {
+    said += text
+    return true
+  }) as typeof write
+  try {
+    const now = await reload(argv, config, { reload: (next) => void taken.push(next) })
+    return { said, taken, now }
+  } finally {
+    process.stderr.write = write
+  }
+}
+
+test('a changed file is taken over', async () => {
+  const { argv, config } = await start('retries: 1')
+  await writeFile(file, 'retries: 2\nworkers: [gpu1:8000]')
+  const { said, taken, now } = await reloaded(argv, config)
+  assert.equal(said, 'fetchway: reloaded: workers, retries\n')
+  assert.equal(taken.length, 1)
+  assert.equal(now.retries, 2)
+})
+
+test('a bad file is refused with its line, and the running configuration stays', async () => {
+  const { argv, config } = await start('retries: 1')
+  await writeFile(file, 'retries: 2\nretrys: 3')
+  const { said, taken, now } = await reloaded(argv, config)
+  assert.equal(
+    said,
+    `fetchway: not reloaded, the running configuration stays: ${file}:2:1: retrys: unknown key; did you mean retries?\n`,
+  )
+  assert.deepEqual(taken, [])
+  assert.equal(now, config)
+})
+
+test('what needs a restart is told and keeps its running value', async () => {
+  const { argv, config } = await start('port: 1')
+  await writeFile(file, 'port: 2\nretries: 9')
+  const { said, taken } = await reloaded(argv, config)
+  assert.equal(said, 'fetchway: changed, but needs a restart: port\nfetchway: reloaded: retries\n')
+  assert.deepEqual([taken[0]?.port, taken[0]?.retries], [1, 9])
+})
+
+test('a router that refuses a configuration keeps the running one', async () => {
+  const { argv, config } = await start('retries: 1')
+  await writeFile(file, 'retries: 2')
+  const { write } = process.stderr
+  process.stderr.write = (() => true) as typeof write
+  const now = await reload(argv, config, { reload: () => Promise.reject(new Error('no')) })
+  process.stderr.write = write
+  assert.equal(now, config)
+})
+
+test('keys that went away fall back to their default', () => {
+  const before = configSchema.parse({ retries: 5, socket: '/s', adminKey: 'k' })
+  const { config, changed, needRestart } = planReload(before, configSchema.parse({}))
+  assert.deepEqual([config.retries, config.socket, config.adminKey], [3, '/s', undefined])
+  assert.deepEqual([changed, needRestart], [['adminKey', 'retries'], ['socket']])
+})
+
+test('an address that cannot be had is told with what to do', () => {
+  const config = configSchema.parse({ port: 80 })
+  const told = (code: string) => explainStart(Object.assign(new Error('x'), { code }), config)
+  assert.match(told('EADDRINUSE'), /^127\.0\.0\.1:80 is taken .* --port/)
+  assert.match(told('EACCES'), /^127\.0\.0\.1:80 needs rights .* --port/)
+  assert.match(told('EADDRNOTAVAIL'), /--host/)
+  assert.equal(told('OTHER'), 'x')
+})
