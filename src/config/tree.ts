@@ -2,7 +2,7 @@
 import { coerceScalar } from './coerce.ts'
 import type { Environment } from './environment.ts'
 import type { Field } from './fields.ts'
-import type { ConfigIssue, Given, Path, Place } from './issues.ts'
+import { formatPath, type ConfigIssue, type Given, type Path, type Place } from './issues.ts'
 
 /** Where a node stands; both count from 1. */
 interface Position {
@@ -118,7 +118,7 @@ function fillIn(text: string, at: Position, context: { reading: Reading; path: P
     const message = match
       ? `\${${match[1]}} is not set in the environment; set it, or write \${${match[1]}:-else}`
       : `${whole} is no variable; write \${NAME}, or $\${ for a plain \${`
-    const key = path.map(String).join('.')
+    const key = formatPath(path)
     reading.issues.push({
       source: 'file',
       name: String(path[0]),
