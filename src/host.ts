@@ -3,6 +3,7 @@ import type { Registry } from './actors/registry.ts'
 import type { Pool } from './actors/pool.ts'
 import type { Limiter } from './actors/limiter.ts'
 import type { ActorRef } from './actors/actor.ts'
+import type { ProcessReadings } from './metrics/instruments.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
 export type HeaderList = readonly string[]
@@ -115,6 +116,8 @@ export interface Host {
   /** Keeps the work alive after the response (waitUntil); rejections are logged. */
   after(work: Promise<unknown>): void
   log(event: LogEvent): void
+  /** What the process can tell of itself, for /metrics. */
+  readonly process?: ProcessReadings
   readonly registry: ActorRef<Registry>
   readonly pool: ActorRef<Pool>
   readonly limiter: ActorRef<Limiter>

@@ -21,7 +21,10 @@ export interface Storage {
 }
 
 /** What a home gives to an actor besides its configuration. */
-export interface ActorState extends Pick<Host, 'now' | 'random' | 'log' | 'fetch' | 'timer' | 'registry' | 'pool'> {
+export interface ActorState extends Pick<
+  Host,
+  'now' | 'random' | 'log' | 'fetch' | 'timer' | 'after' | 'registry' | 'pool'
+> {
   readonly name: string
   readonly storage: Storage
   /** Asks the home to call `alarm()` at that time; a later call replaces an earlier one. */

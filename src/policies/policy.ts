@@ -28,8 +28,6 @@ export interface PoolSense {
   random(): number
   /** Prompt tokens of this ask that worker already holds in its KV cache, as far as the pool knows. */
   match(workerId: string): number
-  /** Ids of all members that serve the model, candidates or not, in a stable order: for hashing that moves little. */
-  readonly members: readonly string[]
 }
 
 /** Returns the index of the chosen candidate. `candidates` is never empty. */
@@ -42,4 +40,11 @@ export interface Policy {
   readonly choose: Choose
 }
 
-export const policies: readonly Policy[] = [leastLoad, roundRobin, random, powerOfTwo, leastLatency, consistentHash]
+export const policies: readonly Policy[] = [
+  leastLoad,
+  roundRobin,
+  random,
+  powerOfTwo,
+  leastLatency,
+  consistentHash,
+]

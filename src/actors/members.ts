@@ -1,0 +1,158 @@
+// What the registry tells of its workers: to the pools (membership), to the app (directory), to people (views).
+import type { WorkerRef } from '../host.ts'
+import type { EngineFacts, ModelFacts } from '../engines/engine.ts'
+import type { Config, WorkerSpec } from '../config/schema.ts'
+
+/** Where a worker came from; only those of the API are kept over a restart. */
+export type WorkerSource = 'flag' | 'api' | 'discovery' | 'beat' | 'tunnel'
+
+/** A worker as the registry holds it. */
+export interface WorkerRecord {
+  readonly id: string
+  spec: WorkerSpec
+  readonly source: WorkerSource
+  readonly addedAt: number
+  draining: boolean
+  /** What the worker said of itself; null until it answered. Kept when it dies, so that its models stay known. */
+  facts: EngineFacts | null
+  /** When it is asked (again), epoch ms. */
+  askAt: number
+  /** How often it was asked without an answer since it last answered. */
+  silent: number
+  /** It was asked at least once. */
+  asked: boolean
+}
+
+/** A worker as its pool needs it. */
+export interface Member {
+  readonly ref: WorkerRef
+  readonly role: WorkerSpec['role']
+  readonly weight: number
+  /** Names it answers to, adapters included; null: any. Empty until it was asked. */
+  readonly models: readonly string[] | null
+  readonly draining: boolean
+  readonly maxInFlight: number | null
+  readonly kvCapacityTokens: number | null
+}
+
+export interface Membership {
+  readonly version: number
+  readonly members: readonly Member[]
+}
+
+export interface ModelEntry extends ModelFacts {
+  readonly engines: readonly string[]
+  readonly createdAt: number
+}
+
+/** What the app must know to admit a call. */
+export interface Directory {
+  readonly version: number
+  readonly models: readonly ModelEntry[]
+  /** Some worker takes any model name. */
+  readonly wildcard: boolean
+  /** Workers that never answered yet. */
+  readonly pending: number
+  readonly workers: number
+}
+
+/** A worker as the control plane shows it: no keys, no header values. */
+export interface WorkerView {
+  readonly id: string
+  readonly url: string
+  readonly engine: string
+  readonly version: string | null
+  readonly role: WorkerSpec['role']
+  readonly source: WorkerSource
+  readonly models: readonly string[]
+  /** It said what it is, or was configured so that it need not. */
+  readonly known: boolean
+  readonly max_model_length: number | null
+  readonly kv_capacity_tokens: number | null
+  readonly weight: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly headers: readonly string[]
+  readonly has_api_key: boolean
+  readonly max_in_flight: number | null
+  readonly draining: boolean
+  readonly added_at: string
+}
+
+export function refOf(record: WorkerRecord, sharedKey: string | undefined): WorkerRef {
+  const { spec, facts } = record
+  const apiKey = spec.apiKey ?? sharedKey
+  return {
+    id: record.id,
+    url: spec.url,
+    engine: spec.engine ?? facts?.engine ?? 'unknown',
+    ...(apiKey !== undefined && { apiKey }),
+    ...(spec.headers && { headers: spec.headers }),
+  }
+}
+
+/** Names that a worker answers to: as configured, else as it said; null: any. `takesAny`: one that was not asked yet gets calls, too. */
+export function modelsOf(record: WorkerRecord, takesAny = false): readonly string[] | null {
+  if (record.spec.models) return record.spec.models
+  if (record.facts === null) return takesAny ? null : []
+  return record.facts.models.length > 0 ? record.facts.models.map((model) => model.id) : null
+}
+
+export function memberOf(
+  record: WorkerRecord,
+  { workerApiKey, models }: Pick<Config, 'workerApiKey' | 'models'>,
+): Member {
+  return {
+    ref: refOf(record, workerApiKey),
+    role: record.spec.role,
+    weight: record.spec.weight,
+    models: modelsOf(record, models === 'ignore'),
+    draining: record.draining,
+    maxInFlight: record.spec.maxInFlight ?? null,
+    kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
+  }
+}
+
+export function viewOf(record: WorkerRecord, hasKey: boolean): WorkerView {
+  const { spec, facts } = record
+  return {
+    id: record.id,
+    url: spec.url,
+    engine: spec.engine ?? facts?.engine ?? 'unknown',
+    version: facts?.version ?? null,
+    role: spec.role,
+    source: record.source,
+    models: modelsOf(record) ?? [],
+    known: facts !== null || spec.models !== undefined,
+    max_model_length: facts?.models.find((model) => model.maxModelLength)?.maxModelLength ?? null,
+    kv_capacity_tokens: facts?.kvCapacityTokens ?? null,
+    weight: spec.weight,
+    labels: spec.labels,
+    headers: Object.keys(spec.headers ?? {}),
+    has_api_key: hasKey,
+    max_in_flight: spec.maxInFlight ?? null,
+    draining: record.draining,
+    added_at: new Date(record.addedAt).toISOString(),
+  }
+}
+
+/** One entry per model over all workers, in the order in which they were first seen. */
+export function directoryOf(version: number, records: Iterable<WorkerRecord>): Directory {
+  const models = new Map<string, ModelEntry & { engines: string[] }>()
+  let wildcard = false
+  let pending = 0
+  let workers = 0
+  for (const record of records) {
+    workers++
+    const names = modelsOf(record)
+    if (names === null) wildcard = true
+    if (record.facts === null && !record.spec.models) pending++
+    const engine = record.spec.engine ?? record.facts?.engine ?? 'unknown'
+    for (const name of names ?? []) {
+      const facts = record.facts?.models.find((model) => model.id === name) ?? { id: name }
+      const known = models.get(name)
+      if (!known) models.set(name, { ...facts, engines: [engine], createdAt: record.addedAt })
+      else if (!known.engines.includes(engine)) known.engines.push(engine)
+    }
+  }
+  return { version, models: [...models.values()], wildcard, pending, workers }
+}

@@ -1,0 +1,80 @@
+// Where an ask may go now: sorts the workers that serve it into those to choose from, those to wait for, and those that are out.
+import { allows, type BreakerRules } from '../forward/breaker.ts'
+import type { Policy, PoolSense } from '../policies/policy.ts'
+import type { Ask, RefusalValue } from './ask.ts'
+import type { Exclusion, Seat } from './seat.ts'
+
+export interface PlacementRules {
+  readonly policy: Policy
+  readonly breaker: BreakerRules
+  /** 0: no limit. */
+  readonly maxInFlightPerWorker: number
+}
+
+export type Placement =
+  | { readonly kind: 'seat'; readonly seat: Seat; readonly isAgain: boolean }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'refused'; readonly refusal: RefusalValue }
+
+/** Why a worker can't be chosen now; null: it can. A pinned call goes to a draining worker too, which holds its state. */
+export function exclusionOf(seat: Seat, ask: Ask, rules: PlacementRules, now: number): Exclusion | null {
+  if (seat.member.draining && ask.pin !== seat.id) return 'draining'
+  if (seat.isDown) return 'down'
+  if (!allows(seat.breaker, rules.breaker, now)) return 'breaker_open'
+  const limit = seat.member.maxInFlight ?? rules.maxInFlightPerWorker
+  return limit > 0 && seat.inFlight >= limit ? 'full' : null
+}
+
+/**
+ * Chooses by the policy among the workers that are well; if there are none, waits for one that is full; else takes one that is
+ * busy or suspect; else one that was tried already in this call.
+ */
+export function place(
+  ask: Ask,
+  seats: readonly Seat[],
+  tried: readonly string[],
+  by: { sense: PoolSense; rules: PlacementRules },
+): Placement {
+  const { rules, sense } = by
+  const good: Seat[] = []
+  const doubtful: Seat[] = []
+  const again: Seat[] = []
+  let isFull = false
+  for (const seat of seats) {
+    const exclusion = exclusionOf(seat, ask, rules, sense.now)
+    if (exclusion === 'full') isFull = true
+    if (exclusion !== null) continue
+    if (tried.length > 0 && tried.includes(seat.id)) again.push(seat)
+    else if (seat.isSuspect || seat.busyUntil > sense.now) doubtful.push(seat)
+    else good.push(seat)
+  }
+  if (good.length > 0) return { kind: 'seat', seat: pickOne(ask, good, by), isAgain: false }
+  if (isFull) return { kind: 'full' }
+  if (doubtful.length > 0) return { kind: 'seat', seat: pickOne(ask, doubtful, by), isAgain: false }
+  if (again.length > 0) return { kind: 'seat', seat: pickOne(ask, again, by), isAgain: true }
+  return { kind: 'refused', refusal: nobody(ask, seats, rules, sense.now) }
+}
+
+function pickOne(ask: Ask, seats: readonly Seat[], by: { sense: PoolSense; rules: PlacementRules }): Seat {
+  return (seats.length === 1 ? seats[0] : seats[by.rules.policy.choose(ask, seats, by.sense)]) as Seat
+}
+
+function nobody(ask: Ask, seats: readonly Seat[], rules: PlacementRules, now: number): RefusalValue {
+  const counts = new Map<string, number>()
+  let soonest = Infinity
+  for (const seat of seats) {
+    const reason = exclusionOf(seat, ask, rules, now) ?? 'unknown'
+    counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    if (reason === 'breaker_open')
+      soonest = Math.min(soonest, seat.breaker.openedAt + rules.breaker.open - now)
+    if (reason === 'down') soonest = Math.min(soonest, 5000)
+  }
+  const why = [...counts].map(([reason, count]) => `${count} ${reason.replace('_', ' ')}`).join(', ')
+  const whom = ask.model === null ? 'this call' : `the model ${JSON.stringify(ask.model)}`
+  return {
+    status: 503,
+    code: 'no_workers',
+    message: `No worker can take ${whom} now (${why || 'none serves it'}). Try again soon; GET /fetchway/v1/workers shows their state.`,
+    retryAfter: Math.max(1, Math.ceil((soonest < Infinity ? soonest : 5000) / 1000)),
+  }
+}

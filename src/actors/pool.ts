@@ -1,0 +1,342 @@
+// Who gets it. Owns the loads, leases, queue, breakers and health of the workers that are chosen among together.
+import { Queue, type Waiter } from '../admission/queue.ts'
+import type { Config } from '../config/schema.ts'
+import { probe } from '../discovery/probe.ts'
+import { backOff, createRetryBudget, earnRetry, spendRetry, type RetryBudget } from '../forward/retry.ts'
+import type { PoolSense } from '../policies/policy.ts'
+import type { ActorState } from './actor.ts'
+import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
+import { Holders } from './holders.ts'
+import { Ledger, LEASE_TIME, type Lease } from './ledger.ts'
+import type { Membership } from './members.ts'
+import { place, type Placement } from './placement.ts'
+import { rulesOf, type PoolRules } from './rules.ts'
+import { Seat, viewOfSeat, type SeatView } from './seat.ts'
+
+/** Something that happened to a lease in mid-life; sent in batches, never waited for. */
+export type Note =
+  | { readonly id: string; readonly kind: 'first'; readonly after: number }
+  | { readonly id: string; readonly kind: 'state'; readonly state: string }
+
+export interface PoolView {
+  readonly workers: readonly SeatView[]
+  readonly in_flight: number
+  readonly queued: number
+  readonly leases: number
+  readonly service_ms: number
+}
+
+interface Turn {
+  readonly tried: readonly string[]
+  readonly attempt: number
+}
+
+/** A call that waits, and what was tried before it came to wait. */
+interface Waiting extends Waiter {
+  readonly turn: Turn
+  readonly promise: Promise<Pick>
+  readonly resolve: (pick: Pick) => void
+}
+
+const MAX_KINDS = 1000
+const FIRST_TURN: Turn = { tried: [], attempt: 1 }
+
+export class Pool {
+  #rules: PoolRules
+  readonly #state: ActorState
+  readonly #seats = new Map<string, Seat>()
+  /** Workers by what an ask needs; made when first needed, dropped when the membership changes. */
+  readonly #serving = new Map<string, readonly Seat[]>()
+  readonly #queue = new Queue<Waiting>()
+  readonly #holders = new Holders()
+  readonly #ledger: Ledger
+  readonly #budget: RetryBudget
+  #version = 0
+  #pulling: Promise<void> | null = null
+
+  constructor(config: Config, state: ActorState) {
+    this.#rules = rulesOf(config)
+    this.#state = state
+    this.#ledger = new Ledger(this.#rules.breaker)
+    this.#budget = createRetryBudget(this.#rules.retry, state.now())
+  }
+
+  /** Selects and accounts in one step; waits here for room. The same id again gets the same plan. */
+  pick(ask: Ask): Pick | Promise<Pick> {
+    const lease = this.#ledger.leases.get(ask.id)
+    if (lease) return { plan: lease.plan }
+    const waiting = this.#queue.get(ask.id)
+    if (waiting) return waiting.promise
+    if (this.#version === 0) return this.#pull().then(() => this.#begin(ask))
+    return this.#begin(ask)
+  }
+
+  /** The attempt failed before its first byte: ends its lease and chooses another worker, or refuses when no retry is due. */
+  repick(failure: Failure, ask: Ask): Pick | Promise<Pick> {
+    const lease = this.#end(ask.id, { kind: 'failed', failure })
+    const refusal = lease ? this.#mayRetry(lease, failure) : gaveUp('the lease of this call is gone')
+    if (refusal || !lease) {
+      this.#serveWaiters()
+      return { refusal: refusal as RefusalValue }
+    }
+    const turn = { tried: [...lease.tried, lease.seat.id], attempt: lease.plan.attempt + 1 }
+    const pick = this.#place(ask, turn, failure.kind === 'status' ? failure : null)
+    this.#serveWaiters()
+    return pick
+  }
+
+  note(notes: readonly Note[]): void {
+    const now = this.#state.now()
+    for (const note of notes) {
+      if (note.kind === 'first') this.#ledger.first(note.id, note.after, now)
+      else this.#hold(note.id, note.state)
+    }
+  }
+
+  /** Streams that are still going on. */
+  renew(ids: readonly string[]): void {
+    for (const id of ids) this.#ledger.renew(id, this.#state.now())
+  }
+
+  /** The call ended, or its client left while it waited. Twice or late is harmless. */
+  settle(id: string, outcome: Outcome): void {
+    const waiting = this.#queue.take(id)
+    waiting?.resolve({
+      refusal: { status: 499, code: 'client_left', message: 'The client left while it waited.' },
+    })
+    if (outcome.state !== undefined) this.#hold(id, outcome.state)
+    this.#end(id, outcome)
+    this.#serveWaiters()
+  }
+
+  /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */
+  expire(): void {
+    for (const waiting of this.#queue.expire(this.#state.now()))
+      waiting.resolve({ refusal: this.#refuseWaiter('queue_timeout') })
+  }
+
+  /** Id of the worker that holds a stored response or conversation; null when nobody knows. */
+  holder(state: string): string | null {
+    return this.#holders.get(state)
+  }
+
+  /** The router found out who holds it. */
+  hold(state: string, workerId: string): void {
+    this.#holders.set(state, workerId)
+  }
+
+  /** The registry has a newer membership than that. */
+  hint(version: number): void {
+    if (version !== this.#version) this.#state.after(this.#pull())
+  }
+
+  configure(config: Config): void {
+    this.#rules = rulesOf(config)
+    this.#ledger.rules = this.#rules.breaker
+    this.#serveWaiters()
+    this.#rearm()
+  }
+
+  view(): PoolView {
+    const now = this.#state.now()
+    return {
+      workers: [...this.#seats.values()].map((seat) => viewOfSeat(seat, now)),
+      in_flight: this.#ledger.leases.size,
+      queued: this.#queue.size,
+      leases: this.#ledger.leases.size,
+      service_ms: Math.round(this.#ledger.serviceTime),
+    }
+  }
+
+  /** Probes the members whose time has come, drops dead leases, and re-arms itself first. */
+  async alarm(): Promise<void> {
+    const now = this.#state.now()
+    this.#ledger.sweep(now)
+    this.expire()
+    const { interval, timeout } = this.#rules.probe
+    const due = interval > 0 ? [...this.#seats.values()].filter((seat) => seat.probeAt <= now) : []
+    for (const seat of due) seat.probeAt = now + interval + timeout
+    this.#rearm()
+    await Promise.all(due.map((seat) => this.#probe(seat)))
+  }
+
+  async #probe(seat: Seat): Promise<void> {
+    const change = await probe(this.#state, seat, this.#rules.probe)
+    this.#rearm()
+    if (change === 'none') return
+    const { id, url } = seat
+    if (change === 'down')
+      this.#state.log({ level: 'warn', message: `worker ${url} does not answer: taken out`, worker: id })
+    else this.#state.log({ level: 'info', message: `worker ${url} is back`, worker: id })
+    // It may have come back with other models.
+    if (change === 'up') this.#state.after(Promise.resolve(this.#state.registry('main').refresh(id)))
+    this.#serveWaiters()
+  }
+
+  #begin(ask: Ask): Pick | Promise<Pick> {
+    earnRetry(this.#budget, this.#rules.retry)
+    return this.#place(ask, FIRST_TURN, null)
+  }
+
+  /** `passed`: an answer of an engine that can be handed on instead; then nobody waits. */
+  #place(ask: Ask, turn: Turn, passed: Failure | null): Pick | Promise<Pick> {
+    const placement = this.#isAtLimit() ? ({ kind: 'full' } as const) : this.#try(ask, turn)
+    if (placement.kind === 'refused') return { refusal: placement.refusal }
+    if (placement.kind === 'full')
+      return passed ? { refusal: gaveUp('the other workers are full') } : this.#wait(ask, turn)
+    if (placement.isAgain && passed?.retryAfter !== undefined)
+      return { refusal: gaveUp('the only worker is busy') }
+    return { plan: this.#open(ask, turn, placement.seat, { waited: 0, isAgain: placement.isAgain }) }
+  }
+
+  #try(ask: Ask, turn: Turn): Placement {
+    const sense: PoolSense = { now: this.#state.now(), random: this.#state.random, match: () => 0 }
+    return place(ask, this.#servingAsk(ask), turn.tried, { sense, rules: this.#rules })
+  }
+
+  #open(ask: Ask, turn: Turn, seat: Seat, how: { waited: number; isAgain: boolean }): Plan {
+    const delay = how.isAgain ? backOff(this.#rules.retry, turn.attempt, this.#state.random()) : 0
+    const { waited } = how
+    const plan: Plan = {
+      kind: 'single',
+      worker: seat.member.ref,
+      decision: ask.id,
+      attempt: turn.attempt,
+      waited,
+      delay,
+    }
+    this.#ledger.open(ask, seat, turn.tried, plan, this.#state.now())
+    this.#queue.served(ask)
+    return plan
+  }
+
+  #wait(ask: Ask, turn: Turn): Pick | Promise<Pick> {
+    const now = this.#state.now()
+    this.expire()
+    if (this.#queue.size >= this.#rules.queueSize) return { refusal: this.#refuseWaiter('queue_full') }
+    if (ask.queueUntil <= now) return { refusal: this.#refuseWaiter('queue_timeout') }
+    let resolve!: (pick: Pick) => void
+    const promise = new Promise<Pick>((done) => (resolve = done))
+    this.#queue.add({ ask, since: now, resolve, turn, promise })
+    return promise
+  }
+
+  /** Room came: lets in as many waiters as fit, in their order. */
+  #serveWaiters(): void {
+    if (this.#queue.size === 0) return
+    this.expire()
+    while (!this.#isAtLimit()) {
+      const waiting = this.#queue.next((one) => this.#try(one.ask, one.turn).kind !== 'full')
+      if (!waiting) return
+      this.#queue.take(waiting.ask.id)
+      const placement = this.#try(waiting.ask, waiting.turn)
+      if (placement.kind === 'refused') waiting.resolve({ refusal: placement.refusal })
+      if (placement.kind !== 'seat') continue
+      const waited = this.#state.now() - waiting.since
+      waiting.resolve({
+        plan: this.#open(waiting.ask, waiting.turn, placement.seat, { waited, isAgain: placement.isAgain }),
+      })
+    }
+  }
+
+  #end(id: string, outcome: Outcome): Lease | null {
+    const ended = this.#ledger.close(id, outcome, this.#state.now())
+    if (ended?.isUnreachable && this.#rules.probe.interval > 0) {
+      ended.lease.seat.isSuspect = true
+      ended.lease.seat.probeAt = this.#state.now()
+      this.#rearm()
+    }
+    return ended?.lease ?? null
+  }
+
+  #mayRetry(lease: Lease, failure: Failure): RefusalValue | null {
+    const rules = this.#rules.retry
+    if (lease.plan.attempt > rules.retries) return gaveUp('every attempt failed')
+    if (failure.kind.endsWith('_timeout') && failure.kind !== 'connect_timeout')
+      return gaveUp('its time is up')
+    if (failure.kind === 'aborted') return gaveUp('it was aborted')
+    const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
+    if (lease.ask.makesState && !neverSent) return gaveUp('it may have made state already')
+    return spendRetry(this.#budget, rules, this.#state.now())
+      ? null
+      : gaveUp('the retry budget is spent', 'retry_budget')
+  }
+
+  #isAtLimit(): boolean {
+    return this.#rules.maxInFlight > 0 && this.#ledger.leases.size >= this.#rules.maxInFlight
+  }
+
+  #servingAsk(ask: Ask): readonly Seat[] {
+    if (ask.pin !== null) return [...this.#seats.values()].filter((seat) => seat.id === ask.pin)
+    const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
+    let seats = this.#serving.get(key)
+    if (!seats) {
+      seats = [...this.#seats.values()].filter((seat) => serves(seat, ask))
+      // Model names come from clients where any name is served: the cache must not grow with them.
+      if (this.#serving.size >= MAX_KINDS) this.#serving.clear()
+      this.#serving.set(key, seats)
+    }
+    return seats
+  }
+
+  #hold(id: string, state: string): void {
+    const lease = this.#ledger.leases.get(id)
+    if (lease) this.#holders.set(state, lease.seat.id)
+  }
+
+  #refuseWaiter(code: 'queue_full' | 'queue_timeout'): RefusalValue {
+    const places = Math.max(1, this.#ledger.leases.size)
+    const seconds = Math.ceil(((this.#queue.size + 1) * this.#ledger.serviceTime) / places / 1000)
+    const retryAfter = Math.min(60, Math.max(1, seconds))
+    const what = code === 'queue_full' ? 'The queue is full' : 'The call waited too long for room'
+    const message = `${what}: all workers are at their limit. Try again in ${retryAfter} s.`
+    return { status: code === 'queue_full' ? 429 : 503, code, message, retryAfter }
+  }
+
+  /** Pulls the membership, once for all that wait for it. */
+  #pull(): Promise<void> {
+    this.#pulling ??= (async () => {
+      const membership = await this.#state.registry('main').members(this.#version)
+      if (membership) this.#apply(membership)
+    })().finally(() => (this.#pulling = null))
+    return this.#pulling
+  }
+
+  #apply(membership: Membership): void {
+    this.#version = membership.version
+    const gone = new Set(this.#seats.keys())
+    for (const member of membership.members) {
+      gone.delete(member.ref.id)
+      const seat = this.#seats.get(member.ref.id)
+      if (seat) seat.member = member
+      else this.#seats.set(member.ref.id, new Seat(member))
+    }
+    for (const id of gone) this.#seats.delete(id)
+    this.#serving.clear()
+    this.#serveWaiters()
+    this.#rearm()
+  }
+
+  #rearm(): void {
+    let next = this.#state.now() + LEASE_TIME
+    if (this.#rules.probe.interval > 0)
+      for (const seat of this.#seats.values()) next = Math.min(next, seat.probeAt)
+    if (this.#seats.size > 0 || this.#ledger.leases.size > 0) this.#state.setAlarm(next)
+  }
+}
+
+/** A worker serves an ask when it has the model and the endpoint. Prefill and decode workers never serve alone. */
+function serves({ member }: Seat, ask: Ask): boolean {
+  if (member.role !== 'mixed') return false
+  if (ask.engines && member.ref.engine !== 'unknown' && !ask.engines.includes(member.ref.engine)) return false
+  return (
+    member.models === null ||
+    (ask.model === null ? member.models.length > 0 : member.models.includes(ask.model))
+  )
+}
+
+const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
+  status: 502,
+  code,
+  message: `Not tried again: ${why}.`,
+})

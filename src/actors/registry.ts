@@ -1,0 +1,253 @@
+// Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
+import type { Config, WorkerSpec } from '../config/schema.ts'
+import { askWorker } from '../discovery/ask.ts'
+import { discover } from '../engines/engine.ts'
+import { opaqueId } from '../hash.ts'
+import type { ActorState } from './actor.ts'
+import type { RefusalValue } from './ask.ts'
+import {
+  directoryOf,
+  memberOf,
+  refOf,
+  viewOf,
+  type Directory,
+  type Membership,
+  type WorkerRecord,
+  type WorkerSource,
+  type WorkerView,
+} from './members.ts'
+
+/** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
+const FIRST_PAUSE = 250
+const MAX_PAUSE = 5_000
+const REFRESH = 60_000
+const STORED = 'workers'
+
+export type Registered = { readonly worker: WorkerView } | { readonly refusal: RefusalValue }
+
+/** What PATCH may change; `null` takes a value back. */
+export interface WorkerChange {
+  readonly draining?: boolean | undefined
+  readonly spec?: Partial<WorkerSpec> | undefined
+}
+
+interface StoredWorker {
+  readonly spec: WorkerSpec
+  readonly addedAt: number
+  readonly draining: boolean
+}
+
+export class Registry {
+  #config: Config
+  readonly #state: ActorState
+  readonly #records = new Map<string, WorkerRecord>()
+  /** Callers of `settled` that wait. */
+  #waiting: Array<() => void> = []
+  #version = 1
+
+  constructor(config: Config, state: ActorState) {
+    this.#config = config
+    this.#state = state
+    for (const spec of config.workers) this.#insert(spec, 'flag')
+  }
+
+  /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
+  async start(): Promise<void> {
+    const stored = (await this.#state.storage.get(STORED)) as StoredWorker[] | undefined
+    for (const { spec, addedAt, draining } of stored ?? []) {
+      const record = this.#insert(spec, 'api')
+      if (record) Object.assign(record, { addedAt, draining })
+    }
+    this.#changed()
+    this.#state.setAlarm(this.#state.now())
+  }
+
+  /** Adds a worker. 409 when its URL is there already. */
+  async add(spec: WorkerSpec, source: WorkerSource): Promise<Registered> {
+    const record = this.#insert(spec, source)
+    if (!record) {
+      const id = opaqueId('w', spec.url)
+      return refuse(
+        409,
+        'worker_exists',
+        `A worker with the URL ${spec.url} exists already as ${id}: change it with PATCH /fetchway/v1/workers/${id}.`,
+      )
+    }
+    this.#changed()
+    this.#state.setAlarm(this.#state.now())
+    await this.#store(source)
+    return { worker: this.#view(record) }
+  }
+
+  async patch(id: string, change: WorkerChange): Promise<Registered> {
+    const record = this.#records.get(id)
+    if (!record) return unknown(id)
+    if (change.draining !== undefined) record.draining = change.draining
+    if (change.spec) {
+      record.spec = withoutNulls({ ...record.spec, ...change.spec })
+      record.askAt = this.#state.now()
+      this.#state.setAlarm(record.askAt)
+    }
+    this.#changed()
+    await this.#store(record.source)
+    return { worker: this.#view(record) }
+  }
+
+  async remove(id: string): Promise<Registered> {
+    const record = this.#records.get(id)
+    if (!record) return unknown(id)
+    this.#records.delete(id)
+    this.#changed()
+    await this.#store(record.source)
+    return { worker: this.#view(record) }
+  }
+
+  get(id: string): WorkerView | null {
+    const record = this.#records.get(id)
+    return record ? this.#view(record) : null
+  }
+
+  list(): WorkerView[] {
+    return [...this.#records.values()].map((record) => this.#view(record))
+  }
+
+  /** The workers for the pools, or null when nothing changed since that version. */
+  members(since: number): Membership | null {
+    if (since === this.#version) return null
+    const members = [...this.#records.values()].map((record) => memberOf(record, this.#config))
+    return { version: this.#version, members }
+  }
+
+  /** The models for the app, or null when nothing changed since that version. */
+  directory(since: number): Directory | null {
+    return since === this.#version ? null : directoryOf(this.#version, this.#records.values())
+  }
+
+  /** Resolves when every worker was asked at least once, whether it answered or not. */
+  settled(): void | Promise<void> {
+    if (this.#isSettled()) return
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** Asks a worker (or all) again soon: it came back, or its adapters changed. */
+  refresh(id?: string): void {
+    for (const record of this.#records.values()) {
+      if (id === undefined || record.id === id) record.askAt = 0
+    }
+    this.#state.setAlarm(this.#state.now())
+  }
+
+  /** A new configuration: replaces the workers that came from the old one; those of other sources stay. */
+  configure(config: Config): void {
+    this.#config = config
+    const wanted = new Map(config.workers.map((spec) => [opaqueId('w', spec.url), spec]))
+    for (const record of [...this.#records.values()]) {
+      const spec = wanted.get(record.id)
+      if (spec) record.spec = spec
+      else if (record.source === 'flag') this.#records.delete(record.id)
+      wanted.delete(record.id)
+    }
+    for (const spec of wanted.values()) this.#insert(spec, 'flag')
+    this.#changed()
+    this.refresh()
+  }
+
+  async alarm(): Promise<void> {
+    const now = this.#state.now()
+    const due = [...this.#records.values()].filter((record) => record.askAt <= now)
+    for (const record of due) record.askAt = now + MAX_PAUSE + this.#config.healthTimeout
+    this.#rearm()
+    await Promise.all(due.map((record) => this.#ask(record)))
+    this.#rearm()
+  }
+
+  async #ask(record: WorkerRecord): Promise<void> {
+    const worker = refOf(record, this.#config.workerApiKey)
+    const timeout = this.#config.healthTimeout
+    const facts = await discover(async (method, path) => {
+      const asked = await askWorker(this.#state, worker, { method, path, timeout })
+      return asked.status === 0 ? null : (asked as Exclude<typeof asked, { status: 0 }>)
+    }, engineHint(record))
+    if (this.#records.get(record.id) !== record) return
+    const now = this.#state.now()
+    const isFirst = record.facts === null && facts !== null
+    const before = JSON.stringify(record.facts)
+    record.silent = facts ? 0 : record.silent + 1
+    record.askAt =
+      now + (facts ? REFRESH : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** Math.min(record.silent - 1, 8)))
+    record.asked = true
+    if (facts) record.facts = facts
+    if (facts && JSON.stringify(facts) !== before) this.#changed()
+    if (isFirst)
+      this.#state.log({
+        level: 'info',
+        message: `worker ${record.spec.url} is a ${facts.engine} engine`,
+        worker: record.id,
+        models: facts.models.map((model) => model.id),
+      })
+    if (this.#isSettled()) for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #isSettled(): boolean {
+    for (const record of this.#records.values()) if (!record.asked) return false
+    return true
+  }
+
+  #insert(spec: WorkerSpec, source: WorkerSource): WorkerRecord | null {
+    const id = opaqueId('w', spec.url)
+    if (this.#records.has(id)) return null
+    const addedAt = this.#state.now()
+    const record: WorkerRecord = {
+      id,
+      spec,
+      source,
+      addedAt,
+      draining: false,
+      facts: null,
+      askAt: 0,
+      silent: 0,
+      asked: false,
+    }
+    this.#records.set(id, record)
+    return record
+  }
+
+  /** A hint to the pool; what it then pulls is the truth. */
+  #changed(): void {
+    this.#version++
+    void this.#state.pool('main').hint(this.#version)
+  }
+
+  async #store(source: WorkerSource): Promise<void> {
+    if (source !== 'api') return
+    const stored: StoredWorker[] = []
+    for (const { source: from, spec, addedAt, draining } of this.#records.values()) {
+      if (from === 'api') stored.push({ spec, addedAt, draining })
+    }
+    await this.#state.storage.put(STORED, stored)
+  }
+
+  #rearm(): void {
+    let next = Infinity
+    for (const record of this.#records.values()) next = Math.min(next, record.askAt)
+    if (next < Infinity) this.#state.setAlarm(next)
+  }
+
+  #view(record: WorkerRecord): WorkerView {
+    return viewOf(record, (record.spec.apiKey ?? this.#config.workerApiKey) !== undefined)
+  }
+}
+
+/** After a few silent rounds a server without any model list is taken as it is: it may be good for one thing only. */
+const engineHint = ({ spec, silent }: WorkerRecord) => spec.engine ?? (silent >= 3 ? 'unknown' : undefined)
+
+function withoutNulls(spec: WorkerSpec): WorkerSpec {
+  return Object.fromEntries(
+    Object.entries(spec).filter(([, value]) => value !== null && value !== undefined),
+  ) as unknown as WorkerSpec
+}
+
+const refuse = (status: number, code: string, message: string) => ({ refusal: { status, code, message } })
+
+const unknown = (id: string) =>
+  refuse(404, 'worker_not_found', `There is no worker ${id}: GET /fetchway/v1/workers lists them.`)

@@ -1,0 +1,118 @@
+// Lets a call in: its model must exist, its tenant have allowance left. Makes the ask and the body that the workers get.
+import type { Ask } from '../actors/ask.ts'
+import type { Core } from '../core.ts'
+import type { Call } from '../openai/call.ts'
+import { Refusal } from '../openai/errors.ts'
+import { setMultipartField } from '../openai/multipart.ts'
+import { editBody, type Edit } from '../openai/spans.ts'
+import type { OutgoingBody } from '../host.ts'
+import type { Caller } from './auth.ts'
+import { holderOf } from './holder.ts'
+
+/** A call that may go out. */
+export interface Admitted {
+  readonly call: Call
+  readonly caller: Caller
+  readonly ask: Ask
+  /** As the workers get it: the client's bytes, but for the model of an alias and the usage that the router wants to see. */
+  readonly body: OutgoingBody
+  /** The router asked for usage where the client did not: the extra chunk is for the router alone. */
+  readonly stripUsage: boolean
+  /** The model as the workers know it; null when the call names none. */
+  readonly model: string | null
+}
+
+/** Share of calls whose streams are counted with `--usage sample`. */
+const SAMPLE = 0.1
+
+/** Admits a call or throws a `Refusal`: 404 for an unknown model, 429 when the tenant's allowance is used up. */
+export async function admit(core: Core, call: Call, caller: Caller): Promise<Admitted> {
+  const { config, host } = core
+  const model = await resolveModel(core, call)
+  if (caller.allowance) {
+    const seconds = await host.limiter(caller.tenant).take(caller.allowance, call.tokens)
+    if (seconds > 0) {
+      const message = `The rate limit of ${caller.tenant} is used up: try again in ${seconds} s.`
+      throw new Refusal(429, 'rate_limited', message, seconds)
+    }
+  }
+  const asksUsage = wantsUsage(core, call)
+  const edits = editsOf(call, model, asksUsage)
+  const ask: Ask = {
+    id: call.id,
+    model: config.models === 'ignore' ? null : model,
+    prefix: null,
+    tokens: call.tokens,
+    session: call.session,
+    priority: call.priority,
+    tenant: caller.tenant,
+    stream: call.isStream,
+    queueUntil: config.queueTimeout > 0 ? host.now() + config.queueTimeout : Infinity,
+    engines: call.endpoint.engines,
+    pin: call.builtOn === null ? null : await holderOf(core, call.builtOn),
+    makesState: call.makesState,
+  }
+  return { call, caller, ask, body: bodyOf(call, model, edits), stripUsage: asksUsage, model }
+}
+
+/** The model that a call means: an alias resolved, and known to exist. */
+async function resolveModel(core: Core, call: Call): Promise<string | null> {
+  if (call.model === null) return null
+  const model = core.config.aliases[call.model] ?? call.model
+  if (core.config.models === 'ignore') return model
+  if (await core.models.find(model)) return model
+  const { directory } = core.models
+  if (directory.wildcard) return model
+  if (directory.workers === 0) {
+    throw new Refusal(
+      503,
+      'no_workers',
+      'This router has no workers yet: add one with POST /fetchway/v1/workers.',
+      5,
+    )
+  }
+  if (directory.pending > 0) {
+    const message = `The model ${JSON.stringify(call.model)} is not known yet: ${directory.pending} worker(s) have not answered so far.`
+    throw new Refusal(503, 'no_workers', message, 2)
+  }
+  const names = [...directory.models.map((entry) => entry.id), ...Object.keys(core.config.aliases)]
+  throw new Refusal(
+    404,
+    'model_not_found',
+    `The model ${JSON.stringify(call.model)} does not exist here. Known models: ${list(names)}.`,
+  )
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 10).join(', ')
+  return names.length > 10 ? `${shown} and ${names.length - 10} more (GET /v1/models)` : shown || 'none'
+}
+
+function wantsUsage({ config, host }: Core, call: Call): boolean {
+  if (!call.isStream || call.body.kind !== 'json' || config.usage === 'off') return false
+  if (call.shape !== 'chat' && call.shape !== 'completions') return false
+  const options = call.body.top.kind('stream_options')
+  if (options === 'object') {
+    const { include_usage: asked } = call.body.top.json('stream_options') as { include_usage?: unknown }
+    if (asked === true) return false
+  } else if (options !== null && options !== 'null') return false
+  return config.usage === 'all' || host.random() < SAMPLE
+}
+
+function editsOf(call: Call, model: string | null, asksUsage: boolean): Edit[] {
+  const edits: Edit[] = []
+  if (model !== null && model !== call.model)
+    edits.push({ kind: 'set', key: 'model', value: JSON.stringify(model) })
+  if (asksUsage) edits.push({ kind: 'setIn', key: 'stream_options', inner: 'include_usage', value: 'true' })
+  return edits
+}
+
+function bodyOf(call: Call, model: string | null, edits: readonly Edit[]): OutgoingBody {
+  const { body } = call
+  if (body.kind === 'none') return null
+  if (body.kind === 'stream') return body.stream
+  if (body.kind === 'json') return edits.length > 0 ? editBody(body.bytes, body.top, edits) : [body.bytes]
+  if (model !== null && model !== call.model)
+    return setMultipartField(body.bytes, body.boundary, 'model', model)
+  return [body.bytes]
+}

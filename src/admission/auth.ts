@@ -1,0 +1,80 @@
+// Who is calling: API keys of clients and of the control plane, compared in constant time.
+import type { Config } from '../config/schema.ts'
+import { hashText } from '../hash.ts'
+import { Refusal } from '../openai/errors.ts'
+import type { Allowance } from '../actors/limiter.ts'
+
+/** Who is calling, after authentication. */
+export interface Caller {
+  readonly tenant: string
+  /** Of its key: a request may ask for a later place, never for an earlier one. Null: whatever the request asks for. */
+  readonly priority: number | null
+  /** Null: no limits. */
+  readonly allowance: Allowance | null
+}
+
+const ANYBODY: Caller = { tenant: 'default', priority: null, allowance: null }
+
+/** True when both texts are equal; takes the same time wherever they differ. */
+export function isSame(a: string, b: string): boolean {
+  let difference = a.length ^ b.length
+  for (let i = 0; i < b.length; i++) difference |= a.charCodeAt(i % (a.length || 1)) ^ b.charCodeAt(i)
+  return difference === 0
+}
+
+/** The key in `Authorization: Bearer …` or `x-api-key` (Anthropic's clients), or null. */
+export function keyOf(headers: Headers): string | null {
+  const authorization = headers.get('authorization')
+  if (authorization !== null && /^bearer /i.test(authorization)) return authorization.slice(7).trim()
+  return headers.get('x-api-key')
+}
+
+/** The caller of a request. Throws 401 when keys are configured and none of them was sent. */
+export function authenticate(config: Config, headers: Headers): Caller {
+  if (config.apiKeys.length === 0) return ANYBODY
+  const sent = keyOf(headers)
+  if (sent === null) {
+    throw new Refusal(
+      401,
+      'missing_api_key',
+      'This router needs an API key: send it as "Authorization: Bearer KEY".',
+    )
+  }
+  let found: Config['apiKeys'][number] | undefined
+  // Every key is compared, so that the time tells nothing of where it stands.
+  for (const candidate of config.apiKeys) if (isSame(sent, candidate.key)) found = candidate
+  if (!found)
+    throw new Refusal(
+      401,
+      'invalid_api_key',
+      'This API key is not known here: check it, or ask who runs this router.',
+    )
+  const tenant = found.tenant ?? `key-${hashText(found.key).toString(36).slice(0, 6)}`
+  const { requestsPerMinute, tokensPerMinute } = found
+  const isLimited = requestsPerMinute > 0 || tokensPerMinute > 0
+  const allowance = isLimited ? { tenant, requestsPerMinute, tokensPerMinute } : null
+  return { tenant, priority: found.priority ?? null, allowance }
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
+
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host)
+
+/** Lets a request into the control plane, or throws: it is open only on a loopback listener without a key. */
+export function authorizeAdmin(config: Config, headers: Headers): void {
+  if (config.adminKey !== undefined) {
+    const sent = keyOf(headers)
+    if (sent !== null && isSame(sent, config.adminKey)) return
+    throw new Refusal(
+      401,
+      'admin_key_required',
+      'The control plane needs the admin key: send it as "Authorization: Bearer KEY".',
+    )
+  }
+  if (config.socket !== undefined || isLoopback(config.host)) return
+  throw new Refusal(
+    403,
+    'admin_closed',
+    'The control plane is closed: set an admin key (--admin-key KEY), or listen on a loopback address.',
+  )
+}

@@ -1,0 +1,182 @@
+// Reads request bodies: inside a limit each, inside a budget together, and not slower than a minimum rate.
+import { Refusal } from '../openai/errors.ts'
+import type { Host } from '../host.ts'
+
+/** Bytes of request bodies held in memory at once. */
+export class BodyBudget {
+  used = 0
+  limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** Reserves before reading. Throws 413 when it could never fit, 429 when it does not fit now. */
+  reserve(bytes: number): void {
+    if (bytes > this.limit) throw tooLarge(this.limit)
+    if (this.used + bytes > this.limit) {
+      throw new Refusal(
+        429,
+        'buffers_full',
+        'Too many request bytes are held in memory at once: try again in a second.',
+        1,
+      )
+    }
+    this.used += bytes
+  }
+
+  release(bytes: number): void {
+    this.used -= bytes
+  }
+}
+
+export interface BodyRules {
+  /** 0: no limit. */
+  readonly maxBody: number
+  /** Bytes a second; 0: none. */
+  readonly minUploadRate: number
+}
+
+/** A body in memory. `release` gives its bytes back to the budget, once. */
+export interface HeldBody {
+  readonly bytes: Uint8Array
+  readonly release: () => void
+}
+
+/** A request whose runtime tells how much of the body has come, so that `bytes()` can be watched. */
+interface CountedRequest extends Request {
+  readonly received?: number
+}
+
+/** The rate is looked at this often, ms. */
+const RATE_WINDOW = 10_000
+const EMPTY = new Uint8Array(0)
+
+const tooLarge = (limit: number) =>
+  new Refusal(
+    413,
+    'body_too_large',
+    `The request body is larger than the ${limit} bytes allowed here (--max-body).`,
+  )
+
+/** Content-Length as a number, or null when the body comes without one. */
+export function lengthOf(headers: Headers): number | null {
+  const text = headers.get('content-length')
+  return text !== null && /^\d+$/.test(text) ? Number(text) : null
+}
+
+/** Throws 413 for a body that is announced larger than allowed. */
+export function checkSize(length: number, rules: Pick<BodyRules, 'maxBody'>): void {
+  if (rules.maxBody > 0 && length > rules.maxBody) throw tooLarge(rules.maxBody)
+}
+
+/** Reads the whole body. Throws 413, 429, 408 (too slow) or 400 (it broke off). */
+export async function readBody(
+  request: CountedRequest,
+  budget: BodyBudget,
+  rules: BodyRules,
+  host: Pick<Host, 'timer'>,
+): Promise<HeldBody> {
+  const length = lengthOf(request.headers)
+  if (length === 0 || (length === null && request.body === null)) return { bytes: EMPTY, release() {} }
+  checkSize(length ?? 0, rules)
+  let held = length ?? 0
+  budget.reserve(held)
+  const release = once(() => budget.release(held))
+  try {
+    const progress = { received: () => request.received ?? 0 }
+    if (length !== null && request.received !== undefined) {
+      return { bytes: await inTime(request.bytes(), progress, rules, host), release }
+    }
+    const bytes = await readStream(request, rules, host, (more) => {
+      if (length !== null) return
+      budget.reserve(more)
+      held += more
+    })
+    return { bytes, release }
+  } catch (error) {
+    release()
+    throw error instanceof Refusal
+      ? error
+      : new Refusal(400, 'body_broken', 'The request body ended before it was complete.')
+  }
+}
+
+async function readStream(
+  request: Request,
+  rules: BodyRules,
+  host: Pick<Host, 'timer'>,
+  grow: (bytes: number) => void,
+): Promise<Uint8Array> {
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const read = async () => {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return join(chunks, size)
+      size += value.length
+      checkSize(size, rules)
+      grow(value.length)
+      chunks.push(value)
+    }
+  }
+  try {
+    return await inTime(read(), { received: () => size }, rules, host)
+  } catch (error) {
+    // What else comes is not wanted; that the cancel fails too is of no interest.
+    reader.cancel().catch(() => {})
+    throw error
+  }
+}
+
+/** Waits for the bytes; rejects when fewer of them come than the minimum rate over a window. */
+function inTime<T>(
+  work: Promise<T>,
+  progress: { received(): number },
+  rules: BodyRules,
+  host: Pick<Host, 'timer'>,
+): Promise<T> {
+  if (rules.minUploadRate === 0) return work
+  return new Promise((resolve, reject) => {
+    let before = progress.received()
+    let cancel = host.timer(RATE_WINDOW, check)
+    function check() {
+      const received = progress.received()
+      if (received - before < (rules.minUploadRate * RATE_WINDOW) / 1000) {
+        const rate = `${rules.minUploadRate} bytes a second`
+        reject(
+          new Refusal(
+            408,
+            'upload_too_slow',
+            `The request body came in slower than ${rate} (--min-upload-rate).`,
+          ),
+        )
+        return
+      }
+      before = received
+      cancel = host.timer(RATE_WINDOW, check)
+    }
+    work.then(resolve, reject).finally(() => cancel())
+  })
+}
+
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  if (chunks.length === 1) return chunks[0] as Uint8Array
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+function once(run: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (isDone) return
+    isDone = true
+    run()
+  }
+}

@@ -1,0 +1,64 @@
+// Which models exist: the registry's directory, kept here so that a call asks no actor for it.
+import type { Directory, ModelEntry } from '../actors/members.ts'
+import type { Host } from '../host.ts'
+
+/** A directory older than this is looked at again, beside the call that noticed. */
+const FRESH = 1000
+
+const NOTHING: Directory = { version: 0, models: [], wildcard: false, pending: 0, workers: 0 }
+
+export class Models {
+  readonly #host: Host
+  #directory = NOTHING
+  #byName = new Map<string, ModelEntry>()
+  #checkedAt = -Infinity
+  #pulling: Promise<void> | null = null
+
+  constructor(host: Host) {
+    this.#host = host
+  }
+
+  /** The entry of a model. Looks again, and waits for workers that were not asked yet, before it says that there is none. */
+  async find(name: string): Promise<ModelEntry | null> {
+    const known = this.#byName.get(name)
+    if (known) {
+      this.#refreshLater()
+      return known
+    }
+    await this.refresh()
+    const found = this.#byName.get(name)
+    if (found || this.#directory.pending === 0) return found ?? null
+    await this.#host.registry('main').settled()
+    await this.refresh()
+    return this.#byName.get(name) ?? null
+  }
+
+  /** The directory as it is now. */
+  async refresh(): Promise<Directory> {
+    this.#pulling ??= (async () => {
+      const directory = await this.#host.registry('main').directory(this.#directory.version)
+      this.#checkedAt = this.#host.now()
+      if (!directory) return
+      this.#directory = directory
+      this.#byName = new Map(directory.models.map((model) => [model.id, model]))
+    })().finally(() => (this.#pulling = null))
+    await this.#pulling
+    return this.#directory
+  }
+
+  /** The name when it is one of a model, else '': labels must not grow with what clients make up. */
+  known(name: string | null): string {
+    return name !== null && this.#byName.has(name) ? name : ''
+  }
+
+  get directory(): Directory {
+    return this.#directory
+  }
+
+  #refreshLater(): void {
+    const now = this.#host.now()
+    if (now - this.#checkedAt < FRESH) return
+    this.#checkedAt = now
+    this.#host.after(this.refresh())
+  }
+}

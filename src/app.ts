@@ -1,0 +1,118 @@
+// Puts the router together: configuration and host in, a fetch handler out.
+import { BodyBudget } from './admission/body.ts'
+import { Models } from './admission/models.ts'
+import type { Config } from './config/schema.ts'
+import type { Core } from './core.ts'
+import { Notes } from './forward/notes.ts'
+import type { Host } from './host.ts'
+import { createInstruments } from './metrics/instruments.ts'
+import { createMeter } from './metrics/prometheus.ts'
+import { pathname, pathOf } from './openai/call.ts'
+import { endpoints, OTHER } from './openai/endpoints.ts'
+import { Refusal } from './openai/errors.ts'
+import { inference } from './routes/inference.ts'
+import { refuse } from './routes/reply.ts'
+import { version } from './version.ts'
+import { controlRoutes, dataRoutes } from './routes/table.ts'
+import { websocket } from './routes/websocket.ts'
+
+export interface App {
+  /** Data plane, and the control plane unless that has a listener of its own. */
+  fetch(request: Request): Promise<Response>
+  /** The control plane's own listener. */
+  admin(request: Request): Promise<Response>
+  /** Begins to look at the workers. Call it once before the first request. */
+  start(): Promise<void>
+  /** Puts another configuration into force; calls under way keep going. */
+  reload(config: Config): Promise<void>
+  /** /readyz says 503 from now on; new calls are still served. */
+  drain(): void
+  /** Calls that have not ended yet. */
+  inFlight(): number
+  close(): Promise<void>
+}
+
+export function createApp(config: Config, host: Host): App {
+  const meter = createMeter()
+  const core: Core = {
+    config,
+    host,
+    models: new Models(host),
+    buffers: new BodyBudget(config.maxBuffered),
+    notes: new Notes(host),
+    instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
+    meter,
+    live: 0,
+    isDraining: false,
+  }
+  const data = dataRoutes()
+  const control = controlRoutes()
+
+  const route = async (request: Request): Promise<Response> => {
+    const path = pathname(pathOf(request.url))
+    if (request.method === 'POST') {
+      const endpoint = endpoints.get(path)
+      if (endpoint) return inference(core, request, endpoint)
+    }
+    if (isUpgrade(request)) return websocket(core, request)
+    const found = await data.fetch(request as never, core)
+    if (found) return found
+    const controlled =
+      core.config.adminListen === undefined ? await control.fetch(request as never, core) : undefined
+    if (controlled) return controlled
+    if (path.startsWith('/v1/')) return inference(core, request, OTHER)
+    throw notFound(request.method, path)
+  }
+
+  const adminRoute = async (request: Request): Promise<Response> => {
+    const found = await control.fetch(request as never, core)
+    if (found) return found
+    throw notFound(request.method, pathname(pathOf(request.url)))
+  }
+
+  return {
+    fetch: (request) => guarded(core, request, route),
+    admin: (request) => guarded(core, request, adminRoute),
+    start: async () => {
+      await host.registry('main').start()
+    },
+    reload: async (next) => {
+      core.config = next
+      core.buffers.limit = next.maxBuffered
+      await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
+    },
+    drain: () => {
+      core.isDraining = true
+    },
+    inFlight: () => core.live,
+    close: async () => {},
+  }
+}
+
+async function guarded(
+  core: Core,
+  request: Request,
+  route: (request: Request) => Promise<Response>,
+): Promise<Response> {
+  try {
+    return await route(request)
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(error, pathname(pathOf(request.url)))
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    core.host.log({ level: 'error', message: 'a request failed inside the router', detail })
+    return refuse({
+      status: 500,
+      code: 'internal_error',
+      message: 'The router failed on this request; its log has the details.',
+    })
+  }
+}
+
+const isUpgrade = (request: Request): boolean => request.headers.get('upgrade')?.toLowerCase() === 'websocket'
+
+const notFound = (method: string, path: string) =>
+  new Refusal(
+    404,
+    'not_found',
+    `There is no ${method} ${path} here. Inference is under /v1, the control plane under /fetchway/v1.`,
+  )

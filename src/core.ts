@@ -1,0 +1,23 @@
+// What the parts of the corridor share: the configuration in force, the host, and the few things one router process holds.
+import type { BodyBudget } from './admission/body.ts'
+import type { Config } from './config/schema.ts'
+import type { Models } from './admission/models.ts'
+import type { Notes } from './forward/notes.ts'
+import type { Host } from './host.ts'
+import type { Instruments } from './metrics/instruments.ts'
+import type { Meter } from './metrics/prometheus.ts'
+
+export interface Core {
+  /** Frozen; a reload puts another one here. A call keeps the one that it began with where it matters. */
+  config: Config
+  readonly host: Host
+  readonly models: Models
+  readonly buffers: BodyBudget
+  readonly notes: Notes
+  readonly instruments: Instruments
+  readonly meter: Meter
+  /** Calls that have not ended yet, for a graceful stop. */
+  live: number
+  /** Told to stop: /readyz says so. */
+  isDraining: boolean
+}

@@ -1,0 +1,66 @@
+// Active health checks. A pool probes its own members; what requests see (passive signals) counts more than a slow /health.
+import type { Seat } from '../actors/seat.ts'
+import type { Host } from '../host.ts'
+import { askWorker } from './ask.ts'
+
+export interface ProbeRules {
+  readonly path: string
+  readonly interval: number
+  readonly timeout: number
+  /** Failed probes in a row that take a worker out. */
+  readonly failures: number
+}
+
+/** A worker that is out or suspect is looked at more often, so that it is back soon. */
+const SUSPECT_INTERVAL = 1000
+
+export type ProbeChange = 'none' | 'down' | 'up'
+
+/** Probes one worker and writes what it found into its seat. */
+export async function probe(
+  host: Pick<Host, 'fetch' | 'timer' | 'now'>,
+  seat: Seat,
+  rules: ProbeRules,
+): Promise<ProbeChange> {
+  const startedAt = host.now()
+  seat.probeAt = startedAt + rules.interval + rules.timeout
+  const asked = await askWorker(host, seat.member.ref, {
+    method: 'GET',
+    path: rules.path,
+    timeout: rules.timeout,
+  })
+  const now = host.now()
+  // A client error (no such path, no key) still comes from a live server: requests will tell.
+  const isGood = asked.status > 0 && asked.status < 500
+  const change = isGood ? recover(seat) : isBusy(seat, asked, startedAt, rules) ? 'none' : weaken(seat, rules)
+  seat.probeAt =
+    now + (seat.isDown || seat.isSuspect ? Math.min(SUSPECT_INTERVAL, rules.interval) : rules.interval)
+  return change
+}
+
+function recover(seat: Seat): ProbeChange {
+  const wasDown = seat.isDown
+  seat.isDown = false
+  seat.isSuspect = false
+  seat.probeFailures = 0
+  return wasDown ? 'up' : 'none'
+}
+
+/** A worker whose /health times out while it answers tokens is busy, not dead. */
+function isBusy(
+  seat: Seat,
+  asked: { status: number; timedOut?: boolean },
+  startedAt: number,
+  rules: ProbeRules,
+): boolean {
+  if (asked.status !== 0 || !asked.timedOut) return false
+  return seat.streaming > 0 || seat.lastGoodAt >= startedAt - rules.interval
+}
+
+/** One failure is enough for a suspect, whose request could not reach it either. */
+function weaken(seat: Seat, rules: ProbeRules): ProbeChange {
+  seat.probeFailures++
+  if (seat.isDown || (!seat.isSuspect && seat.probeFailures < rules.failures)) return 'none'
+  seat.isDown = true
+  return 'down'
+}

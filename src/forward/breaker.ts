@@ -1,0 +1,81 @@
+// A circuit breaker as plain data and pure functions: closed → open → half-open → closed.
+
+export interface BreakerRules {
+  /** Consecutive failures inside the window that open it; 0: never opens. */
+  readonly failures: number
+  readonly window: number
+  /** How long it stays open, ms. */
+  readonly open: number
+  /** Successes in a row that close it again. */
+  readonly successes: number
+}
+
+export type BreakerState = 'closed' | 'open' | 'half_open'
+
+export interface Breaker {
+  state: BreakerState
+  /** Times of the consecutive failures, oldest first; at most `failures` of them. */
+  failedAt: number[]
+  openedAt: number
+  successes: number
+  /** A half-open breaker lets one call through at a time. */
+  probing: boolean
+}
+
+export const createBreaker = (): Breaker => ({
+  state: 'closed',
+  failedAt: [],
+  openedAt: 0,
+  successes: 0,
+  probing: false,
+})
+
+/** True when a call may go through now. Does not change anything: `enter` does. */
+export function allows(breaker: Breaker, rules: BreakerRules, now: number): boolean {
+  if (breaker.state === 'closed') return true
+  if (breaker.state === 'open') return now >= breaker.openedAt + rules.open
+  return !breaker.probing
+}
+
+/** A call goes through: an open breaker whose time is up becomes half-open, and the call is its probe. Returns true when the state changed. */
+export function enter(breaker: Breaker): boolean {
+  if (breaker.state === 'closed') return false
+  const changed = breaker.state === 'open'
+  if (changed) breaker.successes = 0
+  breaker.state = 'half_open'
+  breaker.probing = true
+  return changed
+}
+
+/** A call went well. Returns true when that closed the breaker. */
+export function succeed(breaker: Breaker, rules: BreakerRules): boolean {
+  breaker.failedAt.length = 0
+  if (breaker.state !== 'half_open') return false
+  breaker.probing = false
+  if (++breaker.successes < rules.successes) return false
+  breaker.state = 'closed'
+  return true
+}
+
+/** A call failed by the worker's fault. Returns true when that opened the breaker. */
+export function fail(breaker: Breaker, rules: BreakerRules, now: number): boolean {
+  if (rules.failures === 0 || breaker.state === 'open') return false
+  if (breaker.state === 'half_open') return open(breaker, now)
+  const { failedAt } = breaker
+  failedAt.push(now)
+  while ((failedAt[0] as number) <= now - rules.window) failedAt.shift()
+  return failedAt.length >= rules.failures && open(breaker, now)
+}
+
+/** A call ended without telling anything of the worker (the client left, it was busy): a probe's place is free again. */
+export function release(breaker: Breaker): void {
+  breaker.probing = false
+}
+
+function open(breaker: Breaker, now: number): boolean {
+  breaker.state = 'open'
+  breaker.openedAt = now
+  breaker.failedAt.length = 0
+  breaker.probing = false
+  return true
+}

@@ -1,0 +1,100 @@
+// The end of a call, exactly once: the lease is settled, the tokens are booked, the meters turned.
+import type { Failure, Usage } from '../actors/ask.ts'
+import type { Allowance } from '../actors/limiter.ts'
+import type { Admitted } from '../admission/admit.ts'
+import type { Core } from '../core.ts'
+import type { Started } from '../execute/attempted.ts'
+import { UpstreamFailure } from '../host.ts'
+import type { CallOutcome } from '../metrics/instruments.ts'
+import type { Shape } from '../openai/shapes.ts'
+
+/** What is still needed of a call while its answer goes by. Holds no body: that memory is free again. */
+export interface Passing {
+  readonly id: string
+  readonly worker: string
+  readonly model: string
+  readonly endpoint: string
+  readonly shape: Shape
+  readonly status: number
+  /** A guess of the prompt's tokens. */
+  readonly tokens: number
+  readonly startedAt: number
+  readonly sentAt: number
+  readonly allowance: Allowance | null
+}
+
+export interface Ending {
+  readonly outcome: CallOutcome
+  readonly usage: Usage | null
+  /** Set when the worker is to blame. */
+  readonly failure?: UpstreamFailure
+  /** Id of what the worker stored. */
+  readonly state?: string | null
+}
+
+export function passingOf(
+  core: Core,
+  { call, caller, model }: Admitted,
+  { plan, upstream, sentAt }: Started,
+): Passing {
+  return {
+    id: call.id,
+    worker: plan.worker.id,
+    model: core.models.known(model),
+    endpoint: call.endpoint.name,
+    shape: call.shape,
+    status: upstream.status,
+    tokens: call.tokens,
+    startedAt: call.startedAt,
+    sentAt,
+    allowance: caller.allowance,
+  }
+}
+
+/** Returns the function that ends the call; only its first use counts. */
+export function closing(core: Core, passing: Passing): (ending: Ending) => void {
+  let isClosed = false
+  return (ending) => {
+    if (isClosed) return
+    isClosed = true
+    core.live--
+    core.notes.ended(passing.id)
+    settle(core, passing, ending)
+    measure(core, passing, ending)
+    book(core, passing, ending.usage)
+  }
+}
+
+function settle({ host }: Core, { id, status }: Passing, { outcome, usage, failure, state }: Ending): void {
+  const settled = host.pool('main').settle(id, {
+    kind: outcome === 'left' ? 'left' : failure ? 'failed' : 'done',
+    status,
+    ...(usage && { usage }),
+    ...(failure && { failure: failureOf(failure) }),
+    ...(state && { state }),
+  })
+  if (settled) host.after(settled)
+}
+
+const failureOf = (failure: UpstreamFailure): Failure => ({ kind: failure.kind })
+
+function measure({ instruments, host }: Core, passing: Passing, { outcome, usage, failure }: Ending): void {
+  const { model, worker, endpoint, status } = passing
+  instruments.ended({ model, endpoint, status, outcome, seconds: (host.now() - passing.startedAt) / 1000 })
+  instruments.workerRequests.with(worker, outcome).add()
+  if (failure) instruments.upstreamFailures.with(worker, failure.kind).add()
+  if (!usage) return
+  const estimated = String(usage.estimated)
+  instruments.tokens.with(model, worker, 'prompt', estimated).add(usage.promptTokens)
+  instruments.tokens.with(model, worker, 'cached', estimated).add(usage.cachedTokens)
+  instruments.tokens.with(model, worker, 'completion', estimated).add(usage.completionTokens)
+}
+
+/** The guess was taken when the call was let in; the rest is booked now. */
+function book({ host }: Core, { allowance, tokens }: Passing, usage: Usage | null): void {
+  if (!allowance || !usage) return
+  const booked = host
+    .limiter(allowance.tenant)
+    .book(allowance, usage.promptTokens + usage.completionTokens - tokens)
+  if (booked) host.after(booked)
+}

@@ -1,0 +1,110 @@
+// Which headers travel: everything but what belongs to one connection, and keys never cross from one side to the other.
+import type { HeaderList, WorkerRef } from '../host.ts'
+
+/** RFC 9110 §7.6.1, and what the sender of the next hop makes itself. */
+const NEVER_SENT = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'content-length',
+  'expect',
+  // Engines are asked not to compress: some runtimes decode behind our back, and tunnels compress again.
+  'accept-encoding',
+])
+
+const KEYS = new Set(['authorization', 'x-api-key'])
+
+export interface ClientHeaders {
+  /** Without hop-by-hop headers, request ids and keys. */
+  readonly passed: HeaderList
+  /** The client's own keys, for workers that have none of their own. Empty when they were meant for the router. */
+  readonly keys: HeaderList
+}
+
+/** Sorts a client's headers. `isOurs`: the router checks keys itself, so the client's key is not for the worker. */
+export function readHeaders(headers: Headers, idName: string, isOurs: boolean): ClientHeaders {
+  const named = connectionNames(headers)
+  const passed: string[] = ['accept-encoding', 'identity']
+  const keys: string[] = []
+  for (const [name, value] of headers) {
+    if (NEVER_SENT.has(name) || named?.has(name) || name === idName) continue
+    if (!KEYS.has(name)) passed.push(name, value)
+    else if (!isOurs) keys.push(name, value)
+  }
+  return { passed, keys }
+}
+
+function connectionNames(headers: Headers): Set<string> | null {
+  const connection = headers.get('connection')
+  if (connection === null || connection === 'keep-alive' || connection === 'close') return null
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+}
+
+/** The headers of one attempt: the client's, the worker's own key and extras, and the request's ids. */
+export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: HeaderList): string[] {
+  const own = worker.headers ? Object.entries(worker.headers) : []
+  let passed = client.passed
+  if (own.length > 0) passed = without(passed, new Set(own.map(([name]) => name.toLowerCase())))
+  const headers = [...passed, ...ids]
+  if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
+  else headers.push(...client.keys)
+  for (const [name, value] of own) headers.push(name.toLowerCase(), value)
+  return headers
+}
+
+/** An engine's headers for the client, with ours in place of its own of the same names. */
+export function answerHeaders(engine: HeaderList, ours: HeaderList): string[] {
+  const headers: string[] = []
+  for (let i = 0; i < engine.length; i += 2) {
+    const name = engine[i] as string
+    if (!isOurs(name, ours)) headers.push(name, engine[i + 1] as string)
+  }
+  headers.push(...ours)
+  return headers
+}
+
+function isOurs(name: string, ours: HeaderList): boolean {
+  for (let i = 0; i < ours.length; i += 2) {
+    const own = ours[i] as string
+    if (own.length === name.length && own === name.toLowerCase()) return true
+  }
+  return false
+}
+
+function without(headers: HeaderList, names: ReadonlySet<string>): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!names.has(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string)
+  }
+  return kept
+}
+
+/** A header's value, names compared without case; undefined when absent. */
+export function headerOf(headers: HeaderList, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const one = headers[i] as string
+    if (one.length === name.length && one.toLowerCase() === name) return headers[i + 1]
+  }
+  return undefined
+}
+
+export function isEventStream(headers: readonly string[]): boolean {
+  return headerOf(headers, 'content-type')?.startsWith('text/event-stream') ?? false
+}
+
+/** Retry-After in ms: seconds, or an HTTP date; undefined when absent or unreadable. */
+export function retryAfterOf(headers: HeaderList, now: number): number | undefined {
+  const text = headerOf(headers, 'retry-after')
+  if (text === undefined) return undefined
+  const seconds = Number(text)
+  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000)
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now)
+}

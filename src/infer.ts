@@ -1,0 +1,23 @@
+// The corridor of one inference request: read like a list, top to bottom.
+import { admit } from './admission/admit.ts'
+import { authenticate } from './admission/auth.ts'
+import type { Core } from './core.ts'
+import { attempt } from './forward/attempt.ts'
+import { relay } from './forward/relay.ts'
+import type { Endpoint } from './openai/endpoints.ts'
+import { readCall, type Call } from './openai/call.ts'
+
+/** Answers an inference request. Throws a `Refusal` for what is the client's or the fleet's fault, `ClientLeft` when nobody waits. */
+export async function infer(
+  core: Core,
+  request: Request,
+  endpoint: Endpoint,
+  seen: (call: Call) => void,
+): Promise<Response> {
+  const caller = authenticate(core.config, request.headers)
+  const call = await readCall(core, request, endpoint, caller)
+  seen(call)
+  const admitted = await admit(core, call, caller)
+  const started = await attempt(core, admitted)
+  return relay(core, admitted, started)
+}

@@ -1,0 +1,149 @@
+// The native control plane under /fetchway/v1: workers, draining, status, configuration.
+import type { Registered } from '../actors/registry.ts'
+import type { WorkerView } from '../actors/members.ts'
+import type { SeatView } from '../actors/seat.ts'
+import { redact } from '../config/redact.ts'
+import { workerSchema, type WorkerSpec } from '../config/schema.ts'
+import type { Core } from '../core.ts'
+import { Refusal } from '../openai/errors.ts'
+import { version } from '../version.ts'
+import { json } from './reply.ts'
+
+/** A worker with what its pool knows of it. */
+type Shown = WorkerView &
+  Omit<SeatView, 'id' | 'url' | 'engine' | 'role' | 'state'> & {
+    readonly state: SeatView['state'] | 'starting'
+  }
+
+const registryOf = (core: Core) => core.host.registry('main')
+
+export async function listWorkers(core: Core): Promise<Response> {
+  return json({ object: 'list', data: await shown(core) })
+}
+
+export async function showWorker(core: Core, id: string): Promise<Response> {
+  const worker = (await shown(core)).find((one) => one.id === id)
+  if (!worker) throw notFound(id)
+  return json(worker)
+}
+
+/** POST workers: 201 with the worker; it takes calls as soon as it answered what it is. */
+export async function addWorker(core: Core, request: Request): Promise<Response> {
+  const spec = readSpec(await readObject(request))
+  const { worker } = accepted(await registryOf(core).add(spec, 'api'))
+  return json(worker, 201, { location: `/fetchway/v1/workers/${worker.id}` })
+}
+
+/** PATCH workers/{id}: any of the fields of POST but the URL, and `draining`. */
+export async function changeWorker(core: Core, request: Request, id: string): Promise<Response> {
+  const { draining, ...rest } = camelKeys(await readObject(request))
+  if (draining !== undefined && typeof draining !== 'boolean')
+    throw invalid('"draining" must be true or false')
+  if ('url' in rest) throw invalid('"url" is what a worker is known by: remove this worker and add another')
+  const current = await registryOf(core).get(id)
+  if (!current) throw notFound(id)
+  const given = Object.keys(rest)
+  const parsed = readSpec({ url: current.url, ...withoutNull(rest) })
+  const spec = Object.fromEntries(given.map((key) => [key, parsed[key as keyof WorkerSpec] ?? null]))
+  const change = { draining, ...(given.length > 0 && { spec: spec as Partial<WorkerSpec> }) }
+  return json(accepted(await registryOf(core).patch(id, change)).worker)
+}
+
+/** POST workers/{id}/drain and /undrain: finishes what it has, takes no new calls. */
+export async function drainWorker(core: Core, id: string, draining: boolean): Promise<Response> {
+  accepted(await registryOf(core).patch(id, { draining }))
+  return showWorker(core, id)
+}
+
+/** DELETE workers/{id}: calls in flight finish. */
+export async function removeWorker(core: Core, id: string): Promise<Response> {
+  const { worker } = accepted(await registryOf(core).remove(id))
+  core.instruments.forget(id)
+  return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
+}
+
+export async function status(core: Core): Promise<Response> {
+  const view = await core.host.pool('main').view()
+  const directory = await core.models.refresh()
+  return json({
+    version,
+    policy: core.config.policy,
+    draining: core.isDraining,
+    in_flight: view.in_flight,
+    queued: view.queued,
+    live: core.live,
+    buffered_bytes: core.buffers.used,
+    models: directory.models.map((model) => model.id),
+    workers: await shown(core),
+  })
+}
+
+/** The configuration in force, without keys. */
+export const showConfig = (core: Core): Response => json(redact(core.config))
+
+async function shown(core: Core): Promise<Shown[]> {
+  const [workers, view] = await Promise.all([registryOf(core).list(), core.host.pool('main').view()])
+  const seats = new Map(view.workers.map((seat) => [seat.id, seat]))
+  return workers.map((worker) => {
+    const { id: _id, url: _url, engine: _engine, role: _role, ...seat } = seats.get(worker.id) ?? NO_SEAT
+    // Until it said what it is, nothing is sent there.
+    return { ...worker, ...seat, ...(!worker.known && { state: 'starting' as const }) }
+  })
+}
+
+const NO_SEAT: SeatView = {
+  id: '',
+  url: '',
+  engine: '',
+  role: '',
+  state: 'down',
+  breaker: 'closed',
+  breaker_trips: 0,
+  in_flight: 0,
+  backlog_tokens: 0,
+  latency_ms: 0,
+  served: 0,
+  failed: 0,
+}
+
+function accepted(registered: Registered): { readonly worker: WorkerView } {
+  if ('worker' in registered) return registered
+  const { status: code, code: name, message } = registered.refusal
+  throw new Refusal(code, name, message)
+}
+
+async function readObject(request: Request): Promise<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = await request.json()
+  } catch {
+    throw invalid('the body is not valid JSON')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('the body must be a JSON object')
+  return value as Record<string, unknown>
+}
+
+function readSpec(value: Record<string, unknown>): WorkerSpec {
+  const parsed = workerSchema.safeParse(camelKeys(value))
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'worker'}: ${issue.message}`)
+  throw invalid(issues.join('; '))
+}
+
+/** The API takes snake_case as well as the configuration file's camelCase; label and header names are left alone. */
+function camelKeys(value: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(value).map(([key, one]) => [
+    key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+    one,
+  ])
+  return Object.fromEntries(entries) as Record<string, unknown>
+}
+
+const withoutNull = (value: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== null))
+
+const invalid = (what: string) => new Refusal(400, 'invalid_worker', `This worker can't be used: ${what}.`)
+
+const notFound = (id: string) =>
+  new Refusal(404, 'worker_not_found', `There is no worker ${id}: GET /fetchway/v1/workers lists them.`)

@@ -1,0 +1,75 @@
+// Around the corridor: counts the call while it lives, keeps a waiting stream awake, and tells errors in the API's shape.
+import type { Core } from '../core.ts'
+import { infer } from '../infer.ts'
+import { ClientLeft } from '../forward/left.ts'
+import { awake } from '../forward/awake.ts'
+import { pathname, pathOf, requestIdOf, idNameOf, type Call } from '../openai/call.ts'
+import type { Endpoint } from '../openai/endpoints.ts'
+import type { CallOutcome } from '../metrics/instruments.ts'
+import { Refusal } from '../openai/errors.ts'
+import { refuse } from './reply.ts'
+
+/** Answers an inference request; never throws. */
+export async function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
+  let call: Call | null = null
+  core.live++
+  const answer = infer(core, request, endpoint, (read) => {
+    call = read
+  }).catch((error: unknown) => {
+    core.live--
+    call?.release()
+    return failed(core, request, endpoint, { call, error })
+  })
+  return core.config.keepAlive > 0 ? awake(core, answer, () => call) : answer
+}
+
+function failed(
+  core: Core,
+  request: Request,
+  endpoint: Endpoint,
+  { call, error }: { call: Call | null; error: unknown },
+): Response {
+  const labels = { endpoint: endpoint.name, model: core.models.known(call?.model ?? null) }
+  if (error instanceof ClientLeft || request.signal.aborted) {
+    count(core, labels, 499, 'left')
+    return new Response(null, { status: 499 })
+  }
+  const refusal = error instanceof Refusal ? error : unexpected(core, error)
+  core.instruments.refused(refusal.code)
+  count(core, labels, refusal.status, outcomeOf(refusal))
+  const level = refusal.status >= 500 ? 'warn' : 'debug'
+  core.host.log({
+    level,
+    message: 'call refused',
+    code: refusal.code,
+    status: refusal.status,
+    endpoint: endpoint.name,
+    request_id: call?.requestId,
+  })
+  return refuse(
+    refusal,
+    pathname(pathOf(request.url)),
+    call?.requestId ?? requestIdOf(request.headers, core),
+    idNameOf(core),
+  )
+}
+
+function count(
+  core: Core,
+  { model, endpoint }: { model: string; endpoint: string },
+  status: number,
+  outcome: CallOutcome,
+): void {
+  core.instruments.ended({ model, endpoint, status, outcome })
+}
+
+function outcomeOf(refusal: Refusal): CallOutcome {
+  if (refusal.code.endsWith('_timeout')) return 'timeout'
+  return refusal.code.startsWith('worker_') ? 'upstream_error' : 'refused'
+}
+
+function unexpected(core: Core, error: unknown): Refusal {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  core.host.log({ level: 'error', message: 'a call failed inside the router', detail })
+  return new Refusal(500, 'internal_error', 'The router failed on this call; its log has the details.')
+}

@@ -1,0 +1,61 @@
+// GET /metrics: Prometheus text. URLs of workers are only in it for those who may see the control plane.
+import { authorizeAdmin } from '../admission/auth.ts'
+import type { PoolView } from '../actors/pool.ts'
+import type { SeatView } from '../actors/seat.ts'
+import type { Core } from '../core.ts'
+import { contentType } from '../metrics/prometheus.ts'
+import type { PoolReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
+import { Refusal } from '../openai/errors.ts'
+import { text } from './reply.ts'
+
+export async function metrics(core: Core, request: Request): Promise<Response> {
+  if (!core.config.metrics)
+    throw new Refusal(404, 'metrics_off', 'Metrics are switched off here (--no-metrics).')
+  const view = await core.host.pool('main').view()
+  core.instruments.bufferedBytes.with().set(core.buffers.used)
+  core.instruments.showPools([readingOf(view, maySeeUrls(core, request))])
+  return text(core.meter.render(), 200, contentType)
+}
+
+function maySeeUrls(core: Core, request: Request): boolean {
+  try {
+    authorizeAdmin(core.config, request.headers)
+    return true
+  } catch {
+    // The rest of the page is for everybody.
+    return false
+  }
+}
+
+function readingOf(view: PoolView, withUrls: boolean): PoolReading {
+  return {
+    queueDepth: view.queued,
+    inFlight: view.in_flight,
+    leases: view.leases,
+    workers: view.workers.map((worker) => workerOf(worker, withUrls)),
+  }
+}
+
+const STATES: Readonly<Record<SeatView['state'], WorkerState>> = {
+  up: 'ready',
+  busy: 'ready',
+  suspect: 'unhealthy',
+  down: 'unhealthy',
+  draining: 'draining',
+}
+
+function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
+  return {
+    id: worker.id,
+    url: withUrls ? worker.url : '',
+    engine: worker.engine,
+    role: worker.role,
+    state: STATES[worker.state],
+    isUp: (worker.state === 'up' || worker.state === 'busy') && worker.breaker !== 'open',
+    isHealthy: worker.state !== 'down' && worker.state !== 'suspect',
+    inFlight: worker.in_flight,
+    backlogTokens: worker.backlog_tokens,
+    breaker: worker.breaker,
+    breakerTransitions: worker.breaker_trips,
+  }
+}

@@ -1,0 +1,31 @@
+// The router's own answers: JSON, text, and refusals in the shape of the API spoken.
+import type { RefusalValue } from '../actors/ask.ts'
+import { refusalBody } from '../openai/errors.ts'
+
+/** A JSON answer. */
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  const text = JSON.stringify(value)
+  return new Response(text, { status, headers: { 'content-type': 'application/json', ...headers } })
+}
+
+export function text(body: string, status = 200, type = 'text/plain; charset=utf-8'): Response {
+  return new Response(body, { status, headers: { 'content-type': type } })
+}
+
+/** An error of our own: OpenAI's shape, Anthropic's on /v1/messages; its code also in a header, so that clients can tell who failed. */
+export function refuse(
+  refusal: RefusalValue,
+  path = '',
+  requestId?: string,
+  idName = 'x-request-id',
+): Response {
+  const shape = path.startsWith('/v1/messages') ? 'anthropic' : 'openai'
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'x-fetchway-error': refusal.code,
+  }
+  if (requestId !== undefined) headers[idName] = requestId
+  if (refusal.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(refusal.retryAfter))
+  if (refusal.status === 401) headers['www-authenticate'] = 'Bearer'
+  return new Response(refusalBody(shape, refusal, requestId), { status: refusal.status, headers })
+}

@@ -1,0 +1,97 @@
+// The route table of everything that is not plain inference. itty-router matches in order.
+import { Router, type IRequest, type RouterType } from 'itty-router'
+import { authorizeAdmin } from '../admission/auth.ts'
+import type { Core } from '../core.ts'
+import { health, livez, readyz, versionRoute } from './health.ts'
+import {
+  addWorker,
+  changeWorker,
+  drainWorker,
+  listWorkers,
+  removeWorker,
+  showConfig,
+  showWorker,
+  status,
+} from './control.ts'
+import { metrics } from './metrics.ts'
+import { listModels, showModel } from './models.ts'
+import { storedState } from './stored.ts'
+
+type Routes = RouterType<IRequest, [Core]>
+type Handler = (
+  core: Core,
+  request: Request,
+  params: Readonly<Record<string, string>>,
+) => Response | Promise<Response>
+
+const NATIVE = '/fetchway/v1'
+
+/** What every listener answers. */
+export function openRoutes(): Routes {
+  const router = Router<IRequest, [Core]>()
+  const open = (path: string, handler: Handler) => router.get(path, adapted(handler))
+  open('/livez', livez)
+  open('/readyz', readyz)
+  open('/health', health)
+  open('/version', versionRoute)
+  open('/metrics', metrics)
+  return router
+}
+
+/** The data plane besides POST inference. */
+export function dataRoutes(): Routes {
+  const router = openRoutes()
+  router.get('/v1/models', adapted(listModels))
+  router.get(
+    '/v1/models/:id+',
+    adapted((core, request, { id = '' }) => showModel(core, request, id)),
+  )
+  for (const kind of ['responses', 'conversations', 'batches', 'files']) {
+    const stored = adapted((core, request, { id = '' }) => storedState(core, request, kind, id))
+    router.all(`/v1/${kind}/:id`, stored)
+    router.all(`/v1/${kind}/:id/:rest+`, stored)
+  }
+  return router
+}
+
+/** The control plane, natively and by its bare aliases. */
+export function controlRoutes(): Routes {
+  const router = Router<IRequest, [Core]>()
+  for (const base of [NATIVE, '']) {
+    const route = (method: 'get' | 'post' | 'patch' | 'delete', path: string, handler: Handler) =>
+      router[method](base + path, adapted(admin(handler)))
+    route('get', '/workers', listWorkers)
+    route('post', '/workers', addWorker)
+    route('get', '/workers/:id', (core, _, { id = '' }) => showWorker(core, id))
+    route('patch', '/workers/:id', (core, request, { id = '' }) => changeWorker(core, request, id))
+    route('delete', '/workers/:id', (core, _, { id = '' }) => removeWorker(core, id))
+    route('post', '/workers/:id/drain', (core, _, { id = '' }) => drainWorker(core, id, true))
+    route('post', '/workers/:id/undrain', (core, _, { id = '' }) => drainWorker(core, id, false))
+    route('get', '/status', status)
+    route('get', '/config', showConfig)
+  }
+  for (const path of ['/livez', '/readyz', '/health', '/version', '/metrics'] as const) {
+    const handlers = {
+      '/livez': livez,
+      '/readyz': readyz,
+      '/health': health,
+      '/version': versionRoute,
+      '/metrics': metrics,
+    }
+    router.get(NATIVE + path, adapted(handlers[path]))
+  }
+  return router
+}
+
+const admin =
+  (handler: Handler): Handler =>
+  (core, request, params) => {
+    authorizeAdmin(core.config, request.headers)
+    return handler(core, request, params)
+  }
+
+/** itty-router puts the parameters on the very request that it was given. */
+const adapted =
+  (handler: Handler) =>
+  (routed: IRequest, core: Core): Response | Promise<Response> =>
+    handler(core, routed as unknown as Request, routed.params)
