@@ -161,7 +161,12 @@ export async function start(router: Router, place: Place, core: string | null): 
 }
 
 /** Starts a command with its output in a file, bound to a core where one is given. */
-export function launch(command: readonly string[], log: string, core: string | null): ChildProcess {
+export function launch(
+  command: readonly string[],
+  log: string,
+  core: string | null,
+  more: Readonly<Record<string, string>> = {},
+): ChildProcess {
   const [executable, ...args] = core === null ? command : ['taskset', '-c', core, ...command]
   const output = openSync(log, 'a')
   const env = Object.fromEntries(
@@ -169,7 +174,11 @@ export function launch(command: readonly string[], log: string, core: string | n
   )
   // Some look for a tokenizer on the network as soon as they know a model's name.
   env['HF_ENDPOINT'] = 'http://127.0.0.1:9'
-  const child = spawn(executable as string, args, { cwd: root, env, stdio: ['ignore', output, output] })
+  const child = spawn(executable as string, args, {
+    cwd: root,
+    env: { ...env, ...more },
+    stdio: ['ignore', output, output],
+  })
   closeSync(output)
   return child
 }
