@@ -44,10 +44,13 @@ export class Load {
   inFlight = 0
   readonly #url: string
   readonly #random: () => number
+  readonly #embeds: boolean
   readonly #stopped = new AbortController()
 
-  constructor(url: string, random: () => number) {
+  /** @param embeds whether the engines have /v1/embeddings */
+  constructor(url: string, random: () => number, embeds: boolean) {
     this.#url = url
+    this.#embeds = embeds
     this.#random = random
   }
 
@@ -64,8 +67,7 @@ export class Load {
     const system = SYSTEMS[index % SYSTEMS.length] ?? ''
     const model = index % 3 === 2 ? MODELS.other : index % 3 === 1 ? ALIAS.name : MODELS.chat
     for (let session = 0; !this.#stopped.signal.aborted; session++) {
-      if (index % 4 === 3 && session % 2 === 1)
-        await this.#call('/v1/embeddings', { model: MODELS.embedding, input: QUESTIONS[session % 4] })
+      if (index % 4 === 3 && session % 2 === 1) await this.#call(...aside(model, session, this.#embeds))
       else await this.#conversation(model, system, `client-${index}-${session}`)
     }
   }
@@ -106,6 +108,13 @@ export class Load {
     this.seen.push(call.seen())
     return call.text
   }
+}
+
+/** A call that is no chat: path and body. */
+function aside(model: string, turn: number, embeds: boolean): [string, Readonly<Record<string, unknown>>] {
+  const text = QUESTIONS[turn % QUESTIONS.length] ?? ''
+  if (embeds) return ['/v1/embeddings', { model: MODELS.embedding, input: text }]
+  return ['/v1/completions', { model, prompt: text, max_tokens: 12 }]
 }
 
 class Call {
@@ -169,7 +178,7 @@ class Call {
   #readAnswer(answer: Answer): void {
     if (answer.error) this.failure = JSON.stringify(answer.error)
     const choice = answer.choices?.[0]
-    this.text += choice?.delta?.content ?? choice?.message?.content ?? ''
+    this.text += choice?.delta?.content ?? choice?.message?.content ?? choice?.text ?? ''
     if (answer.usage) this.#usage = answer.usage
   }
 
@@ -193,6 +202,7 @@ interface Answer {
   readonly choices?: readonly {
     readonly delta?: { readonly content?: string | null }
     readonly message?: { readonly content?: string | null }
+    readonly text?: string
   }[]
 }
 

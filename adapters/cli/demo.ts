@@ -5,7 +5,7 @@ import { load } from '../../src/config/load.ts'
 import { formatIssue } from '../../src/config/issues.ts'
 import { serveApp, type Running } from '../node/serve.ts'
 import type { Status } from './command.ts'
-import { ALIAS, startFleet, type DemoEngine } from './demo-fleet.ts'
+import { ALIAS, MODELS, startFleet, type DemoEngine } from './demo-fleet.ts'
 import { Load, pause } from './demo-load.ts'
 import { quantile, tableOf, totalsOf } from './demo-table.ts'
 import { readOptions, type OptionTable } from './options.ts'
@@ -34,8 +34,9 @@ export async function demo(argv: readonly string[]): Promise<Status> {
   if (port !== wanted) say(`port ${wanted} is taken, so the router takes ${port}`)
   const router = await startRouter(engines, port)
   say(`router on ${router.url}, in front of ${engines.map(({ name }) => name).join(', ')}`)
-  const clients = new Load(router.url, seeded(1))
+  const clients = new Load(router.url, seeded(1), await hasEmbeddings(engines))
   const running = clients.run(Number(read.options['clients']))
+  process.once('SIGINT', () => clients.stop())
   const progress = showProgress(clients, seconds)
   await performKill(engines, clients, seconds)
   clients.stop()
@@ -83,7 +84,8 @@ async function performKill(engines: readonly DemoEngine[], clients: Load, second
   await pause(seconds * 400)
   clients.holdsStreams = true
   const patience = performance.now() + 3000
-  while (performance.now() < patience && (clients.streams > 0 || doomed?.inFlight() === 0)) await pause(2)
+  const isBusy = () => (doomed?.inFlight() ?? 0) >= (performance.now() < patience - 2000 ? 2 : 1)
+  while (performance.now() < patience && (clients.streams > 0 || !isBusy())) await pause(2)
   if (doomed) {
     note(`${doomed.name} is killed with ${doomed.inFlight()} calls in flight`)
     await doomed.kill()
@@ -93,6 +95,14 @@ async function performKill(engines: readonly DemoEngine[], clients: Load, second
     note(`${doomed.name} is back`)
   }
   await pause(Math.max(0, endAt - performance.now()))
+}
+
+async function hasEmbeddings(engines: readonly DemoEngine[]): Promise<boolean> {
+  const engine = engines.find(({ models }) => models.includes(MODELS.embedding))
+  if (!engine) return false
+  const body = JSON.stringify({ model: MODELS.embedding, input: 'Hello' })
+  const headers = { 'content-type': 'application/json' }
+  return (await fetch(`${engine.url}/v1/embeddings`, { method: 'POST', headers, body })).ok
 }
 
 /** `wanted`, or the next port that is free, or any. */
