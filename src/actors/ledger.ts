@@ -42,23 +42,23 @@ export class Ledger {
     this.rules = rules
   }
 
-  open(ask: Ask, seat: Seat, tried: readonly string[], plan: Plan, now: number): Lease {
+  /** A plan was made: its worker carries it from now on. */
+  open(ask: Ask, seat: Seat, plan: Plan, { tried, now }: { tried: readonly string[]; now: number }): void {
     enter(seat.breaker)
     seat.inFlight++
     seat.backlogTokens += ask.tokens
     seat.lastTurn = ++this.#turn
-    const lease = {
+    const expiresAt = now + LEASE_TIME
+    this.leases.set(ask.id, {
       id: ask.id,
       seat,
       ask,
       plan,
       tried,
       startedAt: now,
-      expiresAt: now + LEASE_TIME,
+      expiresAt,
       isDecoding: false,
-    }
-    this.leases.set(ask.id, lease)
-    return lease
+    })
   }
 
   /** The first token came after that many milliseconds. */

@@ -8,10 +8,11 @@ import type { ActorState } from './actor.ts'
 import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
 import { Holders } from './holders.ts'
 import { Ledger, LEASE_TIME, type Lease } from './ledger.ts'
-import type { Membership } from './members.ts'
 import { place, type Placement } from './placement.ts'
+import { gaveUp, noRoom, whyNoRetry } from './refusals.ts'
+import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
-import { Seat, viewOfSeat, type SeatView } from './seat.ts'
+import { viewOfSeat, type Seat, type SeatView } from './seat.ts'
 
 /** Something that happened to a lease in mid-life; sent in batches, never waited for. */
 export type Note =
@@ -38,20 +39,18 @@ interface Waiting extends Waiter {
   readonly resolve: (pick: Pick) => void
 }
 
-const MAX_KINDS = 1000
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
 export class Pool {
   #rules: PoolRules
   readonly #state: ActorState
-  readonly #seats = new Map<string, Seat>()
-  /** Workers by what an ask needs; made when first needed, dropped when the membership changes. */
-  readonly #serving = new Map<string, readonly Seat[]>()
+  readonly #roster = new Roster()
   readonly #queue = new Queue<Waiting>()
   readonly #holders = new Holders()
   readonly #ledger: Ledger
   readonly #budget: RetryBudget
-  #version = 0
+  /** Newest membership that the registry announced. */
+  #hinted = 0
   #pulling: Promise<void> | null = null
 
   constructor(config: Config, state: ActorState) {
@@ -67,7 +66,7 @@ export class Pool {
     if (lease) return { plan: lease.plan }
     const waiting = this.#queue.get(ask.id)
     if (waiting) return waiting.promise
-    if (this.#version === 0) return this.#pull().then(() => this.#begin(ask))
+    if (this.#roster.version === 0) return this.#pull().then(() => this.#begin(ask))
     return this.#begin(ask)
   }
 
@@ -112,7 +111,7 @@ export class Pool {
   /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */
   expire(): void {
     for (const waiting of this.#queue.expire(this.#state.now()))
-      waiting.resolve({ refusal: this.#refuseWaiter('queue_timeout') })
+      waiting.resolve({ refusal: this.#noRoom('queue_timeout') })
   }
 
   /** Id of the worker that holds a stored response or conversation; null when nobody knows. */
@@ -127,7 +126,8 @@ export class Pool {
 
   /** The registry has a newer membership than that. */
   hint(version: number): void {
-    if (version !== this.#version) this.#state.after(this.#pull())
+    this.#hinted = version
+    if (version !== this.#roster.version) this.#state.after(this.#pull())
   }
 
   configure(config: Config): void {
@@ -140,7 +140,7 @@ export class Pool {
   view(): PoolView {
     const now = this.#state.now()
     return {
-      workers: [...this.#seats.values()].map((seat) => viewOfSeat(seat, now)),
+      workers: [...this.#roster.seats.values()].map((seat) => viewOfSeat(seat, now)),
       in_flight: this.#ledger.leases.size,
       queued: this.#queue.size,
       leases: this.#ledger.leases.size,
@@ -154,7 +154,7 @@ export class Pool {
     this.#ledger.sweep(now)
     this.expire()
     const { interval, timeout } = this.#rules.probe
-    const due = interval > 0 ? [...this.#seats.values()].filter((seat) => seat.probeAt <= now) : []
+    const due = interval > 0 ? [...this.#roster.seats.values()].filter((seat) => seat.probeAt <= now) : []
     for (const seat of due) seat.probeAt = now + interval + timeout
     this.#rearm()
     await Promise.all(due.map((seat) => this.#probe(seat)))
@@ -191,7 +191,7 @@ export class Pool {
 
   #try(ask: Ask, turn: Turn): Placement {
     const sense: PoolSense = { now: this.#state.now(), random: this.#state.random, match: () => 0 }
-    return place(ask, this.#servingAsk(ask), turn.tried, { sense, rules: this.#rules })
+    return place(ask, this.#roster.serving(ask), turn.tried, { sense, rules: this.#rules })
   }
 
   #open(ask: Ask, turn: Turn, seat: Seat, how: { waited: number; isAgain: boolean }): Plan {
@@ -205,7 +205,7 @@ export class Pool {
       waited,
       delay,
     }
-    this.#ledger.open(ask, seat, turn.tried, plan, this.#state.now())
+    this.#ledger.open(ask, seat, plan, { tried: turn.tried, now: this.#state.now() })
     this.#queue.served(ask)
     return plan
   }
@@ -213,8 +213,8 @@ export class Pool {
   #wait(ask: Ask, turn: Turn): Pick | Promise<Pick> {
     const now = this.#state.now()
     this.expire()
-    if (this.#queue.size >= this.#rules.queueSize) return { refusal: this.#refuseWaiter('queue_full') }
-    if (ask.queueUntil <= now) return { refusal: this.#refuseWaiter('queue_timeout') }
+    if (this.#queue.size >= this.#rules.queueSize) return { refusal: this.#noRoom('queue_full') }
+    if (ask.queueUntil <= now) return { refusal: this.#noRoom('queue_timeout') }
     let resolve!: (pick: Pick) => void
     const promise = new Promise<Pick>((done) => (resolve = done))
     this.#queue.add({ ask, since: now, resolve, turn, promise })
@@ -251,32 +251,13 @@ export class Pool {
 
   #mayRetry(lease: Lease, failure: Failure): RefusalValue | null {
     const rules = this.#rules.retry
-    if (lease.plan.attempt > rules.retries) return gaveUp('every attempt failed')
-    if (failure.kind.endsWith('_timeout') && failure.kind !== 'connect_timeout')
-      return gaveUp('its time is up')
-    if (failure.kind === 'aborted') return gaveUp('it was aborted')
-    const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
-    if (lease.ask.makesState && !neverSent) return gaveUp('it may have made state already')
-    return spendRetry(this.#budget, rules, this.#state.now())
-      ? null
-      : gaveUp('the retry budget is spent', 'retry_budget')
+    const refusal = whyNoRetry(lease, failure, rules.retries)
+    if (refusal || spendRetry(this.#budget, rules, this.#state.now())) return refusal
+    return gaveUp('the retry budget is spent', 'retry_budget')
   }
 
   #isAtLimit(): boolean {
     return this.#rules.maxInFlight > 0 && this.#ledger.leases.size >= this.#rules.maxInFlight
-  }
-
-  #servingAsk(ask: Ask): readonly Seat[] {
-    if (ask.pin !== null) return [...this.#seats.values()].filter((seat) => seat.id === ask.pin)
-    const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
-    let seats = this.#serving.get(key)
-    if (!seats) {
-      seats = [...this.#seats.values()].filter((seat) => serves(seat, ask))
-      // Model names come from clients where any name is served: the cache must not grow with them.
-      if (this.#serving.size >= MAX_KINDS) this.#serving.clear()
-      this.#serving.set(key, seats)
-    }
-    return seats
   }
 
   #hold(id: string, state: string): void {
@@ -284,59 +265,28 @@ export class Pool {
     if (lease) this.#holders.set(state, lease.seat.id)
   }
 
-  #refuseWaiter(code: 'queue_full' | 'queue_timeout'): RefusalValue {
-    const places = Math.max(1, this.#ledger.leases.size)
-    const seconds = Math.ceil(((this.#queue.size + 1) * this.#ledger.serviceTime) / places / 1000)
-    const retryAfter = Math.min(60, Math.max(1, seconds))
-    const what = code === 'queue_full' ? 'The queue is full' : 'The call waited too long for room'
-    const message = `${what}: all workers are at their limit. Try again in ${retryAfter} s.`
-    return { status: code === 'queue_full' ? 429 : 503, code, message, retryAfter }
+  #noRoom(code: 'queue_full' | 'queue_timeout'): RefusalValue {
+    const { leases, serviceTime } = this.#ledger
+    return noRoom(code, { queued: this.#queue.size, places: leases.size, serviceTime })
   }
 
-  /** Pulls the membership, once for all that wait for it. */
+  /** Pulls the membership, once for all that wait for it; again when a newer one was announced meanwhile. */
   #pull(): Promise<void> {
     this.#pulling ??= (async () => {
-      const membership = await this.#state.registry('main').members(this.#version)
-      if (membership) this.#apply(membership)
+      do {
+        const membership = await this.#state.registry('main').members(this.#roster.version)
+        if (membership) this.#roster.apply(membership)
+      } while (this.#roster.version < this.#hinted)
+      this.#serveWaiters()
+      this.#rearm()
     })().finally(() => (this.#pulling = null))
     return this.#pulling
-  }
-
-  #apply(membership: Membership): void {
-    this.#version = membership.version
-    const gone = new Set(this.#seats.keys())
-    for (const member of membership.members) {
-      gone.delete(member.ref.id)
-      const seat = this.#seats.get(member.ref.id)
-      if (seat) seat.member = member
-      else this.#seats.set(member.ref.id, new Seat(member))
-    }
-    for (const id of gone) this.#seats.delete(id)
-    this.#serving.clear()
-    this.#serveWaiters()
-    this.#rearm()
   }
 
   #rearm(): void {
     let next = this.#state.now() + LEASE_TIME
     if (this.#rules.probe.interval > 0)
-      for (const seat of this.#seats.values()) next = Math.min(next, seat.probeAt)
-    if (this.#seats.size > 0 || this.#ledger.leases.size > 0) this.#state.setAlarm(next)
+      for (const seat of this.#roster.seats.values()) next = Math.min(next, seat.probeAt)
+    if (this.#roster.seats.size > 0 || this.#ledger.leases.size > 0) this.#state.setAlarm(next)
   }
 }
-
-/** A worker serves an ask when it has the model and the endpoint. Prefill and decode workers never serve alone. */
-function serves({ member }: Seat, ask: Ask): boolean {
-  if (member.role !== 'mixed') return false
-  if (ask.engines && member.ref.engine !== 'unknown' && !ask.engines.includes(member.ref.engine)) return false
-  return (
-    member.models === null ||
-    (ask.model === null ? member.models.length > 0 : member.models.includes(ask.model))
-  )
-}
-
-const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
-  status: 502,
-  code,
-  message: `Not tried again: ${why}.`,
-})

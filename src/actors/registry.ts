@@ -141,7 +141,7 @@ export class Registry {
   configure(config: Config): void {
     this.#config = config
     const wanted = new Map(config.workers.map((spec) => [opaqueId('w', spec.url), spec]))
-    for (const record of [...this.#records.values()]) {
+    for (const record of this.#records.values()) {
       const spec = wanted.get(record.id)
       if (spec) record.spec = spec
       else if (record.source === 'flag') this.#records.delete(record.id)

@@ -40,10 +40,7 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
         return answered(attempted)
       }
       pick = await inTime(core, admitted, pool.repick(failure, ask))
-      if ('refusal' in pick) {
-        if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
-        return answered(attempted)
-      }
+      if ('refusal' in pick) return answered(attempted, pick.refusal.code)
       giveUp(attempted, core, failure)
     }
   } finally {
@@ -56,7 +53,8 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
   }
 
   /** An answer goes to the client, a retryable one too when nobody else could be tried. */
-  function answered(attempted: Attempted): Started {
+  function answered(attempted: Attempted, why?: string): Started {
+    if (why === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
     if (attempted.kind === 'failed') throw refusalOf(attempted)
     isAnswered = true
     return attempted

@@ -4,7 +4,7 @@ import type { Allowance } from '../actors/limiter.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Started } from '../execute/attempted.ts'
-import { UpstreamFailure } from '../host.ts'
+import type { UpstreamFailure } from '../host.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
 import type { Shape } from '../openai/shapes.ts'
 
@@ -30,6 +30,14 @@ export interface Ending {
   readonly failure?: UpstreamFailure
   /** Id of what the worker stored. */
   readonly state?: string | null
+}
+
+/** An answer on its way through, and the function that ends it. */
+export interface Passage {
+  readonly core: Core
+  readonly passing: Passing
+  readonly started: Started
+  readonly close: (ending: Ending) => void
 }
 
 export function passingOf(

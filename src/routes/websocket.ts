@@ -5,7 +5,7 @@ import type { Plan } from '../actors/ask.ts'
 import type { Core } from '../core.ts'
 import { headersFor } from '../forward/headers.ts'
 import { ClientLeft } from '../forward/left.ts'
-import { UpstreamFailure, type Host } from '../host.ts'
+import { UpstreamFailure } from '../host.ts'
 import { readCall, type Call } from '../openai/call.ts'
 import type { Endpoint } from '../openai/endpoints.ts'
 import { Refusal } from '../openai/errors.ts'
@@ -15,7 +15,6 @@ const REALTIME: Endpoint = { name: 'websocket', body: 'none', engines: null }
 /** Joins a client's WebSocket with a worker's. Throws a `Refusal` when no worker takes it. */
 export async function websocket(core: Core, request: Request): Promise<Response> {
   const { host } = core
-  if (!host.upgrade) throw new Refusal(501, 'no_websockets', 'This runtime cannot pass WebSockets through.')
   const caller = authenticate(core.config, request.headers)
   const call = await readCall(core, request, REALTIME, caller)
   const { ask } = await admit(core, call, caller)
@@ -26,7 +25,7 @@ export async function websocket(core: Core, request: Request): Promise<Response>
     if ('refusal' in pick)
       throw new Refusal(pick.refusal.status, pick.refusal.code, pick.refusal.message, pick.refusal.retryAfter)
     try {
-      return await join(core, host.upgrade, { request, call, plan: pick.plan })
+      return await join(core, { request, call, plan: pick.plan })
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error
       const next = await pool.repick({ kind: error.kind }, ask)
@@ -39,10 +38,10 @@ export async function websocket(core: Core, request: Request): Promise<Response>
 
 async function join(
   core: Core,
-  upgrade: NonNullable<Host['upgrade']>,
   { request, call, plan }: { request: Request; call: Call; plan: Plan },
 ): Promise<Response> {
   const { host, notes } = core
+  if (!host.upgrade) throw new Refusal(501, 'no_websockets', 'This runtime cannot pass WebSockets through.')
   const outgoing = {
     method: 'GET',
     path: call.path,
@@ -51,7 +50,7 @@ async function join(
     connectTimeout: core.config.connectTimeout,
     signal: call.signal,
   }
-  const response = await upgrade(plan.worker, request, outgoing, () => {
+  const response = await host.upgrade(plan.worker, request, outgoing, () => {
     core.live--
     notes.ended(call.id)
     const status = String(response?.status ?? 101)

@@ -1,0 +1,31 @@
+// What a pool says when it gives no worker, or no other one.
+import type { Failure, RefusalValue } from './ask.ts'
+import type { Lease } from './ledger.ts'
+
+/** No further attempt: the router then tells the client what went wrong in the last one. */
+export const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
+  status: 502,
+  code,
+  message: `Not tried again: ${why}.`,
+})
+
+/** Why a failed attempt may not be followed by another, its budget aside; null: it may. */
+export function whyNoRetry(lease: Lease, failure: Failure, retries: number): RefusalValue | null {
+  if (lease.plan.attempt > retries) return gaveUp('every attempt failed')
+  const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
+  if (failure.kind.endsWith('_timeout') && !neverSent) return gaveUp('its time is up')
+  if (failure.kind === 'aborted') return gaveUp('it was aborted')
+  return lease.ask.makesState && !neverSent ? gaveUp('it may have made state already') : null
+}
+
+/** No room, or not in time: says when to come back, from how long calls hold their places. */
+export function noRoom(
+  code: 'queue_full' | 'queue_timeout',
+  { queued, places, serviceTime }: { queued: number; places: number; serviceTime: number },
+): RefusalValue {
+  const seconds = Math.ceil(((queued + 1) * serviceTime) / Math.max(1, places) / 1000)
+  const retryAfter = Math.min(60, Math.max(1, seconds))
+  const what = code === 'queue_full' ? 'The queue is full' : 'The call waited too long for room'
+  const message = `${what}: all workers are at their limit. Try again in ${retryAfter} s.`
+  return { status: code === 'queue_full' ? 429 : 503, code, message, retryAfter }
+}

@@ -1,0 +1,102 @@
+// Passes an event stream on: its first token starts other clocks, and a death inside it is told as an error event.
+import { UpstreamFailure, type Watch } from '../host.ts'
+import { createStreamWatch, type StreamWatch } from '../openai/watch.ts'
+import type { Ending, Passage } from './closing.ts'
+
+const encoder = new TextEncoder()
+
+export class StreamRelay implements Watch {
+  readonly #passage: Passage
+  readonly #stream: StreamWatch
+  #lastAt = 0
+
+  /** `stripUsage`: the router asked for the usage event, the client did not. */
+  constructor(passage: Passage, stripUsage: boolean) {
+    this.#passage = passage
+    const { core, passing } = passage
+    const onFirstToken = (at: number) => this.#began(at)
+    this.#stream = createStreamWatch({
+      shape: passing.shape,
+      stripUsage,
+      now: () => core.host.now(),
+      onFirstToken,
+    })
+  }
+
+  chunk(bytes: Uint8Array): Uint8Array | null {
+    const { core, started } = this.#passage
+    this.#lastAt = core.host.now()
+    started.deadline.touch(this.#lastAt)
+    return this.#stream.chunk(bytes)
+  }
+
+  end(): Uint8Array | null {
+    const rest = this.#stream.end()
+    const { isFinished, isFailed } = this.#stream
+    if (!isFinished && !isFailed) {
+      return joined(
+        rest,
+        this.#broke(new UpstreamFailure('reset', 'The stream ended before it was finished.')),
+      )
+    }
+    const { core, passing } = this.#passage
+    const usage = this.#stream.usage()
+    if (usage === null && core.config.usage === 'all') core.instruments.usageMissed.with(passing.shape).add()
+    this.#finish({ outcome: isFailed ? 'upstream_error' : 'ok', usage: usage ?? this.#usage() })
+    return rest
+  }
+
+  fail(given: UpstreamFailure): Uint8Array | null {
+    const failure = this.#passage.started.broken() ?? given
+    if (failure.kind !== 'aborted') return this.#broke(failure)
+    this.leave()
+    return null
+  }
+
+  leave(): void {
+    this.#finish({ outcome: 'left', usage: this.#usage() })
+  }
+
+  #began(at: number): void {
+    const { core, passing, started } = this.#passage
+    const { id, model, worker, sentAt } = passing
+    started.deadline.began(at)
+    core.notes.add({ id, kind: 'first', after: at - sentAt })
+    const state = this.#stream.responseId
+    // The response can be asked for while it still streams.
+    if (state !== null) core.notes.add({ id, kind: 'state', state })
+    core.instruments.firstToken.with(model, worker).observe((at - sentAt) / 1000)
+  }
+
+  /** Ends the call as broken; returns the event that tells the client. */
+  #broke(failure: UpstreamFailure): Uint8Array {
+    const isTimeout = failure.kind.endsWith('_timeout')
+    const code = isTimeout ? failure.kind : 'worker_died'
+    const message = isTimeout ? failure.message : 'The worker broke off before its answer was complete.'
+    this.#finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: this.#usage(), failure })
+    return encoder.encode(this.#stream.errorText({ message, code, status: isTimeout ? 504 : 502 }))
+  }
+
+  #usage() {
+    return this.#stream.usageOrEstimate(this.#passage.passing.tokens)
+  }
+
+  #finish(ending: Ending): void {
+    const { core, passing, started, close } = this.#passage
+    const { firstTokenAt, tokens, responseId } = this.#stream
+    started.deadline.stop()
+    if (firstTokenAt !== null && tokens > 1) {
+      const seconds = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
+      core.instruments.interToken.with(passing.model, passing.worker).observe(seconds)
+    }
+    close({ ...ending, state: responseId })
+  }
+}
+
+function joined(first: Uint8Array | null, second: Uint8Array): Uint8Array {
+  if (first === null) return second
+  const bytes = new Uint8Array(first.length + second.length)
+  bytes.set(first)
+  bytes.set(second, first.length)
+  return bytes
+}
