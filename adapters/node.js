@@ -8,7 +8,8 @@ if (isFit()) {
   // Compiled code is kept between starts: it saves about a third of the start-up.
   if (module.enableCompileCache) module.enableCompileCache()
   // A process that was handed over to must not outlive the one that people see.
-  if (process.send) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  if (process.send) process.once('disconnect', () => process.exit(1))
+  delete process.env['FETCHWAY_HANDED_OVER']
   const here = new URL('./cli/main.ts', import.meta.url)
   const packaged = new URL('../dist/main.js', import.meta.url)
   const { main } = await import((existsSync(here) ? here : packaged).href)

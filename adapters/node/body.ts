@@ -76,8 +76,10 @@ export function readBody(
 
 function roomFor(buffer: Uint8Array | null, end: number, length: number | null): Uint8Array {
   if (buffer && end <= buffer.byteLength) return buffer
-  // Zeroed memory of this size comes from the system page by page, only as it is touched.
-  const grown = new Uint8Array(length ?? Math.max(end, (buffer?.byteLength ?? 8192) * 2))
+  // Not zeroed: every byte that is handed out was written. Large ones take up memory only as they fill.
+  const grown = new Uint8Array(
+    Buffer.allocUnsafeSlow(length ?? Math.max(end, (buffer?.byteLength ?? 8192) * 2)).buffer,
+  )
   if (buffer) grown.set(buffer)
   return grown
 }

@@ -136,8 +136,9 @@ class Front implements Served {
     }
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
-    // The last responses may still be on their way through the sockets' buffers.
-    if (this.#live === 0 && this.#sockets.size > 0) await Promise.race([closed, later(250)])
+    // What was answered last may still wait in the sockets' buffers.
+    const isFlushing = [...this.#sockets].some((socket) => socket.writableLength > 0)
+    if (this.#live === 0 && isFlushing) await Promise.race([closed, later(1000)])
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }

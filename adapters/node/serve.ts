@@ -1,5 +1,6 @@
 // Runs the app in a Node process: listeners, signals, and an end that loses no stream.
 import { readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { createApp } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
@@ -7,6 +8,9 @@ import { createHost } from './host.ts'
 import { serve } from './http.ts'
 import type { Handler, Served, ServeOptions } from './http.ts'
 import { createLog } from './log.ts'
+
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm or by the Node that handed over. Milliseconds. */
+const ECHO = 100
 
 /** A router that runs. */
 export interface Running {
@@ -79,10 +83,13 @@ async function untilIdle(inFlight: () => number, deadline: number): Promise<void
 }
 
 function handleSignals(stop: () => Promise<void>, log: (event: LogEvent) => void): void {
-  let isStopping = false
+  let stoppingSince = 0
   const onSignal = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(1)
-    isStopping = true
+    if (stoppingSince > 0) {
+      if (performance.now() - stoppingSince > ECHO) process.exit(128 + constants.signals[signal])
+      return
+    }
+    stoppingSince = performance.now()
     log({ level: 'info', message: `${signal}: finishing what is in flight; a second signal ends at once` })
     stop()
       .catch((error: unknown) => log({ level: 'error', message: 'Stopping failed', error }))

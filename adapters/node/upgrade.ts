@@ -132,7 +132,7 @@ function readAnswer(socket: Socket, signal: AbortSignal): Promise<{ answer: Resp
         return stop(new UpstreamFailure('protocol', 'the head is too large'))
       if (end < 0) return
       try {
-        const answer = parseHead(bytes.toString('latin1', 0, end), 'GET')
+        const answer = parseHead(bytes.toString('latin1', 0, end + 4), 'GET')
         settle()
         socket.pause()
         resolve({ answer, rest: bytes.subarray(end + 4) })

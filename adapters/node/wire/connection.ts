@@ -159,7 +159,7 @@ export class Connection {
         this.#partial = rest
         return
       }
-      const head = parseHead(rest.toString('latin1', 0, end), this.#method)
+      const head = parseHead(rest.toString('latin1', 0, end + 4), this.#method)
       rest = rest.subarray(end + 4)
       if (head.status >= 200) return this.#start(head, rest)
       if (head.status === 101) throw new UpstreamFailure('protocol', 'the worker switched protocols unasked')

@@ -34,7 +34,10 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
+/** A name, and a value without control characters; white space around the value is no part of it. */
+// eslint-disable-next-line no-control-regex
+const LINE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n/y
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // eslint-disable-next-line no-control-regex
 const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
@@ -58,13 +61,12 @@ export function formatHead(method: string, target: string, headers: HeaderList, 
   return `${head}\r\n`
 }
 
-/** Reads a response head (text up to, without, the blank line). Throws `UpstreamFailure` (`protocol`). */
+/** Reads a response head (text up to, with, the blank line). Throws `UpstreamFailure` (`protocol`). */
 export function parseHead(text: string, method: string): ResponseHead {
-  const lines = text.split('\r\n')
-  const match = STATUS_LINE.exec(lines[0]!)
+  const match = STATUS_LINE.exec(text)
   if (!match) throw new UpstreamFailure('protocol', 'the worker sent no HTTP/1.1 status line')
   const status = Number(match[2])
-  const raw = parseLines(lines)
+  const raw = parseLines(text, match[0].length)
   const fields = hopFields(raw)
   const connection = tokens(fields.connection)
   const framing = frame(method, status, fields)
@@ -80,17 +82,14 @@ export function parseHead(text: string, method: string): ResponseHead {
   }
 }
 
-function parseLines(lines: readonly string[]): string[] {
+function parseLines(text: string, from: number): string[] {
   const raw: string[] = []
-  for (let i = 1; i < lines.length; i++) {
-    const line = lines[i]!
-    const colon = line.indexOf(':')
-    const name = line.slice(0, colon)
-    const value = line.slice(colon + 1).trim()
-    if (colon < 1 || !NAME.test(name) || BAD_VALUE.test(value)) {
-      throw new UpstreamFailure('protocol', 'the worker sent a broken header')
-    }
-    raw.push(name, value)
+  const end = text.length - 2
+  const line = new RegExp(LINE)
+  for (line.lastIndex = from; line.lastIndex < end;) {
+    const match = line.exec(text)
+    if (!match) throw new UpstreamFailure('protocol', 'the worker sent a broken header')
+    raw.push(match[1]!, match[2]!.trimEnd())
   }
   return raw
 }
