@@ -106,7 +106,8 @@ test('an endpoint goes to the engines that have it', () => {
   assert.deepEqual(enginesServing('/generate'), ['sglang', 'lmdeploy'])
   assert.deepEqual(enginesServing('/pooling'), ['vllm', 'lmdeploy'])
   assert.deepEqual(enginesServing('/v1/embeddings'), ['vllm', 'sglang', 'unknown'])
-  assert.deepEqual(enginesServing('/v1/responses/resp_1/cancel'), ['vllm', 'sglang', 'unknown'])
+  assert.deepEqual(enginesServing('/v1/audio/translations'), ['vllm', 'unknown'])
+  assert.deepEqual(enginesServing('/v1/videos/v1'), ['sglang', 'unknown'])
 })
 
 test('an endpoint that nobody is known to have may go anywhere', () => {

@@ -1,0 +1,146 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import parsePrometheus from 'parse-prometheus-text-format'
+import { createInstruments } from '../../src/metrics/instruments.ts'
+import { createMeter } from '../../src/metrics/prometheus.ts'
+import type { PoolReading, WorkerReading } from '../../src/metrics/worker-gauges.ts'
+
+const worker = (id: string, rest: Partial<WorkerReading> = {}): WorkerReading => ({
+  id,
+  url: `http://${id}:8000`,
+  engine: 'vllm',
+  role: 'mixed',
+  state: 'ready',
+  isUp: true,
+  isHealthy: true,
+  inFlight: 0,
+  backlogTokens: 0,
+  breaker: 'closed',
+  breakerTransitions: 0,
+  ...rest,
+})
+const pool = (...workers: WorkerReading[]): PoolReading => ({
+  queueDepth: 1,
+  inFlight: 2,
+  leases: 3,
+  workers,
+})
+
+function setUp(options: Parameters<typeof createInstruments>[1] = {}) {
+  const meter = createMeter()
+  const instruments = createInstruments(meter, options)
+  const valueOf = (name: string, labels: Record<string, string> = {}) => {
+    const metric = parsePrometheus(meter.render()).find((one) => one.name === name)
+    const wanted = Object.entries(labels)
+    return metric?.metrics.find((one) => wanted.every(([label, value]) => one.labels?.[label] === value))
+      ?.value
+  }
+  return { meter, instruments, valueOf }
+}
+
+test('every metric is ours or a standard one of processes, has help, and speaks base units', () => {
+  const { meter } = setUp({
+    process: { residentBytes: () => 1, cpuSeconds: () => 1, loopLagSeconds: () => 0 },
+  })
+  const parsed = parsePrometheus(meter.render())
+  assert.ok(parsed.length > 25)
+  for (const { name, help, type } of parsed) {
+    assert.match(name, /^(fetchway|process)_[a-z_]+$/)
+    assert.ok(help.length > 10, name)
+    assert.doesNotMatch(name, /_(ms|milliseconds|kb|mb|percent)(_|$)/)
+    assert.equal(type === 'COUNTER', name.endsWith('_total'), name)
+  }
+})
+
+test('a call that ended is counted once, with its duration', () => {
+  const { instruments, valueOf, meter } = setUp()
+  instruments.ended({ model: 'm', endpoint: '/v1/completions', status: 200, outcome: 'ok', seconds: 0.3 })
+  assert.equal(valueOf('fetchway_requests_total', { model: 'm', status: '200', outcome: 'ok' }), '1')
+  assert.ok(
+    meter
+      .render()
+      .includes('fetchway_request_duration_seconds_sum{model="m",endpoint="/v1/completions"} 0.3\n'),
+  )
+})
+
+test('refusals and retries are counted by their reason', () => {
+  const { instruments, valueOf } = setUp()
+  instruments.refused('queue_full')
+  instruments.retried('connect')
+  assert.equal(valueOf('fetchway_refusals_total', { code: 'queue_full' }), '1')
+  assert.equal(valueOf('fetchway_retries_total', { reason: 'connect' }), '1')
+})
+
+test('counters without labels are there before anything happened', () => {
+  const { valueOf } = setUp({ version: '1.2.3' })
+  assert.equal(valueOf('fetchway_retry_budget_exhausted_total'), '0')
+  assert.equal(valueOf('fetchway_degraded_decisions_total'), '0')
+  assert.equal(valueOf('fetchway_build_info', { version: '1.2.3' }), '1')
+})
+
+test('pools are summed up and their workers shown one by one', () => {
+  const { instruments, valueOf } = setUp()
+  instruments.showPools([
+    pool(worker('a', { inFlight: 4, backlogTokens: 900, kvUsage: 0.5 })),
+    pool(
+      worker('b', {
+        state: 'unhealthy',
+        isUp: false,
+        isHealthy: false,
+        breaker: 'half_open',
+        breakerTransitions: 2,
+      }),
+    ),
+  ])
+  assert.equal(valueOf('fetchway_queue_depth'), '2')
+  assert.equal(valueOf('fetchway_in_flight'), '4')
+  assert.equal(valueOf('fetchway_leases'), '6')
+  assert.equal(valueOf('fetchway_worker_in_flight', { worker: 'a' }), '4')
+  assert.equal(valueOf('fetchway_worker_backlog_tokens', { worker: 'a' }), '900')
+  assert.equal(valueOf('fetchway_worker_kv_usage_ratio', { worker: 'a' }), '0.5')
+  assert.equal(valueOf('fetchway_worker_kv_usage_ratio', { worker: 'b' }), undefined)
+  assert.equal(valueOf('fetchway_worker_up', { worker: 'b' }), '0')
+  assert.equal(valueOf('fetchway_worker_healthy', { worker: 'b' }), '0')
+  assert.equal(valueOf('fetchway_worker_breaker_state', { worker: 'b' }), '2')
+  assert.equal(valueOf('fetchway_worker_breaker_transitions_total', { worker: 'b' }), '2')
+  assert.equal(valueOf('fetchway_workers', { state: 'ready' }), '1')
+  assert.equal(valueOf('fetchway_workers', { state: 'draining' }), '0')
+})
+
+test('a worker that is gone vanishes from the gauges', () => {
+  const { instruments, valueOf, meter } = setUp()
+  instruments.showPools([pool(worker('a'), worker('b'))])
+  instruments.showPools([pool(worker('b'))])
+  assert.equal(meter.render().includes('worker="a"'), false)
+  assert.equal(valueOf('fetchway_workers', { state: 'ready' }), '1')
+})
+
+test('a forgotten worker leaves no counters behind', () => {
+  const { instruments, meter } = setUp()
+  instruments.firstToken.with('m', 'a').observe(0.1)
+  instruments.tokens.with('m', 'a', 'prompt', 'false').add(10)
+  instruments.workerRequests.with('a', 'ok').add()
+  instruments.forget('a')
+  assert.equal(meter.render().includes('worker="a"'), false)
+})
+
+test('URLs stand in the info metric alone, without their credentials', () => {
+  const { instruments, meter } = setUp()
+  instruments.showPools([pool(worker('a', { url: 'https://user:pa@ss@gpu1:8000/base?key=hush' }))])
+  const lines = meter
+    .render()
+    .split('\n')
+    .filter((line) => line.includes('gpu1'))
+  assert.deepEqual(lines, [
+    'fetchway_worker_info{worker="a",url="https://gpu1:8000/base",engine="vllm",role="mixed"} 1',
+  ])
+})
+
+test('the process is asked at each render', () => {
+  let bytes = 1
+  const { valueOf } = setUp({ process: { residentBytes: () => bytes, cpuSeconds: () => 1.5 } })
+  assert.equal(valueOf('process_resident_memory_bytes'), '1')
+  bytes = 2
+  assert.equal(valueOf('process_resident_memory_bytes'), '2')
+  assert.equal(valueOf('process_cpu_seconds_total'), '1.5')
+})
