@@ -1,7 +1,7 @@
 // WebSocket pass-through (/v1/realtime and the like): chosen like any call, then the two sockets are joined.
 import { admit } from '../admission/admit.ts'
 import { authenticate } from '../admission/auth.ts'
-import type { Plan } from '../actors/ask.ts'
+import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Core } from '../core.ts'
 import { headersFor } from '../forward/headers.ts'
 import { ClientLeft } from '../forward/left.ts'
@@ -19,27 +19,33 @@ export async function websocket(core: Core, request: Request): Promise<Response>
   const call = await readCall(core, request, REALTIME, caller)
   const { ask } = await admit(core, call, caller)
   const pool = host.pool('main')
+  const leave = () => host.after(Promise.resolve(pool.settle(ask.id, { kind: 'left' })))
+  call.signal.addEventListener('abort', leave, { once: true })
   let pick = await pool.pick(ask)
-  for (;;) {
-    if (call.signal.aborted) throw new ClientLeft()
-    if ('refusal' in pick)
-      throw new Refusal(pick.refusal.status, pick.refusal.code, pick.refusal.message, pick.refusal.retryAfter)
-    try {
-      return await join(core, { request, call, plan: pick.plan })
-    } catch (error) {
-      if (!(error instanceof UpstreamFailure)) throw error
-      const next = await pool.repick({ kind: error.kind }, ask)
-      if ('refusal' in next)
-        throw new Refusal(502, 'worker_unreachable', 'No worker could be reached for this WebSocket.')
-      pick = next
+  try {
+    for (;;) {
+      if (call.signal.aborted) throw new ClientLeft()
+      if ('refusal' in pick) throw refusalOf(pick.refusal)
+      const joined = await join(core, { request, call, plan: pick.plan })
+      if (joined instanceof Response) return joined
+      pick = await pool.repick({ kind: joined.kind }, ask)
     }
+  } catch (error) {
+    leave()
+    throw error
   }
 }
 
+function refusalOf({ status, code, message, retryAfter }: RefusalValue): Refusal {
+  if (code !== 'no_retry') return new Refusal(status, code, message, retryAfter)
+  return new Refusal(502, 'worker_unreachable', 'No worker could be reached for this WebSocket.')
+}
+
+/** The joined sockets as a Response, or why the worker could not be reached. */
 async function join(
   core: Core,
   { request, call, plan }: { request: Request; call: Call; plan: Plan },
-): Promise<Response> {
+): Promise<Response | UpstreamFailure> {
   const { host, notes } = core
   if (!host.upgrade) throw new Refusal(501, 'no_websockets', 'This runtime cannot pass WebSockets through.')
   const outgoing = {
@@ -50,14 +56,28 @@ async function join(
     connectTimeout: core.config.connectTimeout,
     signal: call.signal,
   }
-  const response = await host.upgrade(plan.worker, request, outgoing, () => {
+  let status = 101
+  const closed = () => {
     core.live--
     notes.ended(call.id)
-    const status = String(response?.status ?? 101)
-    core.instruments.requests.with(call.model ?? '', 'websocket', status, 'ok').add()
-    host.after(Promise.resolve(host.pool('main').settle(call.id, { kind: 'done', status: 101 })))
-  })
+    core.instruments.ended({
+      model: core.models.known(call.model),
+      endpoint: 'websocket',
+      status,
+      outcome: 'ok',
+    })
+    host.after(Promise.resolve(host.pool('main').settle(call.id, { kind: 'done', status })))
+  }
   core.live++
   notes.began(call.id)
-  return response
+  try {
+    const response = await host.upgrade(plan.worker, request, outgoing, closed)
+    status = response.status
+    return response
+  } catch (error) {
+    core.live--
+    notes.ended(call.id)
+    if (error instanceof UpstreamFailure) return error
+    throw error
+  }
 }
