@@ -24,7 +24,9 @@ export function shapeOf(path: string): Shape {
 
 /** The event's type: its name, or the `type` inside its data where the engine sent no `event:` line. */
 export function typeOf(name: string, data: string): string {
-  return name === '' ? (/"type"\s*:\s*"([^"\\]+)"/.exec(data.slice(0, 4096))?.[1] ?? '') : name
+  if (name !== '') return name
+  const type = readFields(data)?.['type']
+  return typeof type === 'string' ? type : ''
 }
 
 /**

@@ -107,3 +107,10 @@ export function readEvent(bytes: Uint8Array): SseEvent {
   }
   return { name, data }
 }
+
+/** A copy of the event's first line with its line feed, when it is an `event:` line. */
+export function nameLineOf(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  if (bytes[start] !== 0x65) return null
+  const feed = bytes.subarray(start, end).indexOf(LF)
+  return feed < 0 ? null : bytes.slice(start, start + feed + 1)
+}

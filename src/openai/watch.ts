@@ -11,7 +11,7 @@ import {
 } from './shapes.ts'
 import type { Shape, StreamFailure } from './shapes.ts'
 import { join, startsWith } from './bytes.ts'
-import { EventFinder, readEvent } from './sse.ts'
+import { EventFinder, nameLineOf, readEvent } from './sse.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
 
 export { createJsonWatch } from './json-watch.ts'
@@ -58,7 +58,6 @@ const READ_BYTES = 256 * 1024
 const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]
 const OPEN_ARRAY = 0x5b
 const OPEN_OBJECT = 0x7b
-const LF = 0x0a
 
 /** Watches one stream. Costs a look at each byte for the ends of events, and about half of them again to tell usage from text. */
 export function createStreamWatch(options: StreamOptions): StreamWatch {
@@ -165,8 +164,12 @@ class SseWatch implements StreamWatch {
   }
 
   errorText(failure: StreamFailure): string {
-    const { isInsideEvent, responseId } = this
-    const place = { isInsideEvent, responseId, model: this.#model, createdAt: this.#createdAt }
+    const place = {
+      isInsideEvent: this.isInsideEvent,
+      responseId: this.responseId,
+      model: this.#model,
+      createdAt: this.#createdAt,
+    }
     if (this.#options.shape !== 'responses') return errorEvent(this.#options.shape, failure, place)
     const sequence = /"sequence_number"\s*:\s*(\d+)/.exec(dataAt(this.#last[1]))?.[1]
     return errorEvent('responses', failure, {
@@ -229,8 +232,9 @@ class SseWatch implements StreamWatch {
 
   #read(bytes: Uint8Array, start: number, end: number): boolean {
     const { shape } = this.#options
-    const { name, data } = readEvent(bytes.subarray(start, end))
+    const { name: given, data } = readEvent(bytes.subarray(start, end))
     if (data === null || data === '') return false
+    const name = this.#isNamed ? typeOf(given, data) : given
     if (isError(shape, name, data)) this.isFailed = true
     if (isLastEvent(shape, name, data)) {
       this.#isDone = true
@@ -238,10 +242,10 @@ class SseWatch implements StreamWatch {
       return false
     }
     if (this.#hasChoices && this.#isUsageEvent(data)) return this.#isStripping
-    if (this.#isNamed) this.#readNamed(typeOf(name, data), data)
+    if (this.#isNamed) this.#readNamed(name, data)
     if (isFirstToken(shape, name, data)) {
       this.tokens++
-      this.#tokenLine = this.#isNamed ? firstLine(bytes, start, end) : null
+      this.#tokenLine = this.#isNamed ? nameLineOf(bytes, start, end) : null
       if (this.firstTokenAt === null) {
         this.firstTokenAt = this.#options.now()
         this.#options.onFirstToken(this.firstTokenAt)
@@ -289,11 +293,4 @@ interface EventPlace {
 
 function dataAt({ chunk, start, end }: EventPlace): string {
   return chunk === null ? '' : (readEvent(chunk.subarray(start, end)).data ?? '')
-}
-
-/** The event's first line with its line feed, when it is an `event:` line. */
-function firstLine(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
-  if (bytes[start] !== 0x65) return null
-  const feed = bytes.subarray(start, end).indexOf(LF)
-  return feed < 0 ? null : bytes.slice(start, start + feed + 1)
 }

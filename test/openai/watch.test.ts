@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Shape } from '../../src/openai/shapes.ts'
+import { readEvent, SseSplitter } from '../../src/openai/sse.ts'
+import { createStreamWatch } from '../../src/openai/watch.ts'
+import { decode, encode } from './_json.ts'
+import { recorded, tear } from './_tear.ts'
+
+/** Runs chunks through a watch whose clock counts them. */
+function run(shape: Shape, chunks: readonly Uint8Array[], stripUsage = false, isEnded = true) {
+  let now = 0
+  const firsts: number[] = []
+  const watch = createStreamWatch({
+    shape,
+    stripUsage,
+    now: () => now,
+    onFirstToken: (at) => firsts.push(at),
+  })
+  const out: (Uint8Array | null)[] = []
+  for (const chunk of chunks) {
+    now++
+    out.push(watch.chunk(chunk))
+  }
+  if (isEnded) out.push(watch.end())
+  return { watch, firsts, out, text: decode(out.filter((part) => part !== null)) }
+}
+
+const encodeAll = (texts: readonly string[]) => texts.map(encode)
+const usage = (promptTokens: number, completionTokens: number, cachedTokens = 0) => ({
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  estimated: false,
+})
+const chunk = (content: string, finish: string | null = null) =>
+  `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`
+const usageEvent =
+  'data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4}}}\n\n'
+const done = 'data: [DONE]\n\n'
+
+const recordings: [string, Shape, number, ReturnType<typeof usage> | null][] = [
+  ['chat-stream', 'chat', 2, null],
+  ['chat-stream-usage', 'chat', 2, usage(22, 8)],
+  ['chat-stream-continuous-usage', 'chat', 2, usage(22, 4)],
+  ['chat-stream-one-token', 'chat', 2, null],
+  ['chat-tool-required-stream', 'chat', 2, null],
+  ['completion-stream', 'completions', 1, null],
+  ['completion-stream-usage', 'completions', 1, usage(5, 8)],
+  ['messages-stream', 'messages', 3, usage(22, 8)],
+  ['response-stream', 'responses', 5, usage(22, 8)],
+]
+for (const [name, shape, first, expected] of recordings) {
+  test(`${name} of a real engine: first token, usage and end are seen, and each chunk passes as the same object`, () => {
+    const chunks = encodeAll(recorded(name))
+    const { watch, firsts, out } = run(shape, chunks)
+    assert.deepEqual(firsts, [first])
+    assert.deepEqual(watch.usage(), expected)
+    assert.ok(watch.isFinished)
+    assert.equal(watch.isFailed, false)
+    assert.equal(watch.isInsideEvent, false)
+    assert.ok(chunks.every((bytes, index) => out[index] === bytes))
+  })
+}
+
+test('any tearing of a real stream tells the same, and strips the usage event alone', () => {
+  const streams = recordings.map(([name, shape]) => ({ shape, text: recorded(name).join('') }))
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...streams),
+      fc.array(fc.nat(400)),
+      fc.boolean(),
+      fc.constantFrom('\n', '\r\n', '\r'),
+      (stream, sizes, strip, lineEnd) => {
+        const text = stream.text.replaceAll('\n', lineEnd)
+        const whole = run(stream.shape, [encode(text)], strip)
+        const torn = run(stream.shape, tear(encode(text), sizes), strip)
+        assert.equal(torn.watch.tokens, whole.watch.tokens)
+        assert.deepEqual(torn.watch.usage(), whole.watch.usage())
+        assert.equal(torn.watch.isFinished, true)
+        const events = (bytes: string) =>
+          new SseSplitter().push(encode(bytes)).map((event) => readEvent(event).data)
+        const kept = events(text).filter((data) => !(strip && data?.includes('"choices":[]')))
+        // A CRLF torn in its middle beside an event that is taken out may leave a lone CR or LF: the same to any client.
+        const isData = (data: string | null) => data !== null
+        assert.deepEqual(events(torn.text).filter(isData), kept.filter(isData))
+        if (lineEnd === '\n' || !strip) assert.equal(torn.text, whole.text)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('no event is held back once it is whole', () => {
+  const chunks = encodeAll([chunk('a'), chunk('b') + chunk('c').slice(0, 20), chunk('c').slice(20)])
+  const { out } = run('chat', chunks, true, false)
+  assert.equal(out[0], chunks[0])
+  assert.equal(decode([out[1]!]), chunk('b'))
+  assert.equal(decode([out[2]!]), chunk('c'))
+})
+
+test('usage inside the last content event is read but not taken out', () => {
+  const text =
+    chunk('a') +
+    chunk('b', 'stop').replace('}\n', ',"usage":{"prompt_tokens":3,"completion_tokens":2}}\n') +
+    done
+  const { watch, text: out } = run('chat', [encode(text)], true)
+  assert.deepEqual(watch.usage(), usage(3, 2))
+  assert.equal(out, text)
+})
+
+test('an event with no choices and no usage stays', () => {
+  const text = `data: {"choices":[],"prompt_filter_results":[]}\n\n${chunk('a')}${done}`
+  assert.equal(run('chat', [encode(text)], true).text, text)
+})
+
+test('a torn event above the hold limit passes on', () => {
+  const big = chunk('x'.repeat(40_000))
+  const chunks = tear(encode(big + done), [10_000, 10_000, 10_000])
+  const { out, text, watch } = run('chat', chunks, true)
+  assert.notEqual(out[1], null)
+  assert.equal(text, big + done)
+  assert.equal(watch.tokens, 1)
+})
+
+test('a clean end without [DONE] or a finish reason is no finish', () => {
+  assert.equal(run('chat', encodeAll([chunk('a'), chunk('b')])).watch.isFinished, false)
+  assert.equal(
+    run('completions', [encode('data: {"choices":[{"text":"a","finish_reason":null}]}\n\n')]).watch
+      .isFinished,
+    false,
+  )
+  assert.equal(run('messages', encodeAll(recorded('messages-stream').slice(0, -1))).watch.isFinished, false)
+  assert.equal(run('responses', encodeAll(recorded('response-stream').slice(0, -1))).watch.isFinished, false)
+  assert.equal(run('generate', [encode('data: {"text":"a","meta_info":{}}\n\n')]).watch.isFinished, false)
+})
+
+test('a finish reason is a finish even without [DONE]', () => {
+  assert.equal(run('chat', encodeAll([chunk('a'), chunk('', 'length'), usageEvent])).watch.isFinished, true)
+})
+
+test('[DONE] counts without the blank line behind it', () => {
+  const { watch, text } = run('chat', encodeAll([chunk('a'), 'data: [DONE]']), true)
+  assert.equal(watch.isFinished, true)
+  assert.ok(text.endsWith('data: [DONE]'))
+})
+
+test('an error inside the stream is seen in each shape', () => {
+  const error = 'data: {"error":{"message":"x","code":500}}\n\n'
+  assert.ok(run('chat', encodeAll([chunk('a'), error])).watch.isFailed)
+  assert.ok(run('generate', encodeAll(['data: {"text":"a"}\n\n', error])).watch.isFailed)
+  assert.ok(run('messages', [encode('event: error\ndata: {"type":"error","error":{}}\n\n')]).watch.isFailed)
+  assert.ok(run('responses', [encode('data: {"type":"response.failed","response":{}}\n\n')]).watch.isFailed)
+  assert.equal(run('chat', [encode(chunk('{"error":{}}'))]).watch.isFailed, false)
+})
+
+test('a stream cut inside an event says so, unless the client has nothing of that event', () => {
+  const chunks = encodeAll([chunk('a'), chunk('b').slice(0, 30)])
+  assert.equal(run('chat', chunks, false, false).watch.isInsideEvent, true)
+  assert.equal(run('chat', chunks, true, false).watch.isInsideEvent, false)
+  const ended = run('chat', chunks, true)
+  assert.equal(ended.text, chunk('a'))
+  assert.equal(ended.watch.isInsideEvent, false)
+})
+
+test('an aborted stream is counted by its events and marked as estimated', () => {
+  const { watch } = run('chat', encodeAll([chunk(''), chunk('a'), chunk('b'), chunk('c')]), true, false)
+  assert.deepEqual(watch.usageOrEstimate(11), {
+    promptTokens: 11,
+    cachedTokens: 0,
+    completionTokens: 3,
+    estimated: true,
+  })
+})
+
+test('an aborted Anthropic stream keeps the prompt tokens that the engine told', () => {
+  const { watch } = run('messages', encodeAll(recorded('messages-stream').slice(0, 5)), false, false)
+  assert.deepEqual(watch.usageOrEstimate(1), {
+    promptTokens: 22,
+    cachedTokens: 0,
+    completionTokens: 3,
+    estimated: true,
+  })
+})
+
+test('usage that was told is not estimated', () => {
+  const { watch } = run('chat', encodeAll([chunk('a'), chunk('b', 'stop'), usageEvent, done]), true)
+  assert.deepEqual(watch.usageOrEstimate(1), usage(7, 2, 4))
+})
+
+test('SGLang tells its counts in every event', () => {
+  const event = (tokens: number) =>
+    `data: {"text":"${'a'.repeat(tokens)}","meta_info":{"prompt_tokens":9,"cached_tokens":8,"completion_tokens":${tokens}}}\n\n`
+  const { watch } = run('generate', encodeAll([event(1), event(2), done]))
+  assert.deepEqual(watch.usage(), usage(9, 2, 8))
+  assert.equal(watch.tokens, 2)
+  assert.ok(watch.isFinished)
+})
+
+test('comments and role-only deltas are no token', () => {
+  const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+  assert.deepEqual(run('chat', encodeAll([': ping\n\n', role, chunk('a')])).firsts, [3])
+})
+
+test('a Responses stream without event names is understood by its types', () => {
+  const chunks = encodeAll(recorded('response-stream').map((text) => text.replace(/^event: .*\n/gm, '')))
+  const { watch, firsts } = run('responses', chunks)
+  assert.deepEqual(firsts, [5])
+  assert.deepEqual(watch.usage(), usage(22, 8))
+  assert.ok(watch.isFinished)
+})
+
+test('the usage of a final event of megabytes is found', () => {
+  const head = recorded('response-stream')
+  const last = head.findIndex((text) => text.includes('event: response.completed'))
+  head[last] = head[last]!.replace(
+    '"parallel_tool_calls"',
+    `"padding":"${'x'.repeat(2_000_000)}","parallel_tool_calls"`,
+  )
+  const chunks = tear(
+    encode(head.join('')),
+    Array.from({ length: 100 }, () => 65_536),
+  )
+  assert.deepEqual(run('responses', chunks).watch.usage(), usage(22, 8))
+})
+
+test('a broken Responses stream ends in response.failed with its id and the next sequence number', () => {
+  const { watch } = run('responses', encodeAll(recorded('response-stream').slice(0, 6)), false, false)
+  const [, name, data] = /^event: (.*)\ndata: (.*)\n\n$/.exec(
+    watch.errorText({ message: 'gone', code: 'upstream_reset' }),
+  )!
+  const event = JSON.parse(data!) as { sequence_number: number; response: { id: string; status: string } }
+  assert.equal(name, 'response.failed')
+  assert.match(event.response.id, /^resp_/)
+  assert.equal(event.response.status, 'failed')
+  assert.equal(event.sequence_number, 6)
+})
