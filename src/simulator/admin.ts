@@ -196,17 +196,20 @@ export const resetPrefixCache: Handler = ({ sim }) => {
   return json({ success: true })
 }
 
-export const sleep: Handler = ({ sim }) => {
+export const sleep: Handler = ({ sim, url }) => {
   sim.isSleeping = true
   sim.cache.clear()
   sim.scheduler.pause(true)
-  return empty()
+  if (sim.options.engine !== 'vllm') return empty()
+  return json({ status: 'sleeping', level: Number(url.searchParams.get('level') ?? 1) })
 }
 
-export const wakeUp: Handler = ({ sim }) => {
+export const wakeUp: Handler = ({ sim, url }) => {
   sim.isSleeping = false
   sim.scheduler.pause(sim.isPaused)
-  return empty()
+  if (sim.options.engine !== 'vllm') return empty()
+  const tags = url.searchParams.getAll('tags')
+  return json({ status: 'awake', tags: tags.length > 0 ? tags : null })
 }
 
 export const isSleeping: Handler = ({ sim }) => json({ is_sleeping: sim.isSleeping })
@@ -240,7 +243,7 @@ export const loadAdapter: Handler = (exchange) => {
     throw new EngineRefusal('bad_request', message, { type: 'InvalidUserInput' })
   }
   sim.adapters.add(name)
-  if (sim.options.engine === 'vllm') return text(`Success: LoRA adapter '${name}' added successfully.`)
+  if (sim.options.engine === 'vllm') return bare(`Success: LoRA adapter '${name}' added successfully.`)
   return json({ success: true, error_message: '', loaded_adapters: adapterPaths(exchange) })
 }
 
@@ -250,8 +253,15 @@ export const unloadAdapter: Handler = (exchange) => {
   if (!sim.adapters.delete(name)) {
     throw new EngineRefusal('not_found', `The lora adapter '${name}' cannot be found.`)
   }
-  if (sim.options.engine === 'vllm') return text(`Success: LoRA adapter '${name}' removed successfully.`)
+  if (sim.options.engine === 'vllm') return bare(`Success: LoRA adapter '${name}' removed successfully.`)
   return json({ success: true, error_message: '', loaded_adapters: adapterPaths(exchange) })
+}
+
+/** A text without a content type, as vLLM sends it. */
+function bare(note: string): Response {
+  const response = text(note)
+  response.headers.delete('content-type')
+  return response
 }
 
 const adapterPaths = ({ sim }: Exchange) =>

@@ -117,7 +117,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     },
     kill() {
       isDead = true
-      for (const die of [...sim.breakers]) die()
+      for (const die of sim.breakers) die()
       sim.cache.clear()
     },
     revive() {

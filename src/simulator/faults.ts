@@ -52,7 +52,10 @@ export async function faultBefore(exchange: Exchange, faults: Faults): Promise<v
 /** Never resolves; rejects when the client leaves or the engine is killed. */
 function forever(exchange: Exchange): Promise<never> {
   return new Promise((_, reject) => {
-    const die = () => reject(new TypeError('terminated'))
+    const die = () => {
+      exchange.sim.breakers.delete(die)
+      reject(new TypeError('terminated'))
+    }
     exchange.sim.breakers.add(die)
     const leave = () => {
       exchange.sim.breakers.delete(die)

@@ -79,7 +79,12 @@ export class Generation {
   }
 
   get cachedTokens(): number {
-    return this.#overPrompts((index) => this.#sequences[index]?.cached ?? 0)
+    return this.#overPrompts((index) => this.cachedOf(index))
+  }
+
+  /** Cached prompt tokens of one sequence. */
+  cachedOf(part: number): number {
+    return this.#sequences[part]?.cached ?? 0
   }
 
   get completionTokens(): number {
@@ -139,24 +144,42 @@ export function generateWhole(exchange: Exchange, parts: readonly Part[]): Promi
   })
 }
 
+/** Characters that vLLM takes a token to have at most: longer prompts are refused before they are tokenised. */
+const MOST_CHARACTERS = 13
+
 /** Room for the answer in the context; refuses prompts that leave none, and too large wishes. */
 export function roomFor(exchange: Exchange, prompt: Prompt, maxTokens: number | null): number {
   const { options, limits } = exchange.sim
-  const length = prompt.tokens.length
   const context = limits.maxModelLength
-  if (length >= context) {
+  const length = prompt.tokens.length
+  if (options.engine === 'vllm') checkForVllm(prompt, maxTokens, context)
+  if (length < context) return context - length
+  const message =
+    options.engine === 'sglang'
+      ? `The input (${length} tokens) is longer than the model's context length (${context} tokens).`
+      : `The prompt has ${length} tokens; the session length is ${context}.`
+  throw new EngineRefusal('too_long', message)
+}
+
+function checkForVllm(prompt: Prompt, maxTokens: number | null, context: number): void {
+  const most = context * MOST_CHARACTERS
+  const isText = prompt.text.length > most
+  if (isText || prompt.tokens.length >= context) {
+    const [param, value, unit] = isText
+      ? [
+          'input_text',
+          prompt.text.length,
+          `characters (more than ${most} characters, the most that ${context} tokens have)`,
+        ]
+      : ['input_tokens', prompt.tokens.length, 'input tokens']
     const message =
-      options.engine === 'sglang'
-        ? `The input (${length} tokens) is longer than the model's context length (${context} tokens).`
-        : `This model's maximum context length is ${context} tokens. However, your prompt contains ${length} input ` +
-          `tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=${length})`
-    throw new EngineRefusal('too_long', message, options.engine === 'vllm' ? { param: 'input_tokens' } : {})
+      `This model's maximum context length is ${context} tokens. However, your prompt contains ${value} ${unit}. ` +
+      `Please reduce the length of the input prompt. (parameter=${param}, value=${value})`
+    throw new EngineRefusal('too_long', message, { param: String(param) })
   }
-  if (maxTokens !== null && maxTokens > context && options.engine === 'vllm') {
-    const message =
-      `max_tokens=${maxTokens} cannot be greater than max_model_len=${context}. ` +
-      `Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`
-    throw new EngineRefusal('bad_request', message, { param: 'max_tokens' })
-  }
-  return context - length
+  if (maxTokens === null || maxTokens <= context) return
+  const message =
+    `max_tokens=${maxTokens} cannot be greater than max_model_len=${context}. ` +
+    `Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`
+  throw new EngineRefusal('bad_request', message, { param: 'max_tokens' })
 }

@@ -31,6 +31,14 @@ class Page {
     return this
   }
 
+  /** A gauge of value 1 whose labels are what it tells. */
+  info(name: string, labels: Labels): this {
+    this.#family(name, 'gauge')
+    const words = Object.entries(labels).map(([key, word]) => `${key}="${word}"`)
+    this.#lines.push(`${name}{${words.sort().join(',')}} 1.0`)
+    return this
+  }
+
   gauges(name: string, label: string, values: Readonly<Record<string, number>>): this {
     this.#family(name, 'gauge')
     for (const [word, value] of Object.entries(values)) this.#sample(name, value, { [label]: word })
@@ -106,7 +114,8 @@ export const vllmMetrics: Handler = ({ sim }) => {
   return times(page, 'vllm', sim)
     .histogram('vllm:request_queue_time_seconds', totals.firstTokens, totals.queueMs / 1000)
     .histogram('vllm:request_prefill_time_seconds', totals.firstTokens, totals.prefillMs / 1000)
-    .gauge('vllm:cache_config_info', 1, {
+    .info('vllm:cache_config_info', {
+      engine: '0',
       block_size: String(blockTokens),
       cache_dtype: 'auto',
       enable_prefix_caching: 'True',

@@ -181,6 +181,7 @@ export class Scheduler {
   }
 
   #emit(sequence: Sequence): void {
+    if (sequence.job.output.length === 0) return this.#endSilent(sequence)
     const now = this.#clock.now()
     if (sequence.emitted === 0) {
       sequence.firstAt = now
@@ -203,6 +204,13 @@ export class Scheduler {
     } else this.#grow(sequence)
     sequence.job.token(index)
     if (isLast) sequence.job.done()
+  }
+
+  /** A sequence that only reads (an embedding) ends with its prompt. */
+  #endSilent(sequence: Sequence): void {
+    this.#running.delete(sequence)
+    this.#release(sequence)
+    sequence.job.done()
   }
 
   /** Takes the next block when the sequence needs it; without room the youngest sequence goes back to the queue. */

@@ -2,7 +2,12 @@
 import * as admin from './admin.ts'
 import { chatCompletions } from './chat.ts'
 import { textCompletions } from './completions.ts'
+import { drawImages, speak, transcribe } from './media.ts'
 import { sglangMetrics } from './metrics.ts'
+import { sglangGenerate } from './native-generate.ts'
+import { countMessageTokens, createMessage } from './messages.ts'
+import { classify, embeddings, rerank, sglangScore } from './represent.ts'
+import { cancelResponse, createResponse, fetchResponse } from './responses.ts'
 import type { Profile } from './routes.ts'
 import { sglangWording } from './sglang-wording.ts'
 
@@ -12,6 +17,21 @@ export const sglang: Profile = {
   routes: {
     'POST /v1/chat/completions': chatCompletions(sglangWording),
     'POST /v1/completions': textCompletions(sglangWording),
+    'POST /v1/responses': createResponse,
+    'GET /v1/responses/{id}': fetchResponse,
+    'POST /v1/responses/{id}/cancel': cancelResponse,
+    'POST /v1/messages': createMessage,
+    'POST /v1/messages/count_tokens': countMessageTokens,
+    'POST /generate': sglangGenerate,
+    'PUT /generate': sglangGenerate,
+    'POST /v1/embeddings': embeddings,
+    'POST /classify': classify,
+    'POST /v1/classify': classify,
+    'POST /v1/score': sglangScore,
+    'POST /v1/rerank': rerank,
+    'POST /v1/audio/transcriptions': transcribe,
+    'POST /v1/audio/speech': speak,
+    'POST /v1/images/generations': drawImages,
     'GET /v1/models': admin.models,
     'POST /tokenize': admin.tokenize,
     'POST /v1/tokenize': admin.tokenize,

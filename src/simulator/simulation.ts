@@ -1,6 +1,7 @@
 // The state of one simulated engine, shared by its endpoints.
 import type { EngineClock } from './clock.ts'
 import type { EngineOptions } from './engine.ts'
+import type { Fields } from './fields.ts'
 import { KvCache } from './kv-cache.ts'
 import { EngineRefusal } from './refusal.ts'
 import { Scheduler } from './scheduler.ts'
@@ -20,6 +21,16 @@ export interface Tally {
   length: number
 }
 
+/** A response that stays on the engine. */
+export interface StoredResponse {
+  /** As it is told now. */
+  body: Fields
+  /** The conversation up to and with it. */
+  messages: readonly Fields[]
+  /** Ends it when it runs in the background. */
+  readonly cancel: (() => void) | null
+}
+
 export class Simulation {
   readonly options: EngineOptions
   readonly clock: EngineClock
@@ -34,6 +45,8 @@ export class Simulation {
   readonly tally: Tally = { finished: 0, aborted: 0, stop: 0, length: 0 }
   /** Breaks every open answer; called when the engine is killed. */
   readonly breakers = new Set<() => void>()
+  /** Responses of /v1/responses by id, the oldest dropped first. */
+  readonly responses = new Map<string, StoredResponse>()
   /** Answers being worked on, of all endpoints. */
   serving = 0
   isSleeping = false
@@ -85,6 +98,12 @@ export class Simulation {
   /** Seconds since the epoch. */
   seconds(): number {
     return Math.floor(this.clock.now() / 1000)
+  }
+
+  /** Whether a call for this model is answered; one without a model always is. */
+  serves(asked: string | null): boolean {
+    if (asked === null || asked === '' || this.options.engine === 'sglang') return true
+    return this.models.includes(asked) || this.adapters.has(asked)
   }
 
   /** The model's name as the reply tells it. SGLang serves any name; the others refuse those they do not know. */

@@ -3,7 +3,11 @@ import * as admin from './admin.ts'
 import { chatCompletions } from './chat.ts'
 import { textCompletions } from './completions.ts'
 import { json } from './exchange.ts'
+import { drawImages, speak, transcribe } from './media.ts'
 import { vllmMetrics } from './metrics.ts'
+import { countMessageTokens, createMessage } from './messages.ts'
+import { classify, embeddings, pooling, rerank, vllmScore } from './represent.ts'
+import { cancelResponse, createResponse, fetchResponse } from './responses.ts'
 import type { Profile } from './routes.ts'
 import { VLLM_VERSION, vllmWording } from './vllm-wording.ts'
 
@@ -13,6 +17,24 @@ export const vllm: Profile = {
   routes: {
     'POST /v1/chat/completions': chatCompletions(vllmWording),
     'POST /v1/completions': textCompletions(vllmWording),
+    'POST /v1/responses': createResponse,
+    'GET /v1/responses/{id}': fetchResponse,
+    'POST /v1/responses/{id}/cancel': cancelResponse,
+    'POST /v1/messages': createMessage,
+    'POST /v1/messages/count_tokens': countMessageTokens,
+    'POST /v1/embeddings': embeddings,
+    'POST /pooling': pooling,
+    'POST /classify': classify,
+    'POST /v1/classify': classify,
+    'POST /score': vllmScore,
+    'POST /v1/score': vllmScore,
+    'POST /rerank': rerank,
+    'POST /v1/rerank': rerank,
+    'POST /v2/rerank': rerank,
+    'POST /v1/audio/transcriptions': transcribe,
+    'POST /v1/audio/translations': transcribe,
+    'POST /v1/audio/speech': speak,
+    'POST /v1/images/generations': drawImages,
     'GET /v1/models': admin.models,
     'POST /tokenize': admin.tokenize,
     'POST /detokenize': admin.detokenize,
