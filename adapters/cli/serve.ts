@@ -35,7 +35,7 @@ export async function serve(argv: readonly string[]): Promise<Status> {
   }
   const { serveApp } = await router
   try {
-    const running: Running & Reloadable = await serveApp(loaded.config)
+    const running: Running = await serveApp(loaded.config)
     reloadOnHangup(argv, loaded.config, running)
     return null
   } catch (error) {

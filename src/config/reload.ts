@@ -13,8 +13,8 @@ const FIXED: readonly (keyof Config)[] = [
   'state',
   'adminListen',
   'maxHeader',
+  'maxBody',
   'metrics',
-  'logFormat',
 ]
 
 export interface Reload {
