@@ -20,6 +20,8 @@ export interface Running {
   readonly adminUrl: string | null
   /** Lets streams finish (at most `config.grace`), then closes everything. */
   stop(): Promise<void>
+  /** Puts another configuration into force, as far as it can change while running; calls under way keep going. */
+  reload(config: Config): Promise<void>
 }
 
 /**
@@ -28,7 +30,9 @@ export interface Running {
  * Rejects when it can't listen.
  */
 export async function serveApp(config: Config): Promise<Running> {
-  const log = createLog(config)
+  let { grace } = config
+  let write = createLog(config)
+  const log = (event: LogEvent) => write(event)
   const host = createHost(config, log)
   const app = createApp(config, host)
   const options = await serveOptions(config, log)
@@ -42,7 +46,7 @@ export async function serveApp(config: Config): Promise<Running> {
   let stopping: Promise<void> | null = null
   const stop = () => (stopping ??= finish())
   const finish = async () => {
-    const deadline = performance.now() + config.grace
+    const deadline = performance.now() + grace
     app.drain()
     for (const one of served) one.drain()
     await untilIdle(() => app.inFlight(), deadline)
@@ -51,9 +55,14 @@ export async function serveApp(config: Config): Promise<Running> {
     await app.close()
     host.close()
   }
+  const reload = async (next: Config) => {
+    await app.reload(next)
+    write = createLog(next)
+    grace = next.grace
+  }
   log({ level: 'info', message: `Listening on ${main.url}`, ...(admin ? { admin: admin.url } : {}) })
   handleSignals(stop, log)
-  return { url: main.url, adminUrl: admin?.url ?? null, stop }
+  return { url: main.url, adminUrl: admin?.url ?? null, stop, reload }
 }
 
 async function serveOptions(config: Config, log: (event: LogEvent) => void): Promise<ServeOptions> {
