@@ -10,31 +10,58 @@ import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
 
 export interface NodeHost extends Host {
-  /** Closes all connections to workers. */
+  /** Closes all connections to workers and stops all timers: actors ring no more, and the process may end. */
   close(): void
 }
 
 /** Puts the host together; what actors store goes to the file `config.state`. */
 export function createHost(config: Config, log: (event: LogEvent) => void): NodeHost {
   const fetch = createFetch()
+  const timers = createTimers()
   const seams = {
     fetch,
     relay,
     upgrade,
     now: () => performance.timeOrigin + performance.now(),
     random: Math.random,
-    timer(ms: number, run: () => void) {
-      // Longer ones would ring at once.
-      const timer = setTimeout(run, Math.min(ms, 2_147_483_647))
-      return () => clearTimeout(timer)
-    },
+    timer: timers.start,
     after(work: Promise<unknown>) {
       work.catch((error: unknown) => log({ level: 'error', message: 'Work after a response failed', error }))
     },
     log,
   }
   const disk = fileStorage(config.state, log)
-  return { ...seams, ...localActors(config, seams, (name) => named(disk, name)), close: () => fetch.close() }
+  const close = () => {
+    fetch.close()
+    timers.close()
+  }
+  return { ...seams, ...localActors(config, seams, (name) => named(disk, name)), close }
+}
+
+/** Timers that end together: actors arm their alarms for as long as they live. */
+function createTimers(): { start: Host['timer']; close(): void } {
+  const live = new Set<NodeJS.Timeout>()
+  let isClosed = false
+  const start = (ms: number, run: () => void) => {
+    if (isClosed) return () => {}
+    const ring = () => {
+      live.delete(timer)
+      run()
+    }
+    // Longer ones would ring at once.
+    const timer = setTimeout(ring, Math.min(ms, 2_147_483_647))
+    live.add(timer)
+    return () => {
+      live.delete(timer)
+      clearTimeout(timer)
+    }
+  }
+  const close = () => {
+    isClosed = true
+    for (const timer of live) clearTimeout(timer)
+    live.clear()
+  }
+  return { start, close }
 }
 
 /** A part of a storage for one actor: all of a process share one file. */

@@ -125,15 +125,13 @@ class Front implements Served {
 
   async close(graceMs: number): Promise<void> {
     this.#isDraining = true
-    if (this.#live > 0 && graceMs > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#onQuiet = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    const deadline = performance.now() + graceMs
+    do {
+      await this.#untilQuiet(deadline - performance.now())
+      // What has reached this machine already is read before the doors close.
+      await turn()
+      await turn()
+    } while (this.#live > 0 && performance.now() < deadline)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
     // What was answered last may still wait in the sockets' buffers.
@@ -141,6 +139,17 @@ class Front implements Served {
     if (this.#live === 0 && isFlushing) await Promise.race([closed, later(1000)])
     for (const socket of this.#sockets) socket.destroy()
     await closed
+  }
+
+  async #untilQuiet(ms: number): Promise<void> {
+    if (this.#live === 0 || ms <= 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#onQuiet = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   #begin(): void {
@@ -235,6 +244,10 @@ function isRead(req: IncomingMessage): boolean {
     req.complete ||
     (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined)
   )
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function later(ms: number): Promise<void> {
