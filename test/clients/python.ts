@@ -1,0 +1,101 @@
+// `npm run test:clients`: Python's client libraries against two engines and a router, each a process of its own.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const HERE = join(import.meta.dirname, 'python')
+const VENV = join(HERE, '.venv')
+const PYTHON = join(VENV, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
+const ENTRY = join(import.meta.dirname, '../../adapters/node.js')
+const MODEL = 'demo-model'
+const KEYS = { plain: 'sk-plain', limited: 'sk-limited' }
+
+const children: ChildProcess[] = []
+const folder = mkdtempSync(join(tmpdir(), 'fetchway-clients-'))
+try {
+  makeVenv()
+  process.exitCode = await run()
+} finally {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Starts the fleet, runs the checks, and answers with their exit status. */
+async function run(): Promise<number> {
+  const foreign = process.env['FETCHWAY_URL']
+  const fleet = foreign ? {} : await startFleet()
+  const checks = spawn(PYTHON, [join(HERE, 'run.py')], {
+    stdio: 'inherit',
+    env: { ...process.env, ...fleet },
+  })
+  const [code] = (await once(checks, 'exit')) as [number | null]
+  return code ?? 1
+}
+
+async function startFleet(): Promise<Record<string, string>> {
+  const engine = ['engine', '--engine', 'vllm', '--models', MODEL, '--speed', '0.25', '--port', '0']
+  const workers = await Promise.all([start(engine), start(engine)])
+  const config = join(folder, 'fetchway.yaml')
+  const apiKeys = [KEYS.plain, { key: KEYS.limited, requestsPerMinute: 1 }]
+  // JSON is YAML.
+  writeFileSync(config, JSON.stringify({ workers, apiKeys }))
+  const url = await start(['--port', '0', '--config', config])
+  await untilReady(url)
+  return {
+    FETCHWAY_URL: url,
+    FETCHWAY_MODEL: MODEL,
+    FETCHWAY_API_KEY: KEYS.plain,
+    FETCHWAY_LIMITED_KEY: KEYS.limited,
+  }
+}
+
+/** Starts one process and resolves with the URL in the line that it prints. */
+async function start(args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  children.push(child)
+  let said = ''
+  const found = new Promise<string>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      said += chunk.toString()
+      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+      if (url) resolve(url[0])
+    }
+    child.stdout.on('data', listen)
+    child.stderr.on('data', listen)
+    child.on('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}: ${said}`)))
+  })
+  return await Promise.race([
+    found,
+    sleep(20_000, undefined, { ref: false }).then(() => Promise.reject(new Error(`no URL: ${said}`))),
+  ])
+}
+
+/** The router takes calls once it knows the model of a worker. */
+async function untilReady(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const models = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${KEYS.plain}` } })
+    if ((await models.text()).includes(MODEL)) return
+    await sleep(50)
+  }
+  throw new Error('the router found no model within 5 s')
+}
+
+/** Installs requirements.txt, again whenever it is newer than what is there. */
+function makeVenv(): void {
+  const requirements = join(HERE, 'requirements.txt')
+  const stamp = join(VENV, 'installed')
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(requirements).mtimeMs) return
+  const python = process.env['PYTHON'] ?? (process.platform === 'win32' ? 'python' : 'python3')
+  execute(python, ['-m', 'venv', '--clear', VENV])
+  execute(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements])
+  writeFileSync(stamp, '')
+}
+
+function execute(command: string, args: readonly string[]): void {
+  const done = spawnSync(command, args, { stdio: 'inherit' })
+  if (done.error || done.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} failed: ${done.error?.message ?? done.status}`)
+}
