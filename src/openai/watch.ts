@@ -204,6 +204,8 @@ class SseWatch implements StreamWatch {
 
   /** Takes note of one whole event. Returns true when it is not for the client. */
   #look(bytes: Uint8Array, start: number, end: number): boolean {
+    // The second half of a torn CRLF belongs to the event before.
+    if (bytes[start] === 0x0a) start++
     if (this.firstTokenAt === null || !this.#isPlainToken(bytes, start, end))
       return this.#read(bytes, start, end)
     this.tokens++
