@@ -42,6 +42,7 @@ async function show(argv: readonly string[]): Promise<Status> {
     printIssues(loaded.issues)
     return 2
   }
+  printIssues(loaded.warnings, 'warning: ')
   const shown = redact(loaded.config)
   for (const { key, kind, initial } of fields()) {
     const name = key as keyof Config

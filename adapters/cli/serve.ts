@@ -33,6 +33,7 @@ export async function serve(argv: readonly string[]): Promise<Status> {
     printIssues(loaded.issues)
     return 2
   }
+  printIssues(loaded.warnings, 'warning: ')
   const { serveApp } = await router
   try {
     const running: Running = await serveApp(loaded.config)

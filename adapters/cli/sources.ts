@@ -42,8 +42,8 @@ export async function loadFile(
 }
 
 /** Prints each issue on a line of its own. */
-export function printIssues(issues: readonly ConfigIssue[]): void {
-  for (const issue of issues) process.stderr.write(`${formatIssue(issue)}\n`)
+export function printIssues(issues: readonly ConfigIssue[], prefix = ''): void {
+  for (const issue of issues) process.stderr.write(`${prefix}${formatIssue(issue)}\n`)
 }
 
 async function readDotenvFile(directory: string): Promise<{ name: string; text: string } | null> {

@@ -2,7 +2,7 @@
 import { coerceMany, coerceScalar } from './coerce.ts'
 import { envName, type Field } from './fields.ts'
 import type { ConfigIssue, Given, Place } from './issues.ts'
-import { suggest } from './nearest.ts'
+import { nearest } from './nearest.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -17,6 +17,8 @@ export interface Assignment {
 export interface Variables {
   readonly given: ReadonlyMap<string, Given>
   readonly issues: readonly ConfigIssue[]
+  /** Variables that look like nothing we know: they may be meant for another program, so they are no errors. */
+  readonly warnings: readonly ConfigIssue[]
 }
 
 const PREFIX = 'FETCHWAY_'
@@ -49,7 +51,7 @@ export function readDotenv(file: { name: string; text: string }, fields: readonl
     line,
     message,
   }))
-  return { given: read.given, issues: [...broken, ...read.issues] }
+  return { ...read, issues: [...broken, ...read.issues] }
 }
 
 /** Parses `NAME=value` lines: comments, blank lines, `export `, single and double quotes (the latter with \n, \t, \", \\). */
@@ -96,17 +98,20 @@ function readVariables(
   )
   const given = new Map<string, Given>()
   const issues: ConfigIssue[] = []
+  const warnings: ConfigIssue[] = []
   for (const { name, value } of assignments) {
     if (!name.startsWith(PREFIX) || value.trim() === '' || OWN.includes(name) || isServiceLink(name, value))
       continue
     const field = byName.get(name)
     const place = placeOf(name)
     if (!field) {
-      issues.push({
-        ...place,
-        key: '',
-        message: `unknown variable${suggest(name, [...byName.keys(), ...OWN]) || '; unset it, or see --help for the names'}`,
-      })
+      const meant = nearest(
+        name.slice(PREFIX.length),
+        [...byName.keys(), ...OWN].map((known) => known.slice(PREFIX.length)),
+      )
+      if (meant === null)
+        warnings.push({ ...place, key: '', message: 'unknown variable, which has no effect' })
+      else issues.push({ ...place, key: '', message: `unknown variable; did you mean ${PREFIX}${meant}?` })
       continue
     }
     const coerced =
@@ -116,7 +121,7 @@ function readVariables(
     if ('problem' in coerced) issues.push({ ...place, key: field.key, message: coerced.problem })
     else given.set(field.key, { value: coerced.value, at: () => place })
   }
-  return { given, issues }
+  return { given, issues, warnings }
 }
 
 const variableOf = (flag: string): string => envName(flag)

@@ -1,6 +1,6 @@
 // From flags, environment and files to the one frozen configuration, or to all that is wrong with them.
 import { findConflicts } from './combinations.ts'
-import { readDotenv, readEnvironment, parseDotenv, type Environment } from './environment.ts'
+import { readDotenv, readEnvironment, parseDotenv, type Environment, type Variables } from './environment.ts'
 import { fields as allFields, type Field } from './fields.ts'
 import { readFlags } from './flags.ts'
 import { explain, formatPath, type ConfigIssue, type Given, type Path, type Place } from './issues.ts'
@@ -19,7 +19,13 @@ export interface Sources {
 }
 
 export type Loaded =
-  | { readonly config: Config; readonly origins: Origins; readonly issues: readonly [] }
+  | {
+      readonly config: Config
+      readonly origins: Origins
+      readonly issues: readonly []
+      /** Worth a line at the start, and no reason not to start. */
+      readonly warnings: readonly ConfigIssue[]
+    }
   | { readonly config: null; readonly issues: readonly ConfigIssue[] }
 
 /** Where the value of each key was written; keys that are missing have their default. */
@@ -35,9 +41,7 @@ export function load(sources: Sources): Loaded {
   const fields = allFields()
   const flags = readFlags(sources.flags ?? [], fields)
   const environment = readEnvironment(sources.environment ?? {}, fields)
-  const dotenv = sources.dotenv
-    ? readDotenv(sources.dotenv, fields)
-    : { given: new Map<string, Given>(), issues: [] }
+  const dotenv = sources.dotenv ? readDotenv(sources.dotenv, fields) : NO_VARIABLES
   const file = sources.file ? readTree(sources.file, fields, joinedEnvironment(sources)) : NO_FILE
   const layers: readonly Layer[] = [flags.given, environment.given, dotenv.given, file.given]
   const issues = [
@@ -61,9 +65,11 @@ export function load(sources: Sources): Loaded {
   const all = [...issues, ...conflicts.map((conflict) => place(conflict, chosen))]
   if (all.length > 0) return { config: null, issues: inOrder(all) }
   const origins = Object.fromEntries([...chosen].map(([key, given]) => [key, given.at([key])])) as Origins
-  return { config: deepFreeze(parsed.data), origins, issues: [] }
+  const warnings = [...environment.warnings, ...dotenv.warnings]
+  return { config: deepFreeze(parsed.data), origins, issues: [], warnings }
 }
 
+const NO_VARIABLES: Variables = { given: new Map(), issues: [], warnings: [] }
 const NO_FILE: FileValues = { given: new Map(), unknown: [], issues: [] }
 
 /** The variables that `${NAME}` may name: those of the process before those of `.env`. */

@@ -69,6 +69,12 @@ test('unknown and wrong variables are told by name', () => {
   assert.match(refuse({ FETCHWAY_ALIASES: '{"a"' })[0] ?? '', /^FETCHWAY_ALIASES: looks like JSON/)
 })
 
+test('a variable that looks like nothing we know is a warning: it may be for another program', () => {
+  const { config, warnings } = { warnings: [], ...load({ environment: { FETCHWAY_URL: 'x' } }) }
+  assert.ok(config)
+  assert.deepEqual(warnings.map(formatIssue), ['FETCHWAY_URL: unknown variable, which has no effect'])
+})
+
 test('.env is told with its line', () => {
   const dotenv = {
     name: '.env',
