@@ -33,9 +33,15 @@ export interface PoolReading {
   readonly workers: readonly WorkerReading[]
 }
 
+/** A worker that is missing this many times in a row is gone: once may be a pool that just starts. */
+const GONE_AFTER = 2
+/** Streams that outlive their worker's removal still count things; so long is what they wrote swept away. */
+const SWEPT_UNTIL = 20
+
 /**
- * Defines the gauges and returns `showPools`, which fills them from the readings of all pools (workers that are gone
- * vanish with the next one), and `forget`, which drops everything that was counted for a removed worker.
+ * Defines the gauges and returns `showPools`, which fills them from the readings of all pools. Gauges of a worker that
+ * is gone vanish at once, what was counted for it when it is missing again, so that coming and going fills no metric.
+ * `forget` drops the counts of a worker right away.
  */
 export function workerGauges(meter: Meter) {
   const perWorker = workerMetrics(meter)
@@ -45,19 +51,35 @@ export function workerGauges(meter: Meter) {
   const workers = meter.gauge('fetchway_workers', 'Workers by state.', ['state'])
   for (const state of STATES) workers.with(state)
 
+  const forget = (id: string): void => meter.remove('worker', id)
+  const missed = new Map<string, number>()
+
+  const sweep = (shown: ReadonlySet<string>): void => {
+    for (const id of shown) missed.set(id, 0)
+    for (const [id, times] of missed) {
+      if (shown.has(id)) continue
+      if (times + 1 >= GONE_AFTER) forget(id)
+      if (times + 1 >= SWEPT_UNTIL) missed.delete(id)
+      else missed.set(id, times + 1)
+    }
+  }
+
   const showPools = (pools: readonly PoolReading[]): void => {
     for (const metric of Object.values(perWorker)) metric.clear()
     const counts = new Map<WorkerState, number>()
+    const shown = new Set<string>()
     for (const worker of pools.flatMap((pool) => pool.workers)) {
       counts.set(worker.state, (counts.get(worker.state) ?? 0) + 1)
       showWorker(perWorker, worker)
+      shown.add(worker.id)
     }
     for (const state of STATES) workers.with(state).set(counts.get(state) ?? 0)
     queueDepth.set(total(pools, 'queueDepth'))
     inFlight.set(total(pools, 'inFlight'))
     leases.set(total(pools, 'leases'))
+    sweep(shown)
   }
-  return { showPools, forget: (id: string) => meter.remove('worker', id) }
+  return { showPools, forget }
 }
 
 function workerMetrics({ gauge, counter }: Meter) {

@@ -124,6 +124,29 @@ test('a forgotten worker leaves no counters behind', () => {
   assert.equal(meter.render().includes('worker="a"'), false)
 })
 
+test('what was counted for a worker goes when it is missing twice, even if a late stream counts again', () => {
+  const { instruments, meter } = setUp()
+  const count = () => instruments.workerRequests.with('a', 'ok').add()
+  const isCounted = () => meter.render().includes('fetchway_worker_requests_total{worker="a"')
+  count()
+  instruments.showPools([pool(worker('a'))])
+  instruments.showPools([pool()])
+  assert.equal(isCounted(), true)
+  instruments.showPools([pool()])
+  assert.equal(isCounted(), false)
+  count()
+  instruments.showPools([pool()])
+  assert.equal(isCounted(), false)
+})
+
+test('a worker that is missing once, or comes back, keeps its counts', () => {
+  const { instruments, valueOf } = setUp()
+  instruments.workerRequests.with('a', 'ok').add()
+  for (const workers of [[worker('a')], [], [worker('a')], [], [worker('a')]])
+    instruments.showPools([pool(...workers)])
+  assert.equal(valueOf('fetchway_worker_requests_total', { worker: 'a' }), '1')
+})
+
 test('URLs stand in the info metric alone, without their credentials', () => {
   const { instruments, meter } = setUp()
   instruments.showPools([pool(worker('a', { url: 'https://user:pa@ss@gpu1:8000/base?key=hush' }))])
