@@ -5,7 +5,7 @@ import type { RefusalValue } from '../actors/ask.ts'
 export class Refusal extends Error implements RefusalValue {
   readonly status: number
   readonly code: string
-  readonly retryAfter?: number
+  declare readonly retryAfter?: number
   constructor(status: number, code: string, message: string, retryAfter?: number) {
     super(message)
     this.name = 'Refusal'

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { findUsage, mergeUsage, usageOf } from '../../src/openai/usage.ts'
+
+const told = (promptTokens: number, cachedTokens: number, completionTokens: number) => ({
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  estimated: false,
+})
+
+const answers: [string, unknown, ReturnType<typeof told> | null][] = [
+  [
+    'OpenAI',
+    { usage: { prompt_tokens: 5, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 3 } } },
+    told(5, 3, 2),
+  ],
+  [
+    'OpenAI without details',
+    { usage: { prompt_tokens: 5, completion_tokens: 2, prompt_tokens_details: null } },
+    told(5, 0, 2),
+  ],
+  ['embeddings', { usage: { prompt_tokens: 5, total_tokens: 5 } }, told(5, 0, 0)],
+  [
+    'Responses',
+    { usage: { input_tokens: 5, output_tokens: 2, input_tokens_details: { cached_tokens: 3 } } },
+    told(5, 3, 2),
+  ],
+  [
+    'a Responses event',
+    { type: 'response.completed', response: { usage: { input_tokens: 5, output_tokens: 2 } } },
+    told(5, 0, 2),
+  ],
+  [
+    'Anthropic, which counts cached tokens apart',
+    {
+      usage: {
+        input_tokens: 5,
+        cache_read_input_tokens: 3,
+        cache_creation_input_tokens: 1,
+        output_tokens: 2,
+      },
+    },
+    told(9, 3, 2),
+  ],
+  [
+    'an Anthropic message_start',
+    { message: { usage: { input_tokens: 5, output_tokens: 0 } } },
+    told(5, 0, 0),
+  ],
+  [
+    'SGLang',
+    { text: 'a', meta_info: { prompt_tokens: 5, cached_tokens: 3, completion_tokens: 2 } },
+    told(5, 3, 2),
+  ],
+  [
+    'several SGLang answers',
+    [{ meta_info: { prompt_tokens: 5 } }, { meta_info: { prompt_tokens: 6, completion_tokens: 1 } }],
+    told(11, 0, 1),
+  ],
+  ['no usage', { choices: [] }, null],
+  ['usage null', { usage: null }, null],
+  ['usage of another kind', { usage: { type: 'string' } }, null],
+  ['counts that are no numbers', { usage: { prompt_tokens: '5', completion_tokens: -1 } }, null],
+  ['null', null, null],
+]
+for (const [name, answer, expected] of answers) {
+  test(`usage of ${name}`, () => assert.deepEqual(usageOf(JSON.stringify(answer)), expected))
+}
+
+test('text that is no JSON has no usage', () => assert.equal(usageOf('data'), null))
+
+test('usage is found in the end of a longer text, past keys of the same name', () => {
+  const text = JSON.stringify({
+    pad: '"usage":{"prompt_tokens":1}',
+    usage: { prompt_tokens: 5, note: '}"{' },
+    tools: [{ usage: { type: 'string' } }],
+  })
+  assert.deepEqual(findUsage(text.slice(5)), told(5, 0, 0))
+  assert.equal(findUsage('"usage":{"prompt_tokens":5'), null)
+})
+
+test('the end of a stream adds to what its start told', () => {
+  assert.deepEqual(mergeUsage(told(5, 3, 0), told(0, 0, 7)), told(5, 3, 7))
+  assert.deepEqual(mergeUsage(null, told(1, 0, 1)), told(1, 0, 1))
+})
