@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
  */
 export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', leaveOnClosedPipe)
+  process.stderr.on('error', () => undefined) // a router goes on when nobody reads its log any more
   try {
     const status = await run(argv)
     if (status !== null) process.exitCode = status

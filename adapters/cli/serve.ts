@@ -1,4 +1,5 @@
 // `fetchway serve`: loads the configuration, starts the router, and reads everything anew on SIGHUP.
+import { closeSync, openSync } from 'node:fs'
 import type { Running } from '../node/serve.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { formatIssue } from '../../src/config/issues.ts'
@@ -36,8 +37,9 @@ export async function serve(argv: readonly string[]): Promise<Status> {
   printIssues(loaded.warnings, 'warning: ')
   const { serveApp } = await router
   try {
-    const running: Running = await serveApp(loaded.config)
-    reloadOnHangup(argv, loaded.config, running)
+    const starting = serveApp(loaded.config)
+    reloadOnHangup(argv, loaded.config, starting)
+    await starting
     return null
   } catch (error) {
     say(explainStart(error, loaded.config))
@@ -57,14 +59,23 @@ export function explainStart(error: unknown, { host, port, socket }: Config): st
   return error instanceof Error ? error.message : String(error)
 }
 
-function reloadOnHangup(argv: readonly string[], started: Config, running: Reloadable): void {
-  let current = started
-  let last: Promise<void> = Promise.resolve()
+function reloadOnHangup(argv: readonly string[], started: Config, starting: Promise<Running>): void {
+  const isOnTerminal = process.stdin.isTTY || process.stderr.isTTY
+  let last = Promise.resolve(started)
   process.on('SIGHUP', () => {
-    last = last.then(async () => {
-      current = await reload(argv, current, running)
-    })
+    if (isOnTerminal && hasLostTerminal()) return void process.kill(process.pid, 'SIGTERM')
+    last = last.then(async (current) => reload(argv, current, await starting))
   })
+}
+
+/** Closing a terminal sends SIGHUP too, and whoever does so means the end. */
+function hasLostTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** Loads all sources again; what is wrong is told and the running configuration stays. */

@@ -5,7 +5,7 @@ import { parseDotenv } from '../../src/config/environment.ts'
 import { fields } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import { formatIssue, type ConfigIssue, type Place } from '../../src/config/issues.ts'
-import { load, type Loaded } from '../../src/config/load.ts'
+import { joinedEnvironment, load, type Loaded } from '../../src/config/load.ts'
 import type { ParsedFile } from '../../src/config/tree.ts'
 
 /** Where sources are looked for; the process's own by default. */
@@ -29,7 +29,7 @@ export async function loadSources(
   return { config: null, issues: [issue, ...load(sources).issues] }
 }
 
-/** Loads one file alone, with nothing but the environment for its `${NAME}`s. */
+/** Loads one file alone, with environment and `.env` for nothing but its `${NAME}`s. */
 export async function loadFile(
   name: string,
   at: Surroundings = { directory: process.cwd(), environment: process.env },
@@ -37,8 +37,8 @@ export async function loadFile(
   const file = await readConfigFile(name, at.directory)
   if (typeof file === 'string')
     return { config: null, issues: [{ source: 'file', name: '', key: '', file: name, message: file }] }
-  const others = Object.entries(at.environment).filter(([variable]) => !variable.startsWith('FETCHWAY_'))
-  return load({ file, environment: Object.fromEntries(others) })
+  const dotenv = await readDotenvFile(at.directory)
+  return load({ file, variables: joinedEnvironment({ environment: at.environment, dotenv }) })
 }
 
 /** Prints each issue on a line of its own. */

@@ -16,6 +16,8 @@ export interface Sources {
   /** A `.env` file: weaker than the environment. */
   readonly dotenv?: { readonly name: string; readonly text: string } | null
   readonly file?: ParsedFile | null
+  /** What `${NAME}` in the file may name; without it the environment and `.env`. */
+  readonly variables?: Environment
 }
 
 export type Loaded =
@@ -42,7 +44,9 @@ export function load(sources: Sources): Loaded {
   const flags = readFlags(sources.flags ?? [], fields)
   const environment = readEnvironment(sources.environment ?? {}, fields)
   const dotenv = sources.dotenv ? readDotenv(sources.dotenv, fields) : NO_VARIABLES
-  const file = sources.file ? readTree(sources.file, fields, joinedEnvironment(sources)) : NO_FILE
+  const file = sources.file
+    ? readTree(sources.file, fields, sources.variables ?? joinedEnvironment(sources))
+    : NO_FILE
   const layers: readonly Layer[] = [flags.given, environment.given, dotenv.given, file.given]
   const issues = [
     ...flags.issues,
@@ -73,7 +77,7 @@ const NO_VARIABLES: Variables = { given: new Map(), issues: [], warnings: [] }
 const NO_FILE: FileValues = { given: new Map(), unknown: [], issues: [] }
 
 /** The variables that `${NAME}` may name: those of the process before those of `.env`. */
-function joinedEnvironment(sources: Sources): Environment {
+export function joinedEnvironment(sources: Pick<Sources, 'environment' | 'dotenv'>): Environment {
   const assignments = sources.dotenv ? parseDotenv(sources.dotenv.text).assignments : []
   return {
     ...Object.fromEntries(assignments.map(({ name, value }) => [name, value])),

@@ -59,9 +59,10 @@ test('unknown commands and flags end with status 2 and one line that helps', asy
 test('config check tells file and line with status 1, and 0 for a good file', async () => {
   await writeFile(join(directory, 'bad.yaml'), 'port: 1\nqueueTimout: 5s\n')
   await writeFile(join(directory, 'good.json'), '{"port": 1, "adminKey": "${ADMIN}"}')
+  await writeFile(join(directory, '.env'), 'ADMIN=k\nFETCHWAY_PORT=x')
   const [bad, good, none] = await Promise.all([
     run(['config', 'check', 'bad.yaml']),
-    run(['config', 'check', 'good.json'], { ADMIN: 'k', FETCHWAY_PORT: 'x' }),
+    run(['config', 'check', 'good.json'], { FETCHWAY_RETRIES: 'x' }),
     run(['config', 'check', 'none.yaml']),
   ])
   assert.deepEqual(
