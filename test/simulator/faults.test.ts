@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createEngine, type Engine } from '../../src/simulator/engine.ts'
+import { ask, askJson, chat, HandClock, settle } from './_engine.ts'
+
+const quick = (more = {}) => createEngine({ engine: 'vllm', speed: 0, ...more })
+const STREAM = chat('hello', { stream: true, max_tokens: 8 })
+
+/** Reads a stream until it ends or breaks. */
+async function read(
+  engine: Engine,
+  fault: string,
+  body = STREAM,
+): Promise<{ chunks: string[]; broken: boolean }> {
+  const response = await ask(engine, '/v1/chat/completions', body, { headers: { 'x-fault': fault } })
+  assert.equal(response.status, 200)
+  const chunks: string[] = []
+  try {
+    const decoder = new TextDecoder()
+    for await (const bytes of response.body as ReadableStream<Uint8Array>) chunks.push(decoder.decode(bytes))
+    return { chunks, broken: false }
+  } catch (error) {
+    assert.ok(error instanceof TypeError)
+    return { chunks, broken: true }
+  }
+}
+
+void test("status answers in the engine's own shape, with Retry-After", async () => {
+  const response = await ask(quick(), '/v1/chat/completions', STREAM, {
+    headers: { 'x-fault': 'status=503;retry-after=2' },
+  })
+  assert.equal(response.status, 503)
+  assert.equal(response.headers.get('retry-after'), '2')
+  assert.equal((await response.json()).error.code, 503)
+})
+
+void test('die-after breaks the stream after so many chunks and frees the sequence', async () => {
+  const engine = quick()
+  const { chunks, broken } = await read(engine, 'die-after=3')
+  assert.equal(chunks.length, 3)
+  assert.ok(broken)
+  assert.equal(engine.seen().running, 0)
+})
+
+void test('die-before-first sends a head and nothing else', async () => {
+  assert.deepEqual(await read(quick(), 'die-before-first'), { chunks: [], broken: true })
+})
+
+void test('die-before-head is a broken connection', async () => {
+  await assert.rejects(
+    ask(quick(), '/v1/chat/completions', STREAM, { headers: { 'x-fault': 'die-before-head' } }),
+    TypeError,
+  )
+})
+
+void test('half-event-after dies in the midst of an event', async () => {
+  const { chunks, broken } = await read(quick(), 'half-event-after=2')
+  assert.equal(chunks.length, 3)
+  assert.ok(!chunks[2]?.endsWith('\n\n'))
+  assert.ok(broken)
+})
+
+void test('truncate ends a stream cleanly without its finish', async () => {
+  const { chunks, broken } = await read(quick(), 'truncate')
+  assert.equal(chunks.length, 3)
+  assert.ok(!broken)
+  assert.doesNotMatch(chunks.join(''), /DONE|"finish_reason":"/)
+})
+
+void test('garbage-after puts broken bytes into a stream that goes on', async () => {
+  const { chunks, broken } = await read(quick(), 'garbage-after=2')
+  assert.ok(!broken)
+  assert.throws(() => JSON.parse((chunks[2] as string).slice(6)))
+  assert.equal(chunks.at(-1), 'data: [DONE]\n\n')
+})
+
+void test('a whole body can break in its midst too', async () => {
+  const { chunks, broken } = await read(quick(), 'die-after=3', chat('hello'))
+  assert.ok(broken)
+  assert.throws(() => JSON.parse(chunks.join('')))
+})
+
+void test('length-lie announces more bytes than come', async () => {
+  const response = await ask(quick(), '/v1/chat/completions', chat('hello'), {
+    headers: { 'x-fault': 'length-lie' },
+  })
+  assert.ok(Number(response.headers.get('content-length')) > (await response.arrayBuffer()).byteLength)
+})
+
+void test('a stall hangs until the client leaves, before the head or in the stream', async () => {
+  const engine = quick()
+  const left = new AbortController()
+  const headers = { 'x-fault': 'stall-before-head' }
+  const call = ask(engine, '/v1/chat/completions', STREAM, { headers, signal: left.signal })
+  await settle()
+  left.abort()
+  await assert.rejects(call, { name: 'AbortError' })
+  const stream = await ask(engine, '/v1/chat/completions', STREAM, {
+    headers: { 'x-fault': 'stall-after=2' },
+  })
+  const reader = (stream.body as ReadableStream<Uint8Array>).getReader()
+  await reader.read()
+  await reader.read()
+  const third = reader.read()
+  assert.equal(await Promise.race([third, settle().then(() => 'nothing')]), 'nothing')
+  await reader.cancel()
+  assert.equal(engine.seen().running, 0)
+  assert.equal(engine.seen().aborted, 1)
+})
+
+void test('a killed engine breaks stalled calls', async () => {
+  const engine = quick()
+  const call = ask(engine, '/v1/chat/completions', STREAM, { headers: { 'x-fault': 'stall-before-head' } })
+  await settle()
+  engine.kill()
+  await assert.rejects(call, TypeError)
+})
+
+void test('slow waits before each chunk', async () => {
+  const clock = new HandClock()
+  const engine = createEngine({ engine: 'vllm', speed: 0 }, clock)
+  const response = await ask(engine, '/v1/chat/completions', STREAM, { headers: { 'x-fault': 'slow=200ms' } })
+  let count = 0
+  const reading = (async () => {
+    for await (const _ of response.body as ReadableStream<Uint8Array>) count++
+  })()
+  await clock.advance(199)
+  assert.equal(count, 1)
+  await clock.advance(401)
+  assert.equal(count, 4)
+  await clock.advance(10_000)
+  await reading
+})
+
+void test('faults can be set for all calls at run time, for a path, and for a number of times', async () => {
+  const engine = quick()
+  await ask(engine, '/fault', { fault: 'status=500; path=/v1/; times=2' })
+  const statuses = async (path: string, body?: Record<string, unknown>) =>
+    (await ask(engine, path, body)).status
+  assert.equal(await statuses('/health'), 200)
+  assert.equal(await statuses('/v1/models'), 500)
+  assert.equal(await statuses('/v1/models'), 500)
+  assert.equal(await statuses('/v1/models'), 200)
+  assert.equal(await statuses('/fault', { fault: 'explode' }), 400)
+})
+
+void test('an engine can be made faulty from the start', async () => {
+  assert.equal((await ask(quick({ fault: 'status=429' }), '/v1/models')).status, 429)
+  assert.throws(() => quick({ fault: 'explode' }), RangeError)
+})
+
+void test('each engine asks for its key in its own words and leaves its health open', async () => {
+  for (const [engine, body] of [
+    ['vllm', '{"error":"Unauthorized"}'],
+    ['sglang', '{"error":"Unauthorized"}'],
+    ['lmdeploy', '"type":"authentication_error"'],
+  ] as const) {
+    const one = createEngine({ engine, speed: 0, apiKey: 'k' })
+    const refused = await ask(one, '/v1/models')
+    assert.equal(refused.status, 401)
+    assert.ok((await refused.text()).includes(body))
+    assert.equal((await ask(one, '/health')).status, 200)
+    const models = await askJson(one, '/v1/models', undefined, { headers: { authorization: 'Bearer k' } })
+    assert.equal(models.data[0].id, 'demo-model')
+  }
+})
