@@ -53,7 +53,7 @@ test('two choices and log probabilities come back as asked', async () => {
     logprobs: true,
     top_logprobs: 1,
   })
-  assert.deepEqual(reply.choices.map((choice) => choice.index).sort(), [0, 1])
+  assert.deepEqual(new Set(reply.choices.map((choice) => choice.index)), new Set([0, 1]))
   assert.ok((reply.choices[0]?.logprobs?.content ?? []).length > 0)
 })
 
@@ -113,9 +113,8 @@ test('a tool call is put together from a stream by the stream helper', async () 
 test('structured output parses, whole and as a stream', async () => {
   const structured = { ...ask, max_tokens: 80, response_format: answer }
   const reply = await client.chat.completions.parse(structured)
-  assert.ok(
-    ['Paris', 'Tokyo'].includes((reply.choices[0]?.message.parsed as unknown as { city: string }).city),
-  )
+  const parsed = reply.choices[0]?.message.parsed as { city: string } | null | undefined
+  assert.ok(['Paris', 'Tokyo'].includes(parsed?.city ?? ''))
   const final = await client.chat.completions.stream(structured).finalContent()
   assert.deepEqual(Object.keys(JSON.parse(final ?? '') as object).sort(), ['city', 'warm'])
 })
