@@ -160,6 +160,11 @@ export async function start(router: Router, place: Place, core: string | null): 
   return { router, place, pid: child.pid as number, stop, tail }
 }
 
+const launched = new Set<ChildProcess>()
+// However this process ends, what it started ends too.
+process.once('exit', () => launched.forEach((child) => child.kill('SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 /** Starts a command with its output in a file, bound to a core where one is given. */
 export function launch(
   command: readonly string[],
@@ -180,6 +185,8 @@ export function launch(
     stdio: ['ignore', output, output],
   })
   closeSync(output)
+  launched.add(child)
+  child.once('exit', () => launched.delete(child))
   return child
 }
 
