@@ -12,6 +12,11 @@ const headerText = z
     /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/,
     'must be visible ASCII without spaces or line breaks at its ends',
   )
+/** IPv6 is often written in brackets, which sockets do not know. */
+const address = z
+  .string()
+  .min(1)
+  .transform((text) => text.replace(/^\[(.*)\]$/, '$1'))
 const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name like x-request-id')
@@ -60,7 +65,7 @@ const worker = z.union([
 ])
 
 const listen = {
-  host: z.string().min(1).prefault('127.0.0.1').describe('address to listen on'),
+  host: address.prefault('127.0.0.1').describe('address to listen on'),
   port: z.number().int().min(0).max(65535).prefault(8000).describe('port to listen on; 0 takes a free one'),
   socket: z.string().min(1).optional().describe('unix socket to listen on in place of host and port'),
   tlsCert: z.string().min(1).optional().describe('PEM file: serve HTTPS'),

@@ -175,6 +175,10 @@ test('broken syntax and keys written twice name line and column', () => {
   ])
 })
 
+test('an IPv6 address to listen on may stand in brackets', () => {
+  assert.equal(configOf({ flags: ['--host', '[::1]'] }).host, '::1')
+})
+
 test('empty files, empty keys and $schema are as good as nothing', () => {
   assert.deepEqual(configOf({ file: yaml('') }), configOf({}))
   assert.deepEqual(configOf({ file: yaml('$schema: ./fetchway.json\nworkers:\n') }), configOf({}))
