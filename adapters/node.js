@@ -14,6 +14,8 @@ if (isFit()) {
   const packaged = new URL('../dist/main.js', import.meta.url)
   const { main } = await import((existsSync(here) ? here : packaged).href)
   await main(process.argv.slice(2))
+  // Written now, for a process that is killed later writes nothing.
+  if (module.flushCompileCache) setTimeout(() => module.flushCompileCache(), 2000).unref()
 } else {
   handOver(import.meta.url)
 }

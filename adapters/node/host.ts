@@ -1,5 +1,5 @@
 // What Node lends the app: sockets, time, chance, timers, logs, and the actors in this process.
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { Storage } from '../../src/actors/actor.ts'
 import { localActors } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
@@ -29,6 +29,7 @@ export function createHost(config: Config, log: (event: LogEvent) => void): Node
       work.catch((error: unknown) => log({ level: 'error', message: 'Work after a response failed', error }))
     },
     log,
+    process: readings(),
   }
   const disk = fileStorage(config.state, log)
   const close = () => {
@@ -62,6 +63,30 @@ function createTimers(): { start: Host['timer']; close(): void } {
     live.clear()
   }
   return { start, close }
+}
+
+function readings(): NonNullable<Host['process']> {
+  // It wakes the process twenty times a second, so it starts with the first scrape.
+  let delay: ReturnType<typeof monitorEventLoopDelay> | null = null
+  return {
+    residentBytes: () => process.memoryUsage.rss(),
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1e6
+    },
+    /** The longest delay since the last scrape. */
+    loopLagSeconds: () => {
+      if (delay === null) {
+        delay = monitorEventLoopDelay({ resolution: 50 })
+        delay.enable()
+        return 0
+      }
+      // The histogram counts the resolution itself as part of each delay.
+      const lag = Math.max(0, delay.max / 1e9 - 0.05)
+      delay.reset()
+      return lag
+    },
+  }
 }
 
 /** A part of a storage for one actor: all of a process share one file. */

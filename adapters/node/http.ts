@@ -52,6 +52,8 @@ export async function serve(handler: Handler, options: ServeOptions = {}): Promi
 
 const CLOSE = ['Connection', 'close']
 const NONE: string[] = []
+/** Bytes that a client may send before its handshake is answered. */
+const EARLY = 65_536
 
 class Front implements Served {
   url = ''
@@ -162,7 +164,7 @@ class Front implements Served {
 
   #context(extra: Partial<RequestContext>): RequestContext {
     const { tls, maxBody = 0 } = this.#options
-    return { scheme: tls ? 'https' : 'http', maxBody, sendContinue: null, upgrade: null, ...extra }
+    return { scheme: tls ? 'https' : 'http', maxBody, sendContinue: null, isUpgrade: false, ...extra }
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse, sendContinue: (() => void) | null): void {
@@ -201,7 +203,17 @@ class Front implements Served {
 
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined) // what matters is told by its 'close'
-    const request = new NodeRequest(req, this.#context({ upgrade: { socket, head } }))
+    const request = new NodeRequest(req, this.#context({ isUpgrade: true }))
+    // Read on while the handshake is under way: a client that leaves is noticed by reading alone.
+    const early = [head]
+    let room = EARLY - head.length
+    const onData = (bytes: Buffer) => {
+      early.push(bytes)
+      if ((room -= bytes.length) < 0) socket.pause()
+    }
+    const onEnd = () => socket.destroy()
+    socket.on('data', onData)
+    socket.on('end', onEnd)
     let isAnswered = false
     this.#begin()
     socket.once('close', () => {
@@ -212,8 +224,10 @@ class Front implements Served {
       isAnswered = true
       if (socket.destroyed)
         return response instanceof UpgradeResponse ? response.drop() : dropResponse(response)
-      if (response instanceof UpgradeResponse) response.attach(socket, head)
-      else sendOnSocket(response, socket)
+      if (!(response instanceof UpgradeResponse)) return sendOnSocket(response, socket)
+      socket.off('data', onData)
+      socket.off('end', onEnd)
+      response.attach(socket, Buffer.concat(early))
     }
     this.#run(request, answer, () => socket.destroy())
   }

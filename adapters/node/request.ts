@@ -1,6 +1,5 @@
 // A Request look-alike over node:http's message: every part of it is made only when somebody touches it.
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import { readBody, streamBody } from './body.ts'
 import { HeaderView } from './headers.ts'
 
@@ -11,8 +10,8 @@ export interface RequestContext {
   readonly maxBody: number
   /** Tells a client that waits for it (`Expect: 100-continue`) to send its body. */
   readonly sendContinue: (() => void) | null
-  /** The client's socket and what came behind the head, when it asked for an upgrade. */
-  readonly upgrade: { readonly socket: Duplex; readonly head: Buffer } | null
+  /** The client asked for a WebSocket: no body follows its head. */
+  readonly isUpgrade: boolean
 }
 
 const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
@@ -68,9 +67,9 @@ export class NodeRequest {
     return this.#message.socket.remoteAddress
   }
 
-  /** For `Host.upgrade` alone. */
-  get upgrade(): RequestContext['upgrade'] {
-    return this.#context.upgrade
+  /** The server will join this client's socket with another when it is answered by an `UpgradeResponse`. */
+  get isUpgrade(): boolean {
+    return this.#context.isUpgrade
   }
 
   get bodyUsed(): boolean {
@@ -129,7 +128,7 @@ export class NodeRequest {
   #hasBody(): boolean {
     const { headers } = this.#message
     const isFramed = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
-    return isFramed && this.#context.upgrade === null
+    return isFramed && !this.#context.isUpgrade
   }
 
   #start(): void {

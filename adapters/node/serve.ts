@@ -18,6 +18,8 @@ export interface Running {
   readonly url: string
   /** Where its control plane listens, when that has a listener of its own. */
   readonly adminUrl: string | null
+  /** Puts another configuration into force; listeners stay as they are. */
+  reload(config: Config): Promise<void>
   /** Lets streams finish (at most `config.grace`), then closes everything. */
   stop(): Promise<void>
   /** Puts another configuration into force, as far as it can change while running; calls under way keep going. */

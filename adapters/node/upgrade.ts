@@ -21,7 +21,7 @@ export async function upgrade(
   outgoing: Outgoing,
   closed: () => void,
 ): Promise<Response> {
-  if (!(request instanceof NodeRequest) || !request.upgrade)
+  if (!(request instanceof NodeRequest) || !request.isUpgrade)
     throw new TypeError('the request asks for no upgrade')
   const target = targetOf(worker.url)
   const handshake = ['connection', 'Upgrade', 'upgrade', request.headers.get('upgrade') ?? 'websocket']
