@@ -54,11 +54,25 @@ function patchesOf(top: TopLevel, edits: readonly Edit[]): Patch[] {
       if (group) patches.push(...valuePatches(top, index, group))
     }
   }
-  const missing = [...wanted].filter(([key, group]) => !found.has(key) && group[0]!.kind !== 'delete')
-  const text = missing.map(([key, group]) => `${JSON.stringify(key)}:${newValue(group)}`).join(',')
-  const close = top.object.end - 1
-  if (text !== '') patches.push({ start: close, end: close, text: kept > 0 ? `,${text}` : text })
+  if (found.size < wanted.size) patches.push(...insertion(top, wanted, found, kept > 0))
   return patches
+}
+
+/** New members go before the closing brace. */
+function insertion(
+  top: TopLevel,
+  wanted: ReadonlyMap<string, readonly Edit[]>,
+  found: ReadonlySet<string>,
+  isAfterKept: boolean,
+): Patch[] {
+  const members: string[] = []
+  for (const [key, group] of wanted) {
+    if (!found.has(key) && group[0]!.kind !== 'delete')
+      members.push(`${JSON.stringify(key)}:${newValue(group)}`)
+  }
+  const close = top.object.end - 1
+  const text = members.join(',')
+  return text === '' ? [] : [{ start: close, end: close, text: isAfterKept ? `,${text}` : text }]
 }
 
 function groupByKey(edits: readonly Edit[]): Map<string, Edit[]> {
