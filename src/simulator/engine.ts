@@ -72,14 +72,16 @@ export interface Engine {
 
 const PROFILES: Readonly<Record<EngineOptions['engine'], Profile>> = { vllm, sglang, lmdeploy }
 const SEEN_BYTES = 1_000_000
-/** Requests kept for `seen()`; older ones are dropped, so that a long run stays within its memory. */
+/** Requests and characters of bodies kept for `seen()`; older ones are dropped, so that a long run keeps its memory. */
 const SEEN_REQUESTS = 10_000
+const SEEN_CHARACTERS = 64_000_000
 
 /** Makes an engine. Its clock is the runtime's unless parts of it are given. */
 export function createEngine(options: EngineOptions, clock: Partial<EngineClock> = {}): Engine {
   const sim = new Simulation(options, { ...realClock(options.seed), ...clock })
   const profile = PROFILES[options.engine]
   let requests: SeenRequest[] = []
+  let characters = 0
   let forgotten = { finished: 0, aborted: 0, tokens: 0 }
   let isDead = false
   const faultBox = new FaultBox(options.fault ?? '')
@@ -89,8 +91,13 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     const exchange = await openExchange(sim, request)
     if (isDead) throw new TypeError('fetch failed')
     const path = exchange.url.pathname
-    if (requests.length >= SEEN_REQUESTS) requests = requests.slice(SEEN_REQUESTS / 2)
-    requests.push(seenRequest(exchange))
+    const seen = seenRequest(exchange)
+    characters += seen.body.length
+    if (requests.length >= SEEN_REQUESTS || characters > SEEN_CHARACTERS) {
+      requests = requests.slice(Math.ceil(requests.length / 2))
+      characters = requests.reduce((sum, request) => sum + request.body.length, seen.body.length)
+    }
+    requests.push(seen)
     if (path === '/fault' && request.method === 'POST') return faultBox.set(exchange)
     const faults = faultBox.faultsFor(exchange)
     if (faults.size === 0) return answer(exchange, profile)
@@ -112,6 +119,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     }),
     reset() {
       requests = []
+      characters = 0
       const { finished, aborted } = sim.tally
       forgotten = { finished, aborted, tokens: sim.scheduler.totals.generatedTokens }
     },
@@ -159,6 +167,7 @@ async function answer(exchange: Exchange, profile: Profile): Promise<Response> {
     if (route === 'path') return json({ detail: 'Not Found' }, 404)
     if (route === 'method') return json({ detail: 'Method Not Allowed' }, 405)
     const response = await route.handler({ ...exchange, params: route.params })
+    response.headers.set('server', 'uvicorn')
     const id = exchange.headers.get('x-request-id')
     if (id !== null && exchange.sim.options.engine === 'vllm') response.headers.set('x-request-id', id)
     return response

@@ -85,7 +85,7 @@ function offer(exchange: Exchange, parts: readonly Part[]): Record<string, unkno
       do_remote_decode: false,
       remote_block_ids: [Array.from({ length: blocks }, (_, i) => i + 1)],
       remote_engine_id: sim.engineId,
-      remote_request_id: `cmpl-${sim.hex()}`,
+      remote_request_id: `cmpl-${sim.hex()}-0-${sim.hex(8)}`,
       remote_host: '127.0.0.1',
       remote_port: 5600,
       tp_size: 1,

@@ -15,6 +15,8 @@ export interface ResponseDraft {
   /** The request's body. */
   readonly body: Fields
   readonly maxTokens: number
+  /** What a prefill engine hands over. */
+  readonly transfer: unknown
 }
 
 interface ResponseState {
@@ -56,7 +58,7 @@ export function responseBody(draft: ResponseDraft, state: ResponseState): Fields
     user: body['user'] ?? null,
     presence_penalty: 0,
     frequency_penalty: 0,
-    kv_transfer_params: null,
+    kv_transfer_params: state.counts ? draft.transfer : null,
     ec_transfer_params: null,
     input_messages: null,
     output_messages: null,

@@ -31,6 +31,7 @@ export const createResponse: Handler = async (exchange) => {
     created: exchange.sim.seconds(),
     model,
     body,
+    transfer: handover.reply(parts)['kv_transfer_params'] ?? null,
     maxTokens:
       sampling.maxTokens ?? exchange.sim.limits.maxModelLength - (parts[0]?.prompt.tokens.length ?? 0),
   }

@@ -26,7 +26,9 @@ export function readSampling(body: Fields): Sampling {
   const temperature = numberField(body, 'temperature')
   if (temperature !== null && temperature < 0) throw tooSmall('temperature', temperature)
   const maxTokens = numberField(body, 'max_completion_tokens') ?? numberField(body, 'max_tokens')
-  if (maxTokens !== null && maxTokens < 1) {
+  // Scoring clients echo a prompt and want no token behind it.
+  const least = body['echo'] === true ? 0 : 1
+  if (maxTokens !== null && maxTokens < least) {
     const message = `max_tokens must be at least 1, got ${maxTokens}. (parameter=max_tokens, value=${maxTokens})`
     throw new EngineRefusal('bad_request', message, { param: 'max_tokens' })
   }

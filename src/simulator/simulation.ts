@@ -59,7 +59,7 @@ export class Simulation {
     this.models = options.models?.length ? options.models : ['demo-model']
     this.adapters = new Set(options.adapters)
     this.startedAt = clock.now()
-    this.engineId = this.hex(32)
+    this.engineId = this.hex(32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
     const blocks = options.blocks ?? 3000
     const blockTokens = options.blockTokens ?? 16
     this.limits = {

@@ -299,3 +299,11 @@ void test('each engine has its own metrics', async () => {
     await call
   }
 })
+
+void test('a prompt can be echoed without a token behind it', async () => {
+  const body = { prompt: 'Hello there', echo: true, max_tokens: 0, logprobs: 1 }
+  const { choices, usage } = await askJson(make('vllm'), '/v1/completions', body)
+  assert.equal(choices[0].text, 'Hello there')
+  assert.equal(choices[0].logprobs.tokens.join(''), 'Hello there')
+  assert.equal(usage.completion_tokens, 0)
+})

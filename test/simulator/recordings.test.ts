@@ -24,6 +24,7 @@ const ENGINE = {
 
 /** Why a recording is not replayed. */
 const APART: Readonly<Record<string, string>> = {
+  'kv-events': 'frames of another protocol',
   openapi: 'a list of paths, checked below',
   metrics: 'a page of samples, checked below',
   'server-info': 'the whole configuration, of which the simulator has little',
@@ -38,6 +39,9 @@ const APART: Readonly<Record<string, string>> = {
   'chat-tool-required': 'a nonsense model that never closed its call',
 }
 
+/** Endpoints that the recorded engine lacked, and hand-overs whose blocks count another tokenizer's tokens. */
+const OTHERS = /-on-\w+$|^transfer-.*decode/
+
 const recordings = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.json'))
   .map((name) => JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')) as Recording)
@@ -45,7 +49,7 @@ const byName = (name: string) => recordings.find((recording) => recording.name =
 
 /** Real ids to ours: later recordings name responses that earlier ones made. */
 async function replay(names: readonly string[]): Promise<Response> {
-  const engine = createEngine(ENGINE)
+  const engine = createEngine({ ...ENGINE, role: names[0]?.startsWith('transfer-') ? 'prefill' : 'mixed' })
   const ids = new Map<string, string>()
   let response = new Response()
   for (const name of names) {
@@ -70,7 +74,7 @@ const BEFORE: Readonly<Record<string, readonly string[]>> = {
 
 for (const recording of recordings) {
   const { name } = recording
-  if (name in APART || /-on-\w+$/.test(name) || recording.request === undefined) continue
+  if (name in APART || OTHERS.test(name) || recording.request === undefined) continue
   void test(`vLLM answers "${name}" in this shape`, async () => {
     const response = await replay([...(BEFORE[name] ?? []), name])
     const text = await response.text()
@@ -85,6 +89,8 @@ for (const recording of recordings) {
 
 function compareBodies(ours: string, theirs: string): void {
   const [mine, real] = [JSON.parse(ours), JSON.parse(theirs)]
+  // Stands for the KV itself, which nobody sees in the real reply.
+  if (mine.kv_transfer_params) delete mine.kv_transfer_params.remote_prompt_digest
   assert.deepEqual(difference(mine, real, ''), [])
   if (!real.error) return
   const { message: _, ...fault } = real.error
