@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Deadline } from '../../src/forward/deadline.ts'
+import { createClock } from '../_clock.ts'
+
+function start(rules: Partial<{ firstToken: number; idle: number; total: number }>) {
+  const clock = createClock()
+  const late: [string, number][] = []
+  const begin = clock.now()
+  const deadline = new Deadline(clock, { firstToken: 0, idle: 0, total: 0, ...rules }, begin, (failure) =>
+    late.push([failure.kind, clock.now() - begin]),
+  )
+  return { clock, deadline, late }
+}
+
+test('no token in time', async () => {
+  const { clock, late } = start({ firstToken: 100, idle: 10 })
+  await clock.advance(1000)
+  assert.deepEqual(late, [['first_token_timeout', 100]])
+})
+
+test('bytes that are no token do not stop the first-token clock', async () => {
+  const { clock, deadline, late } = start({ firstToken: 100, idle: 10 })
+  await clock.advance(90)
+  deadline.touch(clock.now())
+  await clock.advance(100)
+  assert.deepEqual(late, [['first_token_timeout', 100]])
+})
+
+test('silence after the first token', async () => {
+  const { clock, deadline, late } = start({ firstToken: 1000, idle: 50 })
+  deadline.began(clock.now())
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(40)
+    deadline.touch(clock.now())
+  }
+  assert.deepEqual(late, [])
+  await clock.advance(100)
+  assert.deepEqual(late, [['idle_timeout', 450]])
+})
+
+test('the whole takes too long, however lively it is', async () => {
+  const { clock, deadline, late } = start({ firstToken: 1000, idle: 50, total: 120 })
+  deadline.began(clock.now())
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(20)
+    deadline.touch(clock.now())
+  }
+  assert.deepEqual(late, [['total_timeout', 120]])
+})
+
+test('once it is stopped nothing rings and no timer is left', async () => {
+  const { clock, deadline, late } = start({ firstToken: 100, idle: 50, total: 120 })
+  deadline.stop()
+  assert.equal(clock.pending, 0)
+  await clock.advance(1000)
+  assert.deepEqual(late, [])
+})
+
+test('limits that are off set no timer', () => {
+  assert.equal(start({}).clock.pending, 0)
+})
