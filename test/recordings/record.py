@@ -1,4 +1,5 @@
-"""Records what a real vLLM says on the wire, one JSON file a case: `python record.py URL FOLDER generate|pooling [KV_EVENTS_ENDPOINT]`.
+"""Records what a real vLLM says on the wire, one JSON file a case:
+`python record.py URL FOLDER generate [KV_EVENTS_ENDPOINT]`, `… pooling`, or `… transfer DECODE_URL`.
 
 Bodies are kept as the text that was sent and received; streamed bodies as one text per HTTP chunk, in order.
 Only the standard library is used, so that nothing decodes, merges or retries behind our back (pyzmq for KV events only).
@@ -42,9 +43,9 @@ def without_machine(body):
 class Reply:
     """One HTTP/1.1 exchange, read by hand so that chunk borders stay visible."""
 
-    def __init__(self, method, path, headers, body):
-        self.socket = socket.create_connection((URL.hostname, URL.port), timeout=120)
-        lines = [f'{method} {path} HTTP/1.1', f'host: {URL.netloc}', 'connection: close']
+    def __init__(self, method, path, headers, body, url=URL):
+        self.socket = socket.create_connection((url.hostname, url.port), timeout=120)
+        lines = [f'{method} {path} HTTP/1.1', f'host: {url.netloc}', 'connection: close']
         lines += [f'{name}: {value}' for name, value in headers.items()]
         if body is not None:
             lines.append(f'content-length: {len(body.encode())}')
@@ -74,11 +75,11 @@ def save(name, record):
         file.write(text + '\n')
 
 
-def record(name, method, path, body=None, headers=None, stop_after=None):
+def record(name, method, path, body=None, headers=None, stop_after=None, url=URL):
     """Sends one request and saves what came; returns the parsed JSON body where there is one."""
     headers = dict(headers or ({'content-type': 'application/json'} if body is not None else {}))
     sent = body if body is None or isinstance(body, str) else json.dumps(body)
-    reply = Reply(method, path, headers, sent)
+    reply = Reply(method, path, headers, sent, url)
     kept = {'request': {'method': method, 'path': path, 'headers': headers, 'body': sent}, 'status': reply.status, 'headers': reply.headers}
     if reply.headers.get('transfer-encoding') == 'chunked':
         kept['chunks'] = []
@@ -249,6 +250,20 @@ def pooling():
     record('pooling-metrics', 'GET', '/metrics')
 
 
+def transfer():
+    """Prefill here, decode there: what the first says is handed whole to the second."""
+    decode = urlsplit(sys.argv[4])
+    prefill = {'do_remote_decode': True, 'do_remote_prefill': False, 'remote_engine_id': None, 'remote_block_ids': None, 'remote_host': None, 'remote_port': None}
+    asks = (('completion', '/v1/completions', completion('the router streams ' * 40)), ('chat', '/v1/chat/completions', chat('the token stream ' * 40)))
+    for name, path, ask in asks:
+        reply = record(f'{name}-prefill', 'POST', path, {**ask, 'max_tokens': 1, 'kv_transfer_params': prefill})
+        hand_over = {**ask, 'kv_transfer_params': reply['kv_transfer_params']}
+        record(f'{name}-decode', 'POST', path, hand_over, url=decode)
+        record(f'{name}-alone', 'POST', path, ask)
+    reply = record('stream-prefill', 'POST', path, {**ask, 'max_tokens': 1, 'kv_transfer_params': prefill})
+    record('stream-decode', 'POST', path, {**ask, 'stream': True, 'kv_transfer_params': reply['kv_transfer_params']}, url=decode)
+
+
 def errors():
     path = '/v1/chat/completions'
     record('unknown-route', 'GET', '/v1/nope')
@@ -287,11 +302,11 @@ def listen(endpoint, frames, stop):
 def main():
     os.makedirs(FOLDER, exist_ok=True)
     frames, stop = [], threading.Event()
-    if len(sys.argv) > 4:
+    if sys.argv[3] == 'generate' and len(sys.argv) > 4:
         threading.Thread(target=listen, args=(sys.argv[4], frames, stop), daemon=True).start()
         time.sleep(1)
-    groups = (pooling,) if sys.argv[3] == 'pooling' else (chats, completions, responses, messages, others, errors, adapters, development)
-    for group in groups:
+    generate = (chats, completions, responses, messages, others, errors, adapters, development)
+    for group in {'generate': generate, 'pooling': (pooling,), 'transfer': (transfer,)}[sys.argv[3]]:
         group()
     time.sleep(1)
     stop.set()
