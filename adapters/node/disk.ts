@@ -1,8 +1,18 @@
 // Storage of actors in one JSON file, always written as a whole: a crash leaves either the old or the new one.
-import { open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Storage } from '../../src/actors/actor.ts'
 import { memoryStorage } from '../../src/actors/local.ts'
+import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
+
+/** Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined: nowhere. */
+export function stateFile({ state, port, socket }: Pick<Config, 'state' | 'port' | 'socket'>): string | undefined {
+  if (state !== undefined) return state === 'off' ? undefined : state
+  if (socket !== undefined) return `${socket}.state.json`
+  // A port that is another one each time has no past to remember.
+  return port > 0 ? join('.fetchway', `${port}.json`) : undefined
+}
 
 /**
  * Storage kept in the file at `path`; without a path it forgets with the process. Values are JSON. A file that can't be
@@ -74,6 +84,7 @@ async function load(path: string, log: (event: LogEvent) => void): Promise<Map<s
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
   const draft = `${path}.${process.pid}.tmp`
   // It may hold keys of workers.
   const file = await open(draft, 'w', 0o600)

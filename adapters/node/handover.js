@@ -26,7 +26,9 @@ export function handOver(entry) {
     )
     process.exit(1)
   }
-  const child = spawn(node, [...process.execArgv, path, ...process.argv.slice(2)], {
+  // All flags go along but one that would make the newer Node unfit, too.
+  const flags = process.execArgv.filter((flag) => !flag.endsWith('strip-types'))
+  const child = spawn(node, [...flags, path, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, FETCHWAY_HANDED_OVER: '1' },
   })

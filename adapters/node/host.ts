@@ -4,7 +4,7 @@ import type { Storage } from '../../src/actors/actor.ts'
 import { localActors } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../src/host.ts'
-import { fileStorage } from './disk.ts'
+import { fileStorage, stateFile } from './disk.ts'
 import { relay } from './relay.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
@@ -14,7 +14,7 @@ export interface NodeHost extends Host {
   close(): void
 }
 
-/** Puts the host together; what actors store goes to the file `config.state`. */
+/** Puts the host together; what actors store goes to the state file. */
 export function createHost(config: Config, log: (event: LogEvent) => void): NodeHost {
   const fetch = createFetch()
   const timers = createTimers()
@@ -31,7 +31,7 @@ export function createHost(config: Config, log: (event: LogEvent) => void): Node
     log,
     process: readings(),
   }
-  const disk = fileStorage(config.state, log)
+  const disk = fileStorage(stateFile(config), log)
   const close = () => {
     fetch.close()
     timers.close()
