@@ -1,10 +1,10 @@
 // A simulated vLLM, SGLang or LMDeploy server as a pure fetch handler.
 import { realClock, type EngineClock } from './clock.ts'
 import { faultAfter, faultBefore, parseFaults, type Faults } from './faults.ts'
-import { json, readBody, type Exchange } from './exchange.ts'
+import { json, readBody, text, type Exchange } from './exchange.ts'
 import { stringField } from './fields.ts'
 import { lmdeploy } from './lmdeploy.ts'
-import { EngineRefusal } from './refusal.ts'
+import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import { findRoute, type Profile } from './routes.ts'
 import { sglang } from './sglang.ts'
 import { Simulation } from './simulation.ts'
@@ -87,9 +87,9 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
   const faultBox = new FaultBox(options.fault ?? '')
 
   const serve = async (request: Request): Promise<Response> => {
-    if (isDead) throw new TypeError('fetch failed')
+    if (isDead) throw new ConnectionBroken('fetch failed')
     const exchange = await openExchange(sim, request)
-    if (isDead) throw new TypeError('fetch failed')
+    if (isDead) throw new ConnectionBroken('fetch failed')
     const path = exchange.url.pathname
     const seen = seenRequest(exchange)
     characters += seen.body.length
@@ -100,6 +100,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     requests.push(seen)
     if (path === '/fault' && request.method === 'POST') return faultBox.set(exchange)
     const faults = faultBox.faultsFor(exchange)
+    if (faults instanceof Response) return faults
     if (faults.size === 0) return answer(exchange, profile)
     await faultBefore(exchange, faults)
     const status = Number(faults.get('status') ?? 0)
@@ -126,7 +127,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     kill() {
       isDead = true
       for (const die of sim.breakers) die()
-      sim.cache.clear()
+      sim.forget()
     },
     revive() {
       isDead = false
@@ -172,8 +173,9 @@ async function answer(exchange: Exchange, profile: Profile): Promise<Response> {
     if (id !== null && exchange.sim.options.engine === 'vllm') response.headers.set('x-request-id', id)
     return response
   } catch (error) {
-    if (!(error instanceof EngineRefusal)) throw error
-    return json(wording.refusal(error), profile.statusOf(error))
+    if (error instanceof EngineRefusal) return json(wording.refusal(error), profile.statusOf(error))
+    if (error instanceof ConnectionBroken || exchange.signal.aborted) throw error
+    return text('Internal Server Error', 500)
   }
 }
 
@@ -201,21 +203,18 @@ class FaultBox {
   /** POST /fault `{"fault": "status=503"}`; an empty text ends the faults. */
   set(exchange: Exchange): Response {
     const fault = stringField(readBody(exchange), 'fault') ?? ''
-    try {
-      this.#faults = parseFaults(fault)
-    } catch (error) {
-      return json({ error: error instanceof Error ? error.message : String(error) }, 400)
-    }
+    const faults = readFaults(fault)
+    if (faults instanceof Response) return faults
+    this.#faults = faults
     this.#left = Number(this.#faults.get('times') ?? Infinity)
     return json({ fault })
   }
 
-  /** The engine's faults with those of the request's own header over them. */
-  faultsFor(exchange: Exchange): Faults {
-    const own = exchange.headers.get('x-fault')
-    const faults = new Map(this.#applies(exchange) ? this.#faults : [])
-    if (own !== null) for (const [name, value] of parseFaults(own)) faults.set(name, value)
-    return faults
+  /** The engine's faults with those of the request's own header over them, or the refusal of that header. */
+  faultsFor(exchange: Exchange): Faults | Response {
+    const own = readFaults(exchange.headers.get('x-fault') ?? '')
+    if (own instanceof Response) return own
+    return new Map([...(this.#applies(exchange) ? this.#faults : []), ...own])
   }
 
   #applies(exchange: Exchange): boolean {
@@ -224,5 +223,14 @@ class FaultBox {
     if (exchange.sim.clock.random() >= Number(this.#faults.get('p') ?? 1)) return false
     this.#left--
     return true
+  }
+}
+
+/** Faults as somebody asked for them by HTTP. */
+function readFaults(words: string): Faults | Response {
+  try {
+    return parseFaults(words)
+  } catch (error) {
+    return json({ error: error instanceof Error ? error.message : String(error) }, 400)
   }
 }

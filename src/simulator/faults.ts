@@ -1,6 +1,7 @@
 // Faults on demand, from the header `x-fault`, the engine option, or POST /fault: `die-after=3; slow=200ms`.
 import { reasonOf } from './clock.ts'
 import type { Exchange } from './exchange.ts'
+import { ConnectionBroken } from './refusal.ts'
 import { parseDuration } from '../config/units.ts'
 
 /**
@@ -45,7 +46,7 @@ const BODY_FAULTS = [
 export async function faultBefore(exchange: Exchange, faults: Faults): Promise<void> {
   const delay = parseDuration(faults.get('delay') ?? '0ms') ?? 0
   if (delay > 0) await exchange.sim.clock.sleep(delay, exchange.signal)
-  if (faults.has('die-before-head')) throw new TypeError('fetch failed')
+  if (faults.has('die-before-head')) throw new ConnectionBroken('fetch failed')
   if (faults.has('stall-before-head')) await forever(exchange)
 }
 
@@ -54,7 +55,7 @@ function forever(exchange: Exchange): Promise<never> {
   return new Promise((_, reject) => {
     const die = () => {
       exchange.sim.breakers.delete(die)
-      reject(new TypeError('terminated'))
+      reject(new ConnectionBroken())
     }
     exchange.sim.breakers.add(die)
     const leave = () => {
@@ -136,7 +137,7 @@ class BrokenSource {
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     if (this.#count >= this.#dieAt || this.#count > this.#halfAt)
-      return this.#die(controller, new TypeError('terminated'))
+      return this.#die(controller, new ConnectionBroken())
     if (this.#count >= this.#stallAt) return this.#stall(controller)
     if (this.#count >= this.#endAt) {
       controller.close()

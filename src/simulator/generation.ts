@@ -2,7 +2,7 @@
 import { reasonOf } from './clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { Plan, Prompt } from './plan.ts'
-import { EngineRefusal } from './refusal.ts'
+import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import type { Sequence } from './sequence.ts'
 import type { Simulation } from './simulation.ts'
 
@@ -43,7 +43,7 @@ export class Generation {
     this.#hearer = hearer
     this.#running = parts.length
     const leave = () => this.#break(reasonOf(signal))
-    const die = () => this.#break(new TypeError('terminated'))
+    const die = () => this.#break(new ConnectionBroken())
     signal.addEventListener('abort', leave, { once: true })
     sim.breakers.add(die)
     this.#unhook = () => {

@@ -47,10 +47,18 @@ function sglangSampling(body: Fields): Sampling {
     stop_token_ids: params['stop_token_ids'],
     n: params['n'],
     ignore_eos: params['ignore_eos'],
-    guided_json: schema === null ? undefined : JSON.parse(schema),
+    guided_json: schema === null ? undefined : parseSchema(schema),
     stream: body['stream'],
     logprobs: body['return_logprob'] === true ? 1 : undefined,
   })
+}
+
+function parseSchema(source: string): unknown {
+  try {
+    return JSON.parse(source)
+  } catch {
+    throw new EngineRefusal('bad_request', 'The json_schema is no JSON.')
+  }
 }
 
 function readCall(exchange: Exchange, body: Fields, sampling: Sampling): NativeCall {

@@ -1,5 +1,13 @@
 // An engine's refusal of a request, before its own shape is put around it.
 
+/** A connection that breaks without an answer: what fetch rejects with then. */
+export class ConnectionBroken extends TypeError {
+  constructor(message = 'terminated') {
+    super(message)
+    this.name = 'TypeError'
+  }
+}
+
 /** What went wrong, in the words that all three engines share. */
 export type RefusalKind =
   | 'bad_json' // the body is no JSON

@@ -39,7 +39,7 @@ function matchPath(pattern: string, path: string): Record<string, string> | null
   const params: Record<string, string> = {}
   for (const [index, part] of want.entries()) {
     const value = have[index] as string
-    if (part.startsWith('{') && value !== '') params[part.slice(1, -1)] = decodeURIComponent(value)
+    if (part.startsWith('{') && value !== '') params[part.slice(1, -1)] = value
     else if (part !== value) return null
   }
   return params

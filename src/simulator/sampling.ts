@@ -21,6 +21,9 @@ export interface Sampling {
   readonly continuousUsage: boolean
 }
 
+/** Choices that one call may ask for. */
+const MOST_CHOICES = 16_384
+
 /** Reads the OpenAI names (and the engines' own); refuses what real engines refuse. */
 export function readSampling(body: Fields): Sampling {
   const temperature = numberField(body, 'temperature')
@@ -28,13 +31,16 @@ export function readSampling(body: Fields): Sampling {
   const maxTokens = numberField(body, 'max_completion_tokens') ?? numberField(body, 'max_tokens')
   // Scoring clients echo a prompt and want no token behind it.
   const least = body['echo'] === true ? 0 : 1
-  if (maxTokens !== null && maxTokens < least) {
+  if (maxTokens !== null && !(Number.isInteger(maxTokens) && maxTokens >= least)) {
     const message = `max_tokens must be at least 1, got ${maxTokens}. (parameter=max_tokens, value=${maxTokens})`
     throw new EngineRefusal('bad_request', message, { param: 'max_tokens' })
   }
   const choices = numberField(body, 'n') ?? 1
-  if (choices < 1)
-    throw new EngineRefusal('bad_request', `n must be at least 1, got ${choices}.`, { param: 'n' })
+  if (!Number.isInteger(choices) || choices < 1 || choices > MOST_CHOICES) {
+    throw new EngineRefusal('bad_request', `n must be between 1 and ${MOST_CHOICES}, got ${choices}.`, {
+      param: 'n',
+    })
+  }
   const stream = body['stream'] === true
   if (!stream && isFields(body['stream_options'])) {
     const message = 'Stream options can only be defined when `stream=True`. (parameter=stream_options)'

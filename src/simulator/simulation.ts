@@ -80,6 +80,14 @@ export class Simulation {
     this.scheduler = new Scheduler(pace, this.cache, clock)
   }
 
+  /** What a restart of the process loses: blocks, stored responses, adapters loaded at run time. */
+  forget(): void {
+    this.cache.clear()
+    this.responses.clear()
+    this.adapters.clear()
+    for (const adapter of this.options.adapters ?? []) this.adapters.add(adapter)
+  }
+
   /** A random id of `length` hex digits. */
   hex(length = 16): string {
     let id = ''

@@ -147,6 +147,8 @@ void test('faults can be set for all calls at run time, for a path, and for a nu
 void test('an engine can be made faulty from the start', async () => {
   assert.equal((await ask(quick({ fault: 'status=429' }), '/v1/models')).status, 429)
   assert.throws(() => quick({ fault: 'explode' }), RangeError)
+  const headers = { 'x-fault': 'explode' }
+  assert.equal((await ask(quick(), '/health', undefined, { headers })).status, 400)
 })
 
 void test('each engine asks for its key in its own words and leaves its health open', async () => {
