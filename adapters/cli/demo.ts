@@ -61,6 +61,8 @@ async function startRouter(engines: readonly DemoEngine[], port: number): Promis
     String(port),
     '--alias',
     `${ALIAS.name}=${ALIAS.model}`,
+    '--state',
+    'off',
     '--log-level',
     'error',
     '--log-format',
@@ -74,7 +76,7 @@ async function startRouter(engines: readonly DemoEngine[], port: number): Promis
   ]
   const loaded = load({ flags: [...engines.map(({ url }) => url), ...flags] })
   if (loaded.config === null) throw new Error(loaded.issues.map(formatIssue).join('; '))
-  return serveApp(loaded.config)
+  return serveApp(loaded.config, () => {})
 }
 
 /** Lets the load run for its time; in the middle of it one engine dies with calls in flight, and comes back later. */

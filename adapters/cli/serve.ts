@@ -35,6 +35,11 @@ export async function serve(argv: readonly string[]): Promise<Status> {
     return 2
   }
   printIssues(loaded.warnings, 'warning: ')
+  const missing = notYet(loaded.config)
+  if (missing !== null) {
+    say(missing)
+    return 2
+  }
   const { serveApp } = await router
   try {
     const starting = serveApp(loaded.config)
@@ -45,6 +50,14 @@ export async function serve(argv: readonly string[]): Promise<Status> {
     say(explainStart(error, loaded.config))
     process.exit(1) // probes may run already and would keep the process
   }
+}
+
+/** What the configuration can say but this version can't do: told at the start rather than found out later. */
+function notYet({ prefill, decode, ranks, threads, workers }: Config): string | null {
+  if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
+    return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
+  if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
+  return threads > 1 ? 'more than one thread (--threads) is not in this version yet' : null
 }
 
 /** Why the router could not start, and what to do. */

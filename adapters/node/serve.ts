@@ -31,7 +31,10 @@ export interface Running {
  * while the listener stays open, calls in flight finish, then the process exits with 0; a second signal exits at once.
  * Rejects when it can't listen.
  */
-export async function serveApp(config: Config): Promise<Running> {
+export async function serveApp(
+  config: Config,
+  announce: (line: string) => void = sayOnStdout,
+): Promise<Running> {
   let { grace } = config
   let write = createLog(config)
   const log = (event: LogEvent) => write(event)
@@ -62,7 +65,8 @@ export async function serveApp(config: Config): Promise<Running> {
     write = createLog(next)
     grace = next.grace
   }
-  log({ level: 'info', message: `Listening on ${main.url}`, ...(admin ? { admin: admin.url } : {}) })
+  // On stdout whatever the log level: scripts that take a free port (--port 0) read it there.
+  announce(`Listening on ${main.url}${admin ? `, control plane on ${admin.url}` : ''}`)
   handleSignals(stop, log)
   return { url: main.url, adminUrl: admin?.url ?? null, stop, reload }
 }
@@ -85,6 +89,8 @@ function serveAdmin(handler: Handler, config: Config, options: ServeOptions): Pr
   const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
   return serve(handler, { ...shared, host, port: Number(match[2]) })
 }
+
+const sayOnStdout = (line: string) => void process.stdout.write(`${line}\n`)
 
 /** Waits until nothing is in flight, looking often enough that a short one does not hold up the end. */
 async function untilIdle(inFlight: () => number, deadline: number): Promise<void> {

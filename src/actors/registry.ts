@@ -224,7 +224,16 @@ export class Registry {
     for (const { source: from, spec, addedAt, draining } of this.#records.values()) {
       if (from === 'api') stored.push({ spec, addedAt, draining })
     }
-    await this.#state.storage.put(STORED, stored)
+    try {
+      await this.#state.storage.put(STORED, stored)
+    } catch (error) {
+      // The worker serves all the same; only a restart would not know it.
+      this.#state.log({
+        level: 'warn',
+        message: 'workers added by the API could not be stored',
+        error: String(error),
+      })
+    }
   }
 
   #rearm(): void {

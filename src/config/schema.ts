@@ -100,7 +100,7 @@ const fleet = {
     .string()
     .min(1)
     .optional()
-    .describe('file that keeps workers added by the API; default: none are kept'),
+    .describe('file that keeps workers added by the API; off: none (default: .fetchway/PORT.json)'),
 }
 
 const keys = {

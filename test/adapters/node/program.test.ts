@@ -17,16 +17,18 @@ const TOO_OLD = ['--no-experimental-strip-types']
 /** Starts the program and waits until it says where it listens. */
 async function start(t: TestContext, args: readonly string[], flags: readonly string[] = []) {
   const child = spawn(process.execPath, [...flags, PROGRAM, '--port', '0', ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.after(() => child.kill('SIGKILL'))
   let text = ''
   const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (bytes: Buffer) => {
+    const read = (bytes: Buffer) => {
       text += bytes.toString()
       const match = /Listening on (\S+)/.exec(text)
       if (match) resolve(match[1]!)
-    })
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
     child.once('exit', (code) => reject(new Error(`exit ${code}: ${text}`)))
   })
   return { child, url }
