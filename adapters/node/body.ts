@@ -33,7 +33,8 @@ export function readBody(
   return new Promise((resolve, reject) => {
     if (limit > 0 && (length ?? 0) > limit) return reject(new BodyTooLarge(limit))
     if (length === 0) return resolve(new Uint8Array(0))
-    if (message.destroyed && !message.readableLength) return reject(new BodyCut())
+    // A destroyed message says nothing more, not even what it holds.
+    if (message.destroyed) return reject(new BodyCut())
     let buffer: Uint8Array | null = null
     let at = 0
     const stop = () => {

@@ -21,6 +21,8 @@ export interface NodeFetch {
 
 /** Bytes of a body that nobody asked for yet, above which the worker is told to wait. */
 const HIGH_WATER = 131_072
+/** A kept connection that had been closed already tells so within a round trip; one that breaks later broke at work. Milliseconds. */
+const STALE = 1000
 
 /**
  * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to 4 s (uvicorn closes at 5 s), or as the
@@ -41,11 +43,12 @@ export function createFetch(): NodeFetch {
     if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
     const idle = origin.take()
     if (idle) {
+      const sentAt = performance.now()
       const exchange = new NodeUpstream(idle, outgoing.signal)
       try {
         return await exchange.send(head, outgoing)
       } catch (error) {
-        if (!isRetryable(exchange, error, outgoing)) throw error
+        if (performance.now() - sentAt > STALE || !isRetryable(exchange, error, outgoing)) throw error
       }
     }
     const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)

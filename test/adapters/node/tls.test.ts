@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { test } from 'node:test'
+import { setDefaultCACertificates } from 'node:tls'
+import { WebSocket } from 'ws'
+import { serve } from '../../../adapters/node/http.ts'
+import { createFetch } from '../../../adapters/node/upstream.ts'
+import { upgrade } from '../../../adapters/node/upgrade.ts'
+
+// Made for these tests alone: `openssl req -x509 -newkey ec …` with localhost and 127.0.0.1 as its names.
+const cert = readFileSync(new URL('tls/cert.pem', import.meta.url), 'utf8')
+const key = readFileSync(new URL('tls/key.pem', import.meta.url), 'utf8')
+
+const outgoing = { method: 'POST', path: '/x', headers: [], body: [Buffer.from('hi')], connectTimeout: 5000 }
+
+test('HTTPS is served, and spoken to workers whose certificate is trusted', async (t) => {
+  const served = await serve(async (incoming) => new Response(`${incoming.url} ${await incoming.text()}`), {
+    tls: { cert, key },
+  })
+  const fetch = createFetch()
+  t.after(() => (fetch.close(), served.close(0)))
+  const ref = { id: 'w', url: served.url, engine: 'vllm' }
+  const { signal } = new AbortController()
+  await assert.rejects(fetch(ref, { ...outgoing, signal }), { kind: 'connect' })
+  setDefaultCACertificates([cert])
+  for (let i = 0; i < 2; i++) {
+    const answer = await fetch(ref, { ...outgoing, signal })
+    assert.equal(Buffer.from(await answer.bytes(100)).toString(), `${served.url}/x hi`)
+  }
+  assert.equal(served.connections(), 1)
+})
+
+test('a client that leaves an HTTPS stream cancels it', async (t) => {
+  const cancelled = Promise.withResolvers<void>()
+  const body = () =>
+    new ReadableStream({ start: (c) => c.enqueue(Buffer.from('x')), cancel: () => cancelled.resolve() })
+  const served = await serve(() => new Response(body()), { tls: { cert, key } })
+  t.after(() => served.close(0))
+  const req = request(served.url, { ca: cert }, (res) => res.once('data', () => req.destroy()))
+  req.on('error', () => undefined)
+  req.end()
+  await cancelled.promise
+})
+
+test('a WebSocket passes over TLS on both sides', async (t) => {
+  const { WebSocketServer } = await import('ws')
+  const { createServer } = await import('node:https')
+  const secure = createServer({ cert, key })
+  const engine = new WebSocketServer({ server: secure })
+  engine.on('connection', (socket) => socket.on('message', (message) => socket.send(`<${String(message)}>`)))
+  await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve))
+  const { port } = secure.address() as { port: number }
+  setDefaultCACertificates([cert])
+  const handler = (incoming: Request) => {
+    const handshake = { ...outgoing, method: 'GET', body: null, signal: incoming.signal }
+    return upgrade(
+      { id: 'w', url: `https://127.0.0.1:${port}`, engine: 'vllm' },
+      incoming,
+      handshake,
+      () => undefined,
+    )
+  }
+  const served = await serve(handler, { tls: { cert, key } })
+  t.after(() => (engine.close(), secure.close(), served.close(0)))
+  const socket = new WebSocket(served.url.replace('https', 'wss'), { ca: cert })
+  await new Promise((resolve) => socket.once('open', resolve))
+  socket.send('a')
+  const answer = await new Promise((resolve) => socket.once('message', (message) => resolve(String(message))))
+  assert.equal(answer, '<a>')
+  socket.terminate()
+})
