@@ -306,7 +306,7 @@ async function isServing(port: number): Promise<boolean> {
   return answer?.status === 200
 }
 
-async function until(isTrue: () => Promise<boolean>, complaint: string, patience = 10_000): Promise<void> {
+async function until(isTrue: () => Promise<boolean>, complaint: string, patience = 60_000): Promise<void> {
   const deadline = performance.now() + patience
   while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error(complaint)
