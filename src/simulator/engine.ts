@@ -158,20 +158,24 @@ function seenRequest(exchange: Exchange): SeenRequest {
 }
 
 async function answer(exchange: Exchange, profile: Profile): Promise<Response> {
+  const response = await route(exchange, profile)
+  response.headers.set('server', 'uvicorn')
+  const id = exchange.headers.get('x-request-id')
+  if (id !== null && exchange.sim.options.engine === 'vllm') response.headers.set('x-request-id', id)
+  return response
+}
+
+async function route(exchange: Exchange, profile: Profile): Promise<Response> {
   const { wording } = profile
   const path = exchange.url.pathname
   try {
     const key = exchange.sim.options.apiKey
     const isKnown = key === undefined || exchange.headers.get('authorization') === `Bearer ${key}`
     if (!isKnown && !wording.isOpen(path)) return wording.unauthorized()
-    const route = findRoute(profile.routes, exchange.method, path)
-    if (route === 'path') return json({ detail: 'Not Found' }, 404)
-    if (route === 'method') return json({ detail: 'Method Not Allowed' }, 405)
-    const response = await route.handler({ ...exchange, params: route.params })
-    response.headers.set('server', 'uvicorn')
-    const id = exchange.headers.get('x-request-id')
-    if (id !== null && exchange.sim.options.engine === 'vllm') response.headers.set('x-request-id', id)
-    return response
+    const found = findRoute(profile.routes, exchange.method, path)
+    if (found === 'path') return json({ detail: 'Not Found' }, 404)
+    if (found === 'method') return json({ detail: 'Method Not Allowed' }, 405)
+    return await found.handler({ ...exchange, params: found.params })
   } catch (error) {
     if (error instanceof EngineRefusal) return json(wording.refusal(error), profile.statusOf(error))
     if (error instanceof ConnectionBroken || exchange.signal.aborted) throw error

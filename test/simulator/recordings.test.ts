@@ -79,6 +79,7 @@ for (const recording of recordings) {
     const response = await replay([...(BEFORE[name] ?? []), name])
     const text = await response.text()
     assert.equal(response.status, recording.status, text)
+    assert.equal(response.headers.get('server'), recording.headers['server'])
     const type = response.headers.get('content-type')
     if (recording.body !== '') assert.equal(type, recording.headers['content-type'] ?? null)
     if (recording.chunks) assert.deepEqual(outline(text), outline(recording.chunks.join('')))
