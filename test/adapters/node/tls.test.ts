@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:https'
+import { createServer, request } from 'node:https'
 import { test } from 'node:test'
 import { setDefaultCACertificates } from 'node:tls'
-import { WebSocket } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
 import { createFetch } from '../../../adapters/node/upstream.ts'
 import { upgrade } from '../../../adapters/node/upgrade.ts'
@@ -11,6 +12,8 @@ import { upgrade } from '../../../adapters/node/upgrade.ts'
 // Made for these tests alone: `openssl req -x509 -newkey ec …` with localhost and 127.0.0.1 as its names.
 const cert = readFileSync(new URL('tls/cert.pem', import.meta.url), 'utf8')
 const key = readFileSync(new URL('tls/key.pem', import.meta.url), 'utf8')
+
+const textOf = (message: RawData) => (message as Buffer).toString()
 
 const outgoing = { method: 'POST', path: '/x', headers: [], body: [Buffer.from('hi')], connectTimeout: 5000 }
 
@@ -44,11 +47,9 @@ test('a client that leaves an HTTPS stream cancels it', async (t) => {
 })
 
 test('a WebSocket passes over TLS on both sides', async (t) => {
-  const { WebSocketServer } = await import('ws')
-  const { createServer } = await import('node:https')
   const secure = createServer({ cert, key })
   const engine = new WebSocketServer({ server: secure })
-  engine.on('connection', (socket) => socket.on('message', (message) => socket.send(`<${String(message)}>`)))
+  engine.on('connection', (socket) => socket.on('message', (message) => socket.send(`<${textOf(message)}>`)))
   await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve))
   const { port } = secure.address() as { port: number }
   setDefaultCACertificates([cert])
@@ -66,7 +67,7 @@ test('a WebSocket passes over TLS on both sides', async (t) => {
   const socket = new WebSocket(served.url.replace('https', 'wss'), { ca: cert })
   await new Promise((resolve) => socket.once('open', resolve))
   socket.send('a')
-  const answer = await new Promise((resolve) => socket.once('message', (message) => resolve(String(message))))
+  const answer = await new Promise((resolve) => socket.once('message', (message) => resolve(textOf(message))))
   assert.equal(answer, '<a>')
   socket.terminate()
 })

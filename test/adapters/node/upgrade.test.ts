@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
+import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
 import { upgrade } from '../../../adapters/node/upgrade.ts'
 import { UpstreamFailure } from '../../../src/host.ts'
@@ -33,6 +34,8 @@ async function joiner(t: TestContext, ref: WorkerRef) {
   return { url: served.url, ends }
 }
 
+const textOf = (message: RawData) => (message as Buffer).toString()
+
 const HANDSHAKE =
   'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
@@ -44,7 +47,7 @@ test('messages travel both ways, and the end is told once', async (t) => {
   engine.on('connection', (socket, request) => {
     socket.on('message', (message, isBinary) => {
       if (isBinary) socket.send(message)
-      else socket.send(`${request.url} ${request.headers.authorization} ${String(message)}`)
+      else socket.send(`${request.url} ${request.headers.authorization} ${textOf(message)}`)
     })
   })
   const { port } = engine.address() as { port: number }
