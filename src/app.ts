@@ -42,6 +42,7 @@ export function createApp(config: Config, host: Host): App {
     notes: new Notes(host),
     instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
     meter,
+    nextId: idMaker(host),
     live: 0,
     isDraining: false,
   }
@@ -106,6 +107,17 @@ async function guarded(
       message: 'The router failed on this request; its log has the details.',
     })
   }
+}
+
+/** Ids of one app: chance once, then a count. Two bare random numbers a call would cost more than the routing does. */
+function idMaker(host: Host): () => string {
+  const chance = () =>
+    Math.floor(host.random() * 36 ** 8)
+      .toString(36)
+      .padStart(8, '0')
+  const prefix = chance() + chance()
+  let count = 0
+  return () => prefix + (count++).toString(36).padStart(4, '0')
 }
 
 const isUpgrade = (request: Request): boolean => request.headers.get('upgrade')?.toLowerCase() === 'websocket'

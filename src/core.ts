@@ -16,6 +16,8 @@ export interface Core {
   readonly notes: Notes
   readonly instruments: Instruments
   readonly meter: Meter
+  /** A new id: unique over all routers. */
+  readonly nextId: () => string
   /** Calls that have not ended yet, for a graceful stop. */
   live: number
   /** Told to stop: /readyz says so. */

@@ -5,6 +5,11 @@ import type { Plan } from '../actors/ask.ts'
 import { single } from './single.ts'
 import type { Attempted } from './attempted.ts'
 
-export function execute(core: Core, admitted: Admitted, plan: Plan): Promise<Attempted> {
-  return single(core, admitted, plan)
+export function execute(
+  core: Core,
+  admitted: Admitted,
+  plan: Plan,
+  abort: AbortController,
+): Promise<Attempted> {
+  return single(core, admitted, plan, abort)
 }

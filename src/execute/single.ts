@@ -7,14 +7,15 @@ import { headersFor, isEventStream } from '../forward/headers.ts'
 import { UpstreamFailure } from '../host.ts'
 import type { Attempted } from './attempted.ts'
 
-/** Sends the call and waits for the first byte. Never throws: what went wrong is a value. */
-export async function single(core: Core, { call, body }: Admitted, plan: Plan): Promise<Attempted> {
+/** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
+export async function single(
+  core: Core,
+  { call, body }: Admitted,
+  plan: Plan,
+  abort: AbortController,
+): Promise<Attempted> {
   const { host, config } = core
-  const abort = new AbortController()
   let broken: UpstreamFailure | null = null
-  const leave = () => abort.abort()
-  if (call.signal.aborted) abort.abort()
-  else call.signal.addEventListener('abort', leave, { once: true })
   const rules = { firstToken: config.firstTokenTimeout, idle: config.idleTimeout, total: config.totalTimeout }
   const deadline = new Deadline(host, rules, call.startedAt, (failure) => {
     broken = failure
@@ -38,7 +39,6 @@ export async function single(core: Core, { call, body }: Admitted, plan: Plan): 
     return { kind: 'started', plan, upstream, deadline, sentAt, broken: () => broken }
   } catch (error) {
     deadline.stop()
-    call.signal.removeEventListener('abort', leave)
     return { kind: 'failed', plan, failure: broken ?? failureOf(error) }
   }
 }

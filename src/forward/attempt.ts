@@ -1,5 +1,5 @@
 // Tries workers until one answers: a failed attempt goes to another worker, as long as the client has seen nothing of it.
-import type { Failure, Pick } from '../actors/ask.ts'
+import type { Failure, Pick, RefusalValue } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Attempted, Failed, Started } from '../execute/attempted.ts'
@@ -13,53 +13,82 @@ import { isRetryableStatus } from './retry.ts'
 export async function attempt(core: Core, admitted: Admitted): Promise<Started> {
   const { host, notes } = core
   const { ask, call } = admitted
-  const pool = host.pool('main')
-  const leave = () => host.after(Promise.resolve(pool.settle(ask.id, { kind: 'left' })))
+  let current: AbortController | null = null
+  const leave = () => {
+    current?.abort()
+    host.after(Promise.resolve(host.pool('main').settle(ask.id, { kind: 'left' })))
+  }
+  // Until the answer is under way: from then on the host notices a client that leaves.
   call.signal.addEventListener('abort', leave, { once: true })
   notes.began(ask.id)
-  let isAnswered = false
   try {
-    let pick = await inTime(core, admitted, pool.pick(ask))
-    for (;;) {
-      if (call.signal.aborted) throw new ClientLeft()
-      if ('refusal' in pick)
-        throw new Refusal(
-          pick.refusal.status,
-          pick.refusal.code,
-          pick.refusal.message,
-          pick.refusal.retryAfter,
-        )
-      if (pick.plan.delay > 0) await sleep(core, pick.plan.delay)
-      const attempted = await execute(core, admitted, pick.plan)
-      if (call.signal.aborted) throw new ClientLeft()
-      const failure = failureOf(core, attempted)
-      if (failure === null) return answered(attempted)
-      if (call.body.kind === 'stream') {
-        // Its bytes are gone: nobody else can be tried.
-        await pool.settle(ask.id, { kind: 'failed', failure })
-        return answered(attempted)
-      }
-      pick = await inTime(core, admitted, pool.repick(failure, ask))
-      if ('refusal' in pick) return answered(attempted, pick.refusal.code)
-      giveUp(attempted, core, failure)
-    }
+    return await attempts(core, admitted, (abort) => (current = abort))
+  } catch (error) {
+    notes.ended(ask.id)
+    // Settling twice is harmless, and the listener may have been too early.
+    leave()
+    throw error
   } finally {
     call.signal.removeEventListener('abort', leave)
-    if (!isAnswered) {
-      notes.ended(ask.id)
-      // Settling twice is harmless, and an abort listener may have been too early.
-      leave()
-    }
-  }
-
-  /** An answer goes to the client, a retryable one too when nobody else could be tried. */
-  function answered(attempted: Attempted, why?: string): Started {
-    if (why === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
-    if (attempted.kind === 'failed') throw refusalOf(attempted)
-    isAnswered = true
-    return attempted
   }
 }
+
+async function attempts(
+  core: Core,
+  admitted: Admitted,
+  begin: (abort: AbortController) => void,
+): Promise<Started> {
+  const { ask, call } = admitted
+  const pool = core.host.pool('main')
+  let pick = await inTime(core, admitted, pool.pick(ask))
+  for (;;) {
+    if (call.signal.aborted) throw new ClientLeft()
+    if ('refusal' in pick) throw asRefusal(pick.refusal)
+    if (pick.plan.delay > 0) await sleep(core, pick.plan.delay)
+    const abort = new AbortController()
+    begin(abort)
+    const attempted = await execute(core, admitted, pick.plan, abort)
+    if (call.signal.aborted) {
+      drop(attempted)
+      throw new ClientLeft()
+    }
+    const failure = failureOf(core, attempted)
+    if (failure === null) return answer(attempted)
+    count(core, attempted)
+    if (call.body.kind === 'stream') {
+      // Its bytes are gone: nobody else can be tried.
+      await pool.settle(ask.id, { kind: 'failed', failure })
+      return answer(attempted)
+    }
+    pick = await inTime(core, admitted, pool.repick(failure, ask))
+    if ('refusal' in pick) {
+      if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
+      return answer(attempted)
+    }
+    core.instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
+    drop(attempted)
+  }
+}
+
+/** An answer goes to the client, a retryable one too when nobody else could be tried. */
+function answer(attempted: Attempted): Started {
+  if (attempted.kind === 'failed') throw refusalOf(attempted)
+  return attempted
+}
+
+function drop(attempted: Attempted): void {
+  if (attempted.kind === 'failed') return
+  attempted.deadline.stop()
+  attempted.upstream.cancel()
+}
+
+function count({ instruments }: Core, attempted: Attempted): void {
+  if (attempted.kind === 'failed')
+    instruments.upstreamFailures.with(attempted.plan.worker.id, attempted.failure.kind).add()
+}
+
+const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal =>
+  new Refusal(status, code, message, retryAfter)
 
 /** Waits for a decision; a wait in the queue ends at its deadline even if nothing else happens there. */
 async function inTime(core: Core, { ask }: Admitted, pick: Pick | Promise<Pick>): Promise<Pick> {
@@ -82,13 +111,6 @@ function failureOf(core: Core, attempted: Attempted): Failure | null {
   if (!isRetryableStatus(status)) return null
   const retryAfter = retryAfterOf(headers, core.host.now())
   return { kind: 'status', status, ...(retryAfter !== undefined && { retryAfter }) }
-}
-
-function giveUp(attempted: Attempted, core: Core, failure: Failure): void {
-  core.instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
-  if (attempted.kind === 'failed') return
-  attempted.deadline.stop()
-  attempted.upstream.cancel()
 }
 
 const TIMEOUTS = new Set(['connect_timeout', 'first_token_timeout', 'idle_timeout', 'total_timeout'])

@@ -14,7 +14,7 @@ const SENTENCES: Partial<Record<FailureKind, string>> = {
   total_timeout: 'The answer took longer than allowed',
 }
 
-/** Calls `onLate` once, with the failure, when a limit passes. Moves its timer only when it rings: a chunk costs one assignment. */
+/** Calls `onLate` once, with the failure, when a limit passes. Its timer is moved only when it rings: a chunk costs one assignment. */
 export class Deadline {
   readonly #host: Pick<Host, 'now' | 'timer'>
   readonly #rules: DeadlineRules
@@ -49,9 +49,6 @@ export class Deadline {
     if (this.#phase === 'idle_timeout') return
     this.#phase = 'idle_timeout'
     this.#since = now
-    // The idle limit may be nearer than what the timer was set for.
-    this.stop()
-    this.#arm(now)
   }
 
   stop(): void {
@@ -66,7 +63,9 @@ export class Deadline {
   }
 
   #arm(now: number): void {
-    const { at } = this.#due()
+    let { at } = this.#due()
+    // The idle clock may begin to count at any moment: never sleep longer than it lasts.
+    if (this.#rules.idle > 0) at = Math.min(at, now + this.#rules.idle)
     if (at < Infinity) this.#cancel = this.#host.timer(Math.max(0, at - now), () => this.#ring())
   }
 

@@ -75,7 +75,7 @@ export async function readCall(
   const top = reading.body.kind === 'json' ? reading.body.top : null
   try {
     return {
-      id: `d-${base36(host.random())}${base36(host.random())}`,
+      id: `d-${core.nextId()}`,
       requestId,
       endpoint,
       shape: shapeOf(pathname(path)),
@@ -198,18 +198,13 @@ export const idNameOf = ({ config }: Pick<Core, 'config'>): string =>
   config.requestIdHeaders[0] ?? 'x-request-id'
 
 /** The id that the client gave under one of the names, or a new one. An id that could not travel in a header is replaced. */
-export function requestIdOf(headers: Headers, { config, host }: Pick<Core, 'config' | 'host'>): string {
+export function requestIdOf(headers: Headers, { config, nextId }: Pick<Core, 'config' | 'nextId'>): string {
   for (const name of config.requestIdHeaders) {
     const value = headers.get(name)
     if (value && value.length <= 256) return value
   }
-  return `req-${base36(host.random())}${base36(host.random())}`
+  return `req-${nextId()}`
 }
-
-const base36 = (random: number): string =>
-  Math.floor(random * 36 ** 10)
-    .toString(36)
-    .padStart(10, '0')
 
 /** Path and query of an absolute URL, the very characters that came. */
 export function pathOf(url: string): string {
