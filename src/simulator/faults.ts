@@ -106,6 +106,9 @@ function brokenBody(
 
 const GARBAGE = Uint8Array.of(0x64, 0x61, 0x74, 0x61, 0x3a, 0x20, 0x7b, 0xff, 0xfe, 0x00, 0x22, 0x0a, 0x0a)
 
+/** Real time, whatever the engine's clock says: it is the server's. */
+const HEAD_MS = 20
+
 /** Passes a body on, chunk by chunk, until it is time to break it. */
 class BrokenSource {
   readonly #exchange: Exchange
@@ -136,6 +139,8 @@ class BrokenSource {
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    // A server writes the head when the body stays silent for a moment: death must not come before that.
+    if (this.#dieAt === 0) await new Promise((resolve) => setTimeout(resolve, HEAD_MS))
     if (this.#count >= this.#dieAt || this.#count > this.#halfAt)
       return this.#die(controller, new ConnectionBroken())
     if (this.#count >= this.#stallAt) return this.#stall(controller)

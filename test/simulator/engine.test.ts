@@ -133,6 +133,29 @@ void test('running sequences share their steps, and a long prompt slows them dow
   )
 })
 
+void test('a long prompt is prefilled in chunks between which the others go on', async () => {
+  const clock = new HandClock()
+  const options = { engine: 'vllm', prefillTokensPerSecond: 8192, stepMs: 10, perSequenceMs: 0 } as const
+  const engine = createEngine(options, clock)
+  const made = () => engine.seen().tokens
+  const running = ask(engine, '/v1/completions', { prompt: 'x', max_tokens: 200, ignore_eos: true })
+  await clock.advance(50)
+  const before = made()
+  assert.ok(before >= 4)
+  // Two and a half chunks of 8192 tokens: a second each, at this rate.
+  const long = Array.from({ length: 20_480 }, (_, i) => 200 + (i % 100))
+  const waiting = ask(engine, '/v1/completions', { prompt: long, max_tokens: 1 })
+  await clock.advance(900)
+  assert.ok(made() - before <= 1)
+  await clock.advance(1400)
+  const between = made() - before
+  assert.ok(between >= 2 && between <= 4, `${between}`)
+  await clock.advance(400)
+  assert.equal((await waiting).status, 200)
+  await clock.advance(3000)
+  assert.equal((await running).status, 200)
+})
+
 void test('calls beyond the most sequences wait their turn', async () => {
   const clock = new HandClock()
   const engine = createEngine({ engine: 'vllm', maxSequences: 2, stepMs: 10 }, clock)
