@@ -56,12 +56,14 @@ export function refuse(res: ServerResponse): void {
 
 /**
  * Lets a response be read though its request's body has not come as a whole: closing now would reset the connection,
- * and with it what the client has not read. The rest is dropped as it comes, for 5 s at most. Call after the head is written.
+ * and with it what the client has not read. The rest is dropped as it comes, for 5 s at most.
  */
 export function linger(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req
-  // node:http would close at once after a last response; here that is done below.
-  ;(res as unknown as { _last: boolean })._last = false
+  // node:http would close at once after a last response; before it looks, this one is made not to be the last.
+  res.prependOnceListener('finish', () => {
+    ;(res as unknown as { _last: boolean })._last = false
+  })
   res.once('finish', () => {
     const timer = setTimeout(() => socket.destroy(), LINGER).unref()
     socket.once('close', () => clearTimeout(timer))

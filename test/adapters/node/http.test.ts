@@ -133,14 +133,21 @@ test('a client that leaves cancels the stream it was reading', async (t) => {
   await cancelled.promise
 })
 
-test('a refusal is read before the body is uploaded, and the upload then ends the connection', async (t) => {
+test('a refusal is told at once, and a client that sends all of its body first can still read it', async (t) => {
   const { url } = await server(t, () => Response.json({ no: 1 }, { status: 413 }))
-  const peer = await client(t, url)
-  peer.socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n${'x'.repeat(100_000)}`)
-  assert.match(await peer.until('{"no":1}'), /^HTTP\/1\.1 413 [^]*Connection: close/)
-  peer.socket.on('error', (error) => assert.fail(error))
-  peer.socket.write('x'.repeat(100_000))
-  await new Promise((resolve) => peer.socket.once('end', resolve))
+  const size = 30_000_000
+  const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`
+  const eager = await client(t, url)
+  eager.socket.write(`${head}${'x'.repeat(100_000)}`)
+  assert.match(await eager.until('{"no":1}'), /^HTTP\/1\.1 413 [^]*Connection: close/)
+  const stubborn = await client(t, url)
+  const broke = new Promise((_, reject) => stubborn.socket.once('error', reject))
+  const upload = new Promise<void>((resolve) =>
+    stubborn.socket.write(head + 'x'.repeat(size), () => resolve()),
+  )
+  await Promise.race([upload, broke])
+  await Promise.race([stubborn.until('{"no":1}'), broke])
+  await Promise.race([stubborn.closed, broke])
 })
 
 test('a client that waits for 100 Continue gets it when the body is wanted, and only then', async (t) => {

@@ -6,7 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
 import { upgrade } from '../../../adapters/node/upgrade.ts'
-import { UpstreamFailure } from '../../../src/host.ts'
+import type { UpstreamFailure } from '../../../src/host.ts'
 import type { WorkerRef } from '../../../src/host.ts'
 import { client, exchange, worker } from './rig.ts'
 
