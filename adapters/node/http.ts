@@ -88,7 +88,8 @@ class Front implements Served {
     this.#server.on('checkContinue', (req, res) => this.#onRequest(req, res, () => res.writeContinue()))
     this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
     this.#server.on('clientError', onClientError)
-    this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Duplex) => {
+    // Under TLS these are the bare sockets, so that one whose handshake never ends is closed, too.
+    this.#server.on('connection', (socket: Duplex) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
@@ -139,6 +140,7 @@ class Front implements Served {
     // What was answered last may still wait in the sockets' buffers.
     const isFlushing = [...this.#sockets].some((socket) => socket.writableLength > 0)
     if (this.#live === 0 && isFlushing) await Promise.race([closed, later(1000)])
+    this.#server.closeAllConnections()
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }

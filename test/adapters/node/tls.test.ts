@@ -8,6 +8,7 @@ import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
 import { createFetch } from '../../../adapters/node/upstream.ts'
 import { upgrade } from '../../../adapters/node/upgrade.ts'
+import { client } from './rig.ts'
 
 // Made for these tests alone: `openssl req -x509 -newkey ec …` with localhost and 127.0.0.1 as its names.
 const cert = readFileSync(new URL('tls/cert.pem', import.meta.url), 'utf8')
@@ -70,4 +71,12 @@ test('a WebSocket passes over TLS on both sides', async (t) => {
   const answer = await new Promise((resolve) => socket.once('message', (message) => resolve(textOf(message))))
   assert.equal(answer, '<a>')
   socket.terminate()
+})
+
+test('a connection that never finishes its TLS handshake does not hold up the end', async (t) => {
+  const served = await serve(() => new Response('ok'), { tls: { cert, key } })
+  const peer = await client(t, served.url)
+  while (served.connections() === 0) await new Promise((resolve) => setImmediate(resolve))
+  await served.close(0)
+  await peer.closed
 })
