@@ -135,6 +135,7 @@ async function soakWithFaults(): Promise<void> {
   })
   stop.abort()
   await havoc
+  for (const port of ports) await until(() => isServing(port), 'an engine did not come back')
   console.log(`${flags.requests} requests in ${((performance.now() - began) / 1000).toFixed(1)} s:`)
   for (const [ending, count] of [...endings].sort((a, b) => b[1] - a[1]))
     console.log(`      ${String(count).padStart(6)} ${ending}`)
