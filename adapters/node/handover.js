@@ -22,7 +22,7 @@ export function handOver(entry) {
   const node = findNode(dirname(path))
   if (node === null || process.env['FETCHWAY_HANDED_OVER']) {
     process.stderr.write(
-      `fetchway needs Node 22.19 or newer (this is ${process.versions.node}); run npm install to get one beside it, or use a newer one.\n`,
+      `fetchway needs Node 22.19 or newer, and this is ${process.versions.node}; in a checkout, npm install puts one beside it.\n`,
     )
     process.exit(1)
   }
