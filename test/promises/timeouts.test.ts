@@ -1,0 +1,210 @@
+// Connect, first token, silence and the whole have clocks of their own; each rings in time and for its own call alone.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { delta, engine, LAST, DONE, ok, silent } from './_engine.ts'
+import { chat, codeOf, open, pause, router, send, STREAM, type Got } from './_router.ts'
+
+const LIMIT = 120
+
+/** It rang at its time: not before, and at most 200 ms after. */
+function inTime({ took }: Pick<Got, 'took'>, limit = LIMIT): void {
+  assert.ok(took >= limit - 5 && took < limit + 200, `after ${Math.round(took)} ms`)
+}
+
+/** The data of the error event that ends a stream. */
+function errorOf(text: string): { code: string } {
+  const data =
+    text
+      .trimEnd()
+      .split('\n\n')
+      .at(-1)
+      ?.replace(/^data: /, '') ?? ''
+  return (JSON.parse(data) as { error: { code: string } }).error
+}
+
+describe('the clock of', () => {
+  it('the connection refuses with 504 when no other worker is there', async (t) => {
+    // 192.0.2.0/24 is for documentation: nobody answers there. Some networks refuse at once, so only the code is looked at.
+    const made = await router(t, {
+      workers: [{ url: 'http://192.0.2.1:9', models: ['m'], engine: 'vllm' }],
+      connectTimeout: `${LIMIT}ms`,
+      healthTimeout: '50ms',
+      retries: 0,
+    })
+    const got = await send(made.url)
+    assert.ok(got.status === 504 || got.status === 502, `${got.status}`)
+    if (got.status === 504) {
+      assert.equal(codeOf(got), 'connect_timeout')
+      inTime(got)
+    }
+  })
+
+  it('the first token refuses a stream with 504 before its first byte', async (t) => {
+    const worker = await engine(t, silent)
+    const made = await router(t, { workers: [worker.url], firstTokenTimeout: `${LIMIT}ms` })
+    const got = await send(made.url, { body: STREAM })
+    assert.equal(got.status, 504)
+    assert.equal(codeOf(got), 'first_token_timeout')
+    assert.equal(got.headers['x-fetchway-error'], 'first_token_timeout')
+    inTime(got)
+    await worker.until(() => worker.calls[0]?.closedAt !== null)
+    assert.equal(worker.calls.length, 1, 'its time is up: nobody else is tried')
+    await made.rests()
+  })
+
+  it('the first token refuses a whole answer with 504', async (t) => {
+    const worker = await engine(t, silent)
+    const made = await router(t, { workers: [worker.url], firstTokenTimeout: `${LIMIT}ms` })
+    const got = await send(made.url)
+    assert.equal(got.status, 504)
+    inTime(got)
+  })
+
+  it('the first token runs on when only a head came', async (t) => {
+    const worker = await engine(t, (call) => call.begin())
+    const made = await router(t, { workers: [worker.url], firstTokenTimeout: `${LIMIT}ms` })
+    const got = await send(made.url, { body: STREAM })
+    assert.equal(got.status, 504)
+    inTime(got)
+  })
+
+  it('the first token is not stopped by comments and role-only events', async (t) => {
+    const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+    const worker = await engine(t, (call) => {
+      call.begin().write(role)
+      const beat = setInterval(() => call.write(': ping\n\n'), 20)
+      call.socket.once('close', () => clearInterval(beat))
+    })
+    const made = await router(t, {
+      workers: [worker.url],
+      firstTokenTimeout: `${LIMIT}ms`,
+      idleTimeout: '10s',
+    })
+    const got = await send(made.url, { body: STREAM })
+    assert.equal(got.status, 200)
+    assert.equal(errorOf(got.text).code, 'first_token_timeout')
+    assert.ok(!got.text.includes('[DONE]'))
+    inTime(got)
+  })
+
+  it('silence ends a stream with an error event', async (t) => {
+    const worker = await engine(t, (call) => call.begin().write(delta('a')))
+    const made = await router(t, {
+      workers: [worker.url],
+      idleTimeout: `${LIMIT}ms`,
+      firstTokenTimeout: '9s',
+    })
+    const got = await send(made.url, { body: STREAM })
+    assert.equal(errorOf(got.text).code, 'idle_timeout')
+    inTime(got)
+    assert.equal(await made.metric('fetchway_requests_total', 'outcome="timeout"'), 1)
+    await worker.until(() => worker.calls[0]?.closedAt !== null)
+    await made.rests()
+  })
+
+  it('silence is wound up by each chunk', async (t) => {
+    const worker = await engine(t, async (call) => {
+      call.begin()
+      for (let i = 0; i < 8; i++) {
+        call.write(delta('a'))
+        await pause(40)
+      }
+      call.write(LAST).write(DONE).end()
+    })
+    const made = await router(t, { workers: [worker.url], idleTimeout: '250ms' })
+    const got = await send(made.url, { body: STREAM })
+    assert.ok(got.took > 300 && got.text.endsWith(DONE))
+  })
+
+  it('silence breaks an answer that is no stream', async (t) => {
+    const worker = await engine(t, (call) => call.begin('application/json').write('{"a":'))
+    const made = await router(t, { workers: [worker.url], idleTimeout: `${LIMIT}ms` })
+    const got = await send(made.url)
+    assert.equal(got.isWhole, false)
+    inTime(got)
+    assert.equal(await made.metric('fetchway_requests_total', 'outcome="timeout"'), 1)
+  })
+
+  it('the whole ends a stream that never falls silent', async (t) => {
+    const worker = await engine(t, (call) => {
+      call.begin()
+      const beat = setInterval(() => call.write(delta('a')), 10)
+      call.socket.once('close', () => clearInterval(beat))
+    })
+    const made = await router(t, { workers: [worker.url], totalTimeout: `${LIMIT}ms` })
+    const got = await send(made.url, { body: STREAM })
+    assert.equal(errorOf(got.text).code, 'total_timeout')
+    inTime(got)
+  })
+
+  it('the whole refuses before the first byte', async (t) => {
+    const worker = await engine(t, silent)
+    const made = await router(t, { workers: [worker.url], totalTimeout: `${LIMIT}ms` })
+    const got = await send(made.url)
+    assert.equal(got.status, 504)
+    assert.equal(codeOf(got), 'total_timeout')
+    inTime(got)
+  })
+
+  it('the whole runs in the queue, too', async (t) => {
+    const worker = await engine(t, silent)
+    const made = await router(t, {
+      workers: [worker.url],
+      totalTimeout: `${LIMIT}ms`,
+      maxInFlightPerWorker: 1,
+      queueTimeout: '30s',
+    })
+    const first = open(made.url)
+    await worker.call()
+    await pause(40)
+    const got = await send(made.url)
+    assert.ok(got.status === 504 || got.status === 503, `${got.status}`)
+    inTime(got, got.took < LIMIT ? got.took : LIMIT)
+    await first.ended
+    await made.rests()
+  })
+
+  it('one worker does not touch the traffic of another', async (t) => {
+    const hung = await engine(t, silent, { models: ['hung'] })
+    const worker = await engine(t, async (call) => {
+      call.begin()
+      for (let i = 0; i < 20; i++) {
+        call.write(delta('a'))
+        await pause(15)
+      }
+      call.write(LAST).write(DONE).end()
+    })
+    const made = await router(t, { workers: [hung.url, worker.url], firstTokenTimeout: '600ms' })
+    const lost = Array.from({ length: 20 }, () => send(made.url, { body: chat({ model: 'hung' }) }))
+    const good = Array.from({ length: 10 }, () => send(made.url, { body: STREAM }))
+    for (const got of await Promise.all(lost)) assert.equal(got.status, 504)
+    for (const got of await Promise.all(good)) assert.ok(got.isWhole && got.text.endsWith(DONE))
+    await made.rests()
+  })
+
+  it('a busy router still answers /livez at once', async (t) => {
+    const worker = await engine(t, silent)
+    const made = await router(t, { workers: [worker.url] })
+    const clients = Array.from({ length: 100 }, () => open(made.url))
+    await worker.call(100)
+    const got = await send(made.url, { path: '/livez', method: 'GET' })
+    assert.equal(got.status, 200)
+    assert.ok(got.took < 50, `${got.took} ms`)
+    for (const client of clients) client.leave()
+    await made.rests()
+  })
+
+  it('nothing rings for a call that was answered', async (t) => {
+    const worker = await engine(t, ok)
+    const made = await router(t, {
+      workers: [worker.url],
+      firstTokenTimeout: '60ms',
+      idleTimeout: '60ms',
+      totalTimeout: '80ms',
+    })
+    assert.equal((await send(made.url)).status, 200)
+    await pause(120)
+    assert.equal((await send(made.url)).status, 200)
+    assert.equal((await made.workers())[0]?.breaker, 'closed')
+  })
+})
