@@ -53,6 +53,8 @@ export class Generation {
     sim.serving++
     for (const [index, part] of parts.entries()) this.#submit(part, index)
     if (signal.aborted) leave()
+    // An empty list of prompts has an answer too.
+    if (parts.length === 0) queueMicrotask(() => hearer.done())
   }
 
   #submit(part: Part, index: number): void {

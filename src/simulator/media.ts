@@ -99,7 +99,8 @@ export const drawImages: Handler = (exchange) => {
   const body: Fields = readBody(exchange)
   if (stringField(body, 'prompt') === null) throw missingField(body, 'prompt')
   exchange.sim.modelFor(stringField(body, 'model'))
-  const data = Array.from({ length: numberField(body, 'n') ?? 1 }, () => ({
+  const count = Math.min(10, Math.max(1, numberField(body, 'n') ?? 1))
+  const data = Array.from({ length: count }, () => ({
     b64_json: PIXEL,
     revised_prompt: null,
   }))

@@ -18,6 +18,7 @@ const SILENT: Plan = {
   tool: null,
 }
 const DIMENSIONS = 64
+const MOST_DIMENSIONS = 8192
 
 /** Reads prompts through the scheduler, in the time that their prefill takes. */
 async function readAll(exchange: Exchange, body: Fields, prompts: readonly Prompt[]): Promise<void> {
@@ -90,6 +91,12 @@ function messagesText(body: Fields): string | undefined {
 export const embeddings: Handler = async (exchange) => {
   const { body, model, prompts } = await readInputs(exchange)
   const dimensions = numberField(body, 'dimensions') ?? DIMENSIONS
+  if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MOST_DIMENSIONS) {
+    throw new EngineRefusal(
+      'bad_request',
+      `dimensions must be between 1 and ${MOST_DIMENSIONS}, got ${dimensions}.`,
+    )
+  }
   const isPacked = body['encoding_format'] === 'base64'
   const data = prompts.map((prompt, index) => {
     const vector = embed(prompt.text, dimensions)

@@ -71,9 +71,15 @@ function tooSmall(name: string, value: number): EngineRefusal {
   return new EngineRefusal('bad_request', message, { param: name })
 }
 
+/** vLLM's default bound. */
+const MOST_LOGPROBS = 20
+
 function logprobsOf(body: Fields): number | null {
-  if (body['logprobs'] === true) return numberField(body, 'top_logprobs') ?? 0
-  return typeof body['logprobs'] === 'number' ? body['logprobs'] : null
+  const asked = body['logprobs'] === true ? (numberField(body, 'top_logprobs') ?? 0) : body['logprobs']
+  if (typeof asked !== 'number') return null
+  if (Number.isInteger(asked) && asked >= 0 && asked <= MOST_LOGPROBS) return asked
+  const message = `Requested sample logprobs of ${asked}, which is greater than max allowed: ${MOST_LOGPROBS}`
+  throw new EngineRefusal('bad_request', message, { param: 'logprobs' })
 }
 
 function schemaOf(body: Fields): unknown {

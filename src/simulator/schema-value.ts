@@ -2,6 +2,9 @@
 
 type Schema = Readonly<Record<string, unknown>>
 
+/** Items or characters that a value has at most, whatever its schema asks for. */
+const MOST = 10_000
+
 /** The smallest plausible value; `chance` (an integer) varies strings and numbers. References go to `$defs`. */
 export function valueFor(schema: unknown, chance = 0, root: unknown = schema, depth = 0): unknown {
   if (!isSchema(schema) || depth > 32) return {}
@@ -32,7 +35,7 @@ function valueOfType(
   }
   if (type === 'array') {
     const fixed = Array.isArray(schema['prefixItems']) ? schema['prefixItems'] : []
-    const length = Math.max(numberOf(schema['minItems'], 1), fixed.length)
+    const length = Math.max(Math.min(MOST, numberOf(schema['minItems'], 1)), fixed.length)
     const count = Math.min(length, numberOf(schema['maxItems'], length))
     return Array.from({ length: count }, (_, i) =>
       inner(fixed[i] ?? schema['items'] ?? { type: 'string' }, i),
@@ -79,7 +82,9 @@ function stringFor(schema: Schema, chance: number): string {
   const known = FORMATS[String(schema['format'])]
   if (known) return known
   const word = ['red', 'warm', 'north', 'seven', 'river'][chance % 5] as string
-  return word.padEnd(numberOf(schema['minLength'], 0), 'x').slice(0, numberOf(schema['maxLength'], Infinity))
+  return word
+    .padEnd(Math.min(MOST, numberOf(schema['minLength'], 0)), 'x')
+    .slice(0, numberOf(schema['maxLength'], Infinity))
 }
 
 function merged(schema: Schema, root: unknown): Schema {

@@ -307,3 +307,14 @@ void test('a prompt can be echoed without a token behind it', async () => {
   assert.equal(choices[0].logprobs.tokens.join(''), 'Hello there')
   assert.equal(usage.completion_tokens, 0)
 })
+
+void test('absurd sizes are refused or bounded, and nothing to do is done at once', async () => {
+  const engine = make('vllm')
+  assert.equal((await ask(engine, '/v1/embeddings', { input: 'a', dimensions: 1e9 })).status, 400)
+  assert.equal(
+    (await ask(engine, '/v1/chat/completions', chat('a', { logprobs: true, top_logprobs: 1e9 }))).status,
+    400,
+  )
+  assert.equal((await ask(engine, '/v1/chat/completions', chat('a', { n: 1e9 }))).status, 400)
+  assert.deepEqual((await askJson(engine, '/score', { text_1: 'a', text_2: [] })).data, [])
+})
