@@ -116,7 +116,10 @@ export class Pool {
 
   /** Id of the worker that holds a stored response or conversation; null when nobody knows. */
   holder(state: string): string | null {
-    return this.#holders.get(state)
+    const worker = this.#holders.get(state)
+    // A worker that was removed took it along.
+    const isGone = worker !== null && this.#roster.version > 0 && !this.#roster.seats.has(worker)
+    return isGone ? null : worker
   }
 
   /** The router found out who holds it. */

@@ -1,6 +1,6 @@
 // Keeps a stream's connection awake while its call waits in the queue or for its first token: `: keep-alive` comments.
 import type { Core } from '../core.ts'
-import type { Call } from '../openai/call.ts'
+import { idNameOf, type Call } from '../openai/call.ts'
 import { errorEvent, type Shape } from '../openai/shapes.ts'
 
 const encoder = new TextEncoder()
@@ -20,10 +20,11 @@ export async function awake(
   cancel()
   const call = callOf()
   if (first !== null) return first
-  return call?.isStream ? commented(core, answer, call.shape) : answer
+  return call?.isStream ? commented(core, answer, call) : answer
 }
 
-function commented({ host, config }: Core, answer: Promise<Response>, shape: Shape): Response {
+function commented(core: Core, answer: Promise<Response>, { shape, requestId }: Call): Response {
+  const { host, config } = core
   let stop = () => {}
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
   let isLeft = false
@@ -55,9 +56,12 @@ function commented({ host, config }: Core, answer: Promise<Response>, shape: Sha
       await reader?.cancel(reason)
     },
   })
-  return new Response(body, {
-    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
-  })
+  const headers = {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    [idNameOf(core)]: requestId,
+  }
+  return new Response(body, { headers })
 }
 
 const isEventStream = (response: Response): boolean =>

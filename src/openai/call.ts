@@ -216,3 +216,12 @@ export function pathname(path: string): string {
   const query = path.indexOf('?')
   return query < 0 ? path : path.slice(0, query)
 }
+
+/** A part of a path without its percent encoding; as it came when that is broken. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}

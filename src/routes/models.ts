@@ -2,6 +2,7 @@
 import { authenticate } from '../admission/auth.ts'
 import type { ModelEntry } from '../actors/members.ts'
 import type { Core } from '../core.ts'
+import { decoded } from '../openai/call.ts'
 import { Refusal } from '../openai/errors.ts'
 import { json } from './reply.ts'
 
@@ -23,7 +24,7 @@ export async function listModels(core: Core, request: Request): Promise<Response
 /** One model; ids may hold slashes. */
 export async function showModel(core: Core, request: Request, id: string): Promise<Response> {
   authenticate(core.config, request.headers)
-  const name = decodeURIComponent(id)
+  const name = decoded(id)
   const found = (await listed(core)).find((model) => model.id === name)
   if (!found) {
     throw new Refusal(

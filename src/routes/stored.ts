@@ -1,5 +1,6 @@
 // GET, DELETE, cancel, input_items … of a stored response, conversation, batch or file: they go to the worker that holds it.
 import type { Core } from '../core.ts'
+import { decoded } from '../openai/call.ts'
 import { inference } from './inference.ts'
 
 /** `kind` is the collection in the path, e.g. `responses`. */
@@ -8,6 +9,6 @@ export function storedState(core: Core, request: Request, kind: string, id: stri
     name: `/v1/${kind}/{id}`,
     body: 'json',
     engines: null,
-    builtOn: decodeURIComponent(id),
+    builtOn: decoded(id),
   })
 }
