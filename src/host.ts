@@ -35,6 +35,8 @@ export interface Outgoing {
   readonly body: OutgoingBody
   /** Milliseconds until a connection must stand (0: no limit). */
   readonly connectTimeout: number
+  /** It makes state: a host must never send it a second time on its own, whatever became of a kept connection. */
+  readonly isOnce?: boolean
   readonly signal: AbortSignal
 }
 

@@ -23,12 +23,15 @@ export interface NodeFetch {
 const HIGH_WATER = 131_072
 /** A kept connection that had been closed already tells so within a round trip; one that breaks later broke at work. Milliseconds. */
 const STALE = 1000
+/** No engine closes a kept connection sooner than this: one that breaks in younger idleness broke at work. Milliseconds. */
+const RESTED = 1000
 
 /**
  * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to 4 s (uvicorn closes at 5 s), or as the
- * worker's Keep-Alive header tells. One that turns out closed before any byte of an answer is replaced once, silently.
+ * worker's Keep-Alive header tells. One that had been idle for `rested` ms and turns out closed before any byte of an answer
+ * is replaced once, silently; what must be sent once goes over a new one.
  */
-export function createFetch(): NodeFetch {
+export function createFetch(rested = RESTED): NodeFetch {
   const origins = new Map<string, Origin>()
   const originOf = (url: string) => {
     const known = origins.get(url)
@@ -41,14 +44,16 @@ export function createFetch(): NodeFetch {
     const origin = originOf(worker.url)
     const head = requestHead(origin, outgoing)
     if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
-    const idle = origin.take()
+    const idle = outgoing.isOnce ? null : origin.take()
     if (idle) {
       const sentAt = performance.now()
+      const hasRested = sentAt - idle.idleSince >= rested
       const exchange = new NodeUpstream(idle, outgoing.signal)
       try {
         return await exchange.send(head, outgoing)
       } catch (error) {
-        if (performance.now() - sentAt > STALE || !isRetryable(exchange, error, outgoing)) throw error
+        const isStale = hasRested && performance.now() - sentAt <= STALE
+        if (!isStale || !isRetryable(exchange, error, outgoing)) throw error
       }
     }
     const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)

@@ -29,6 +29,7 @@ export async function single(
       headers: headersFor(plan.worker, call.headers, call.ids),
       body,
       connectTimeout: config.connectTimeout,
+      isOnce: call.makesState,
       signal: abort.signal,
     })
     const first = await upstream.first()

@@ -12,8 +12,8 @@ import { UpstreamFailure } from '../../../src/host.ts'
 import type { FailureKind, Outgoing } from '../../../src/host.ts'
 import { worker } from './rig.ts'
 
-function fetcher(t: TestContext) {
-  const fetch = createFetch()
+function fetcher(t: TestContext, rested?: number) {
+  const fetch = createFetch(rested)
   t.after(() => fetch.close())
   return fetch
 }
@@ -63,13 +63,38 @@ test('a kept connection that the worker closed in the meantime is replaced once,
     await peer.until('again')
     peer.socket.destroy()
   })
-  const fetch = fetcher(t)
+  const fetch = fetcher(t, 0)
   await (await fetch(ref, outgoing())).bytes(100)
   const reused = fetch(ref, outgoing({ body: [Buffer.from('again')] }))
   while (peers.length < 2) await new Promise((done) => setImmediate(done))
   peers[1]!.socket.write(HELLO)
   assert.equal(text(await (await reused).bytes(100)), 'hello')
 })
+
+for (const [what, changes] of [
+  ['had hardly rested', {}],
+  ['carried what makes state', { isOnce: true }],
+] as const) {
+  test(`a kept connection that ${what} is not replaced when it breaks`, async (t) => {
+    const { ref, peers } = await worker(t, async (peer) => {
+      await peer.until('body')
+      peer.socket.write(HELLO)
+      await peer.until('again')
+      peer.socket.destroy()
+    })
+    const fetch = fetcher(t, 'isOnce' in changes ? 0 : undefined)
+    await (await fetch(ref, outgoing())).bytes(100)
+    if ('isOnce' in changes) {
+      // It goes over a connection of its own, where a break is told.
+      const sent = fetch(ref, outgoing({ ...changes, body: [Buffer.from('body, once')] }))
+      assert.equal(text(await (await sent).bytes(100)), 'hello')
+      assert.equal(peers.length, 2)
+      return
+    }
+    await assert.rejects(fetch(ref, outgoing({ body: [Buffer.from('again')] })), failure('reset'))
+    assert.equal(peers.length, 1)
+  })
+}
 
 test('a fresh connection that breaks is no accident of reuse: the request is not sent twice', async (t) => {
   const { ref, peers } = await worker(t, async (peer) => {
