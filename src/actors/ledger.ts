@@ -22,6 +22,8 @@ export interface Lease {
   expiresAt: number
   /** The first token came: no prefill backlog any more. */
   isDecoding: boolean
+  /** It goes through a breaker that is half open. */
+  readonly isProbe: boolean
 }
 
 /** What the end of a lease means for the pool. */
@@ -58,6 +60,7 @@ export class Ledger {
       startedAt: now,
       expiresAt,
       isDecoding: false,
+      isProbe: seat.breaker.state === 'half_open',
     })
   }
 
@@ -107,7 +110,7 @@ export class Ledger {
     const { seat } = lease
     const failure = outcome.failure ?? statusFailure(outcome.status)
     if (outcome.kind === 'left' || failure?.kind === 'aborted' || failure?.kind === 'total_timeout') {
-      release(seat.breaker)
+      if (lease.isProbe) release(seat.breaker)
       return false
     }
     if (failure === undefined) {
@@ -115,23 +118,27 @@ export class Ledger {
       return false
     }
     if (failure.kind === 'status' && isBusyStatus(failure.status as number)) {
-      release(seat.breaker)
+      if (lease.isProbe) release(seat.breaker)
       seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)
       return false
     }
     seat.failed++
-    if (fail(seat.breaker, this.rules, now)) seat.trips++
+    if (isHeard(lease) && fail(seat.breaker, this.rules, now)) seat.trips++
     return failure.kind === 'connect' || failure.kind === 'connect_timeout'
   }
 
-  #good({ seat, startedAt, isDecoding }: Lease, outcome: Outcome, now: number): void {
+  #good(lease: Lease, outcome: Outcome, now: number): void {
+    const { seat, startedAt, isDecoding } = lease
     seat.served++
     seat.lastGoodAt = now
     seat.isSuspect = false
     if (!isDecoding && outcome.status !== undefined && outcome.status < 400) seat.measured(now - startedAt)
-    succeed(seat.breaker, this.rules)
+    if (isHeard(lease)) succeed(seat.breaker, this.rules)
   }
 }
+
+/** What began before a breaker opened tells nothing of its probe, and must not take the probe's place. */
+const isHeard = ({ isProbe, seat }: Lease): boolean => isProbe || seat.breaker.state === 'closed'
 
 /** An engine's answer that is passed on may still be one of a worker in trouble. A 4xx is the client's affair. */
 function statusFailure(status: number | undefined): Failure | undefined {
