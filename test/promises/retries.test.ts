@@ -199,7 +199,10 @@ describe('a call that makes state', () => {
     const { made, workers } = await fleet(t, [error(503), ok])
     const got = [await send(made.url, { path: '/v1/batches', body: '{}' })]
     got.push(await send(made.url, { path: '/v1/batches', body: '{}' }))
-    assert.deepEqual(got.map(({ status }) => status).toSorted((a, b) => a - b), [200, 503])
+    assert.deepEqual(
+      got.map(({ status }) => status).toSorted((a, b) => a - b),
+      [200, 503],
+    )
     assert.equal(total(workers), 2)
   })
 
