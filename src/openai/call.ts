@@ -10,10 +10,11 @@ import { readMultipart, streamMultipart } from './form.ts'
 import { BodyError, scanTop, type TopLevel } from './scan.ts'
 import { shapeOf, type Shape } from './shapes.ts'
 
-/** A body as it came. `json` and `form` are in memory and can be sent again; a `stream` is sent once. */
+/** A body as it came. `json`, `form` and `raw` are in memory and can be sent again; a `stream` is sent once. */
 export type CallBody =
   | { readonly kind: 'json'; readonly bytes: Uint8Array; readonly top: TopLevel }
   | { readonly kind: 'form'; readonly bytes: Uint8Array; readonly boundary: string }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
   | { readonly kind: 'stream'; readonly stream: ReadableStream<Uint8Array> }
   | { readonly kind: 'none' }
 
@@ -116,7 +117,8 @@ async function readForm(core: Core, request: Request, endpoint: Endpoint): Promi
   const held = await readBody(request, core.buffers, core.config, core.host)
   try {
     if (isForm) return readMultipart(held, type, request)
-    return held.bytes.length === 0 ? emptyBody(request, held) : readJson(held)
+    if (held.bytes.length === 0) return emptyBody(request, held)
+    return endpoint.body === 'any' && !/json/i.test(type) ? readAny(held, request) : readJson(held)
   } catch (error) {
     held.release()
     throw unreadable(error)
@@ -125,6 +127,23 @@ async function readForm(core: Core, request: Request, endpoint: Endpoint): Promi
 
 /** Forms up to this size are kept in memory, so that another worker can be tried. */
 const MAX_HELD_FORM = 25_000_000
+
+/** JSON that does not say so, or something that only the worker understands. */
+function readAny(held: HeldBody, request: Request): Reading {
+  try {
+    return readJson(held)
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error
+    const { model } = nothing(request)
+    return {
+      body: { kind: 'raw', bytes: held.bytes },
+      model,
+      isStream: false,
+      release: held.release,
+      size: 0,
+    }
+  }
+}
 
 function readJson(held: HeldBody): Reading {
   const top = scanTop(held.bytes)

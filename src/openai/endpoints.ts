@@ -2,7 +2,8 @@
 
 import { enginesServing } from '../engines/engine.ts'
 
-export type BodyForm = 'json' | 'multipart' | 'none'
+/** `any`: JSON or a form where it is one, else bytes that tell nothing. */
+export type BodyForm = 'json' | 'multipart' | 'any' | 'none'
 
 export interface Endpoint {
   /** Label in metrics and logs: the path, with ids taken out. */
@@ -60,4 +61,4 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map(
 )
 
 /** How a path under /v1 without an endpoint of its own is treated. */
-export const OTHER: Endpoint = { name: 'other', body: 'json', engines: null }
+export const OTHER: Endpoint = { name: 'other', body: 'any', engines: null }
