@@ -90,14 +90,20 @@ function count({ instruments }: Core, attempted: Attempted): void {
 const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal =>
   new Refusal(status, code, message, retryAfter)
 
+/** A pool that did not see a deadline pass is told again after this, ms. */
+const EXPIRE_AGAIN = 50
+
 /** Waits for a decision; a wait in the queue ends at its deadline even if nothing else happens there. */
 async function inTime(core: Core, { ask }: Admitted, pick: Pick | Promise<Pick>): Promise<Pick> {
   if (!(pick instanceof Promise) || ask.queueUntil === Infinity) return pick
   const { host } = core
-  const cancel = host.timer(Math.max(0, ask.queueUntil - host.now()) + 1, () => {
+  const expire = () => {
     host.after(Promise.resolve(host.pool('main').expire()))
-  })
-  return pick.finally(cancel)
+    // Timers may ring a fraction of a millisecond early, and the pool may go by another clock.
+    cancel = host.timer(EXPIRE_AGAIN, expire)
+  }
+  let cancel = host.timer(Math.max(0, ask.queueUntil - host.now()) + 1, expire)
+  return pick.finally(() => cancel())
 }
 
 function sleep({ host }: Core, ms: number): Promise<void> {
