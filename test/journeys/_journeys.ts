@@ -1,0 +1,66 @@
+// One suite of black-box journeys for every runtime: a client, the router behind a fetch, and a simulated fleet.
+import { describe, it } from 'node:test'
+import type { ConfigInput } from '../../src/config/schema.ts'
+import { control } from './_control.ts'
+import { endpoints } from './_endpoints.ts'
+import { failures } from './_failures.ts'
+import { leaving } from './_leaving.ts'
+import { limits } from './_limits.ts'
+import { routing } from './_routing.ts'
+import { Rig, type Fleet, type Gap, type Open, type OpenOptions } from './_rig.ts'
+
+export interface Runtime {
+  readonly name: string
+  readonly open: Open
+  /** What this runtime is known not to do; the journeys go around it. */
+  readonly gaps?: readonly Gap[]
+}
+
+/** What a journey starts with. */
+export interface Start {
+  /** Opens a router; workers are the fleet's URLs unless the configuration names others. It is closed, at rest, at the end. */
+  open(config: ConfigInput, fleet: Fleet, options?: OpenOptions): Promise<Rig>
+  /** Closes a router before the journey ends. */
+  close(rig: Rig): Promise<void>
+  has(gap: Gap): boolean
+}
+
+export type Journey = (start: Start) => Promise<void>
+/** Journeys by their sentences. */
+export type Journeys = Readonly<Record<string, Journey>>
+
+/** Registers the suite for one runtime. */
+export function journeys({ name, open, gaps = [] }: Runtime): void {
+  const groups = { endpoints, routing, control, limits, failures, leaving }
+  for (const [group, table] of Object.entries(groups)) {
+    describe(`${name}: ${group}`, () => {
+      for (const [sentence, journey] of Object.entries(table)) {
+        it(sentence, () => travel(journey, open, gaps))
+      }
+    })
+  }
+}
+
+async function travel(journey: Journey, open: Open, gaps: readonly Gap[]): Promise<void> {
+  const closers = new Map<Rig, () => Promise<void>>()
+  const close = async (rig: Rig) => {
+    const closer = closers.get(rig)
+    closers.delete(rig)
+    await closer?.()
+  }
+  try {
+    await journey({
+      has: (gap) => gaps.includes(gap),
+      close,
+      async open(config, fleet, options = {}) {
+        const opened = await open({ workers: Object.keys(fleet), ...config }, fleet, options)
+        const rig = new Rig(opened, fleet, config.adminKey)
+        closers.set(rig, () => opened.close())
+        return rig
+      },
+    })
+    for (const rig of closers.keys()) await rig.rests()
+  } finally {
+    await Promise.all([...closers.keys()].map(close))
+  }
+}
