@@ -112,7 +112,7 @@ function bodyOf(call: Call, model: string | null, edits: readonly Edit[]): Outgo
   if (body.kind === 'none') return null
   if (body.kind === 'stream') return body.stream
   if (body.kind === 'json') return edits.length > 0 ? editBody(body.bytes, body.top, edits) : [body.bytes]
-  if (model !== null && model !== call.model)
+  if (body.kind === 'form' && model !== null && model !== call.model)
     return setMultipartField(body.bytes, body.boundary, 'model', model)
   return [body.bytes]
 }
