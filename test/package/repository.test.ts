@@ -20,7 +20,9 @@ const manifest = parse<Package>('package.json')
 const lock = parse<{ version: string; packages: Record<string, Package> }>('package-lock.json')
 
 async function filesIn(...patterns: string[]): Promise<string[]> {
-  const found = await Array.fromAsync(glob(patterns, { cwd: root, exclude: (name) => name.startsWith('.') }))
+  const found: string[] = []
+  const exclude = (name: string) => name.startsWith('.')
+  for await (const path of glob(patterns, { cwd: root, exclude })) found.push(path)
   assert.ok(found.length > 0, `no file matches ${patterns.join(' ')}`)
   return found
 }
