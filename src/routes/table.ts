@@ -26,10 +26,20 @@ type Handler = (
 
 const NATIVE = '/fetchway/v1'
 
+/** GET, and HEAD like it but for the body. */
+function readable(router: Routes, path: string, handler: Handler): void {
+  router.get(path, adapted(handler))
+  const bare = async (...given: Parameters<Handler>) => {
+    const { status, headers } = await handler(...given)
+    return new Response(null, { status, headers })
+  }
+  router.head(path, adapted(bare))
+}
+
 /** What every listener answers. */
 export function openRoutes(): Routes {
   const router = Router<IRequest, [Core]>()
-  const open = (path: string, handler: Handler) => router.get(path, adapted(handler))
+  const open = (path: string, handler: Handler) => readable(router, path, handler)
   open('/livez', livez)
   open('/readyz', readyz)
   open('/health', health)
@@ -41,11 +51,8 @@ export function openRoutes(): Routes {
 /** The data plane besides POST inference. */
 export function dataRoutes(): Routes {
   const router = openRoutes()
-  router.get('/v1/models', adapted(listModels))
-  router.get(
-    '/v1/models/:id+',
-    adapted((core, request, { id = '' }) => showModel(core, request, id)),
-  )
+  readable(router, '/v1/models', listModels)
+  readable(router, '/v1/models/:id+', (core, request, { id = '' }) => showModel(core, request, id))
   for (const kind of ['responses', 'conversations', 'batches', 'files']) {
     const stored = adapted((core, request, { id = '' }) => storedState(core, request, kind, id))
     router.all(`/v1/${kind}/:id`, stored)
