@@ -1,7 +1,7 @@
 // Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
-import type { Config, WorkerSpec } from '../config/schema.ts'
+import { workerSchema, type Config, type WorkerSpec } from '../config/schema.ts'
 import { askWorker } from '../discovery/ask.ts'
-import { discover } from '../engines/engine.ts'
+import { discover, type AskWorker } from '../engines/engine.ts'
 import { opaqueId } from '../hash.ts'
 import type { ActorState } from './actor.ts'
 import type { RefusalValue } from './ask.ts'
@@ -53,8 +53,7 @@ export class Registry {
 
   /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
   async start(): Promise<void> {
-    const stored = (await this.#state.storage.get(STORED)) as StoredWorker[] | undefined
-    for (const { spec, addedAt, draining } of stored ?? []) {
+    for (const { spec, addedAt, draining } of this.#restored(await this.#state.storage.get(STORED))) {
       const record = this.#insert(spec, 'api')
       if (record) Object.assign(record, { addedAt, draining })
     }
@@ -98,6 +97,7 @@ export class Registry {
     if (!record) return unknown(id)
     this.#records.delete(id)
     this.#changed()
+    this.#tellSettled()
     await this.#store(record.source)
     return { worker: this.#view(record) }
   }
@@ -149,6 +149,7 @@ export class Registry {
     }
     for (const spec of wanted.values()) this.#insert(spec, 'flag')
     this.#changed()
+    this.#tellSettled()
     this.refresh()
   }
 
@@ -158,16 +159,16 @@ export class Registry {
     for (const record of due) record.askAt = now + MAX_PAUSE + this.#config.healthTimeout
     this.#rearm()
     await Promise.all(due.map((record) => this.#ask(record)))
-    this.#rearm()
   }
 
   async #ask(record: WorkerRecord): Promise<void> {
     const worker = refOf(record, this.#config.workerApiKey)
     const timeout = this.#config.healthTimeout
-    const facts = await discover(async (method, path) => {
+    const ask: AskWorker = async (method, path) => {
       const asked = await askWorker(this.#state, worker, { method, path, timeout })
       return asked.status === 0 ? null : (asked as Exclude<typeof asked, { status: 0 }>)
-    }, engineHint(record))
+    }
+    const facts = await discover(ask, record.spec.engine, mayBeBare(record))
     if (this.#records.get(record.id) !== record) return
     const now = this.#state.now()
     const isFirst = record.facts === null && facts !== null
@@ -181,10 +182,16 @@ export class Registry {
     if (isFirst)
       this.#state.log({
         level: 'info',
-        message: `worker ${record.spec.url} is a ${facts.engine} engine`,
+        message: `worker ${record.spec.url} runs ${facts.engine === 'unknown' ? 'an unknown engine' : facts.engine}`,
         worker: record.id,
         models: facts.models.map((model) => model.id),
       })
+    this.#tellSettled()
+    // At once: those that hang must not hold up the next look at those that do not.
+    this.#rearm()
+  }
+
+  #tellSettled(): void {
     if (this.#isSettled()) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
@@ -215,7 +222,29 @@ export class Registry {
   /** A hint to the pool; what it then pulls is the truth. */
   #changed(): void {
     this.#version++
-    void this.#state.pool('main').hint(this.#version)
+    const hinted = this.#state.pool('main').hint(this.#version)
+    if (hinted) this.#state.after(hinted)
+  }
+
+  /** What was stored, without what is no worker (any more): a broken value must not keep the router from starting. */
+  #restored(value: unknown): StoredWorker[] {
+    const workers: StoredWorker[] = []
+    let broken = value === undefined || Array.isArray(value) ? 0 : 1
+    for (const entry of Array.isArray(value) ? (value as Partial<StoredWorker>[]) : []) {
+      const parsed = workerSchema.safeParse(entry?.spec)
+      if (!parsed.success) broken++
+      else {
+        const addedAt = new Date(entry.addedAt ?? NaN).getTime() || this.#state.now()
+        workers.push({ spec: parsed.data, addedAt, draining: entry.draining === true })
+      }
+    }
+    if (broken > 0)
+      this.#state.log({
+        level: 'warn',
+        message: 'some stored workers could not be read: left out',
+        count: broken,
+      })
+    return workers
   }
 
   async #store(source: WorkerSource): Promise<void> {
@@ -248,7 +277,8 @@ export class Registry {
 }
 
 /** After a few silent rounds a server without any model list is taken as it is: it may be good for one thing only. */
-const engineHint = ({ spec, silent }: WorkerRecord) => spec.engine ?? (silent >= 3 ? 'unknown' : undefined)
+const mayBeBare = ({ spec, silent, facts }: WorkerRecord) =>
+  spec.engine === undefined ? silent >= 3 || facts?.models.length === 0 : spec.engine === 'unknown'
 
 function withoutNulls(spec: WorkerSpec): WorkerSpec {
   return Object.fromEntries(

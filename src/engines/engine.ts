@@ -78,14 +78,18 @@ export function engineOf(name: string): EnginePlugin | null {
  * Asks a worker what it is, in at most four requests that cost the engine next to nothing. `known` says which engine
  * it is where the owner told us; else the owner of its models does, and an engine that we don't know is `unknown`.
  * null: not up yet — unreachable, refusing our key, or without a model. A server that has no model list at all is
- * accepted (with no models) only where the owner said that its engine is `unknown`: nobody can tell it from a
- * gateway in front of an engine that still starts.
+ * accepted (with no models) only if it `mayBeBare`, by default where the owner said that its engine is `unknown`:
+ * nobody can tell it from a gateway in front of an engine that still starts.
  */
-export async function discover(ask: AskWorker, known?: EngineFacts['engine']): Promise<EngineFacts | null> {
+export async function discover(
+  ask: AskWorker,
+  known?: EngineFacts['engine'],
+  mayBeBare = known === 'unknown',
+): Promise<EngineFacts | null> {
   const reply = await ask('GET', '/v1/models')
   const cards = cardsOf(reply)
   if (!cards?.length) {
-    const isOther = known === 'unknown' && reply !== null && (reply.status === 200 || reply.status === 404)
+    const isOther = mayBeBare && reply !== null && (reply.status === 200 || reply.status === 404)
     return isOther ? { engine: 'unknown', models: [] } : null
   }
   const models = cards.map(({ ownedBy: _owner, ...facts }): ModelFacts => facts)
