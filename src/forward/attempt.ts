@@ -1,5 +1,5 @@
 // Tries workers until one answers: a failed attempt goes to another worker, as long as the client has seen nothing of it.
-import type { Failure, Pick, RefusalValue } from '../actors/ask.ts'
+import type { Ask, Failure, Pick, RefusalValue } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Attempted, Failed, Started } from '../execute/attempted.ts'
@@ -40,11 +40,11 @@ async function attempts(
 ): Promise<Started> {
   const { ask, call } = admitted
   const pool = core.host.pool('main')
-  let pick = await inTime(core, admitted, pool.pick(ask))
+  let pick = await inTime(core, ask, pool.pick(ask))
   for (;;) {
+    if (!call.signal.aborted && 'plan' in pick && pick.plan.delay > 0) await sleep(core, pick.plan.delay)
     if (call.signal.aborted) throw new ClientLeft()
     if ('refusal' in pick) throw asRefusal(pick.refusal)
-    if (pick.plan.delay > 0) await sleep(core, pick.plan.delay)
     const abort = new AbortController()
     begin(abort)
     const attempted = await execute(core, admitted, pick.plan, abort)
@@ -60,7 +60,7 @@ async function attempts(
       await pool.settle(ask.id, { kind: 'failed', failure })
       return answer(attempted)
     }
-    pick = await inTime(core, admitted, pool.repick(failure, ask))
+    pick = await inTime(core, ask, pool.repick(failure, ask))
     if ('refusal' in pick) {
       if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
       return answer(attempted)
@@ -94,7 +94,7 @@ const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal
 const EXPIRE_AGAIN = 50
 
 /** Waits for a decision; a wait in the queue ends at its deadline even if nothing else happens there. */
-async function inTime(core: Core, { ask }: Admitted, pick: Pick | Promise<Pick>): Promise<Pick> {
+export async function inTime(core: Core, ask: Ask, pick: Pick | Promise<Pick>): Promise<Pick> {
   if (!(pick instanceof Promise) || ask.queueUntil === Infinity) return pick
   const { host } = core
   const expire = () => {

@@ -3,6 +3,7 @@ import { admit } from '../admission/admit.ts'
 import { authenticate } from '../admission/auth.ts'
 import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Core } from '../core.ts'
+import { inTime } from '../forward/attempt.ts'
 import { headersFor } from '../forward/headers.ts'
 import { ClientLeft } from '../forward/left.ts'
 import { UpstreamFailure } from '../host.ts'
@@ -21,14 +22,14 @@ export async function websocket(core: Core, request: Request): Promise<Response>
   const pool = host.pool('main')
   const leave = () => host.after(Promise.resolve(pool.settle(ask.id, { kind: 'left' })))
   call.signal.addEventListener('abort', leave, { once: true })
-  let pick = await pool.pick(ask)
   try {
+    let pick = await inTime(core, ask, pool.pick(ask))
     for (;;) {
       if (call.signal.aborted) throw new ClientLeft()
       if ('refusal' in pick) throw refusalOf(pick.refusal)
       const joined = await join(core, { request, call, plan: pick.plan })
       if (joined instanceof Response) return joined
-      pick = await pool.repick({ kind: joined.kind }, ask)
+      pick = await inTime(core, ask, pool.repick({ kind: joined.kind }, ask))
     }
   } catch (error) {
     leave()
