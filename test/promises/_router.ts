@@ -55,7 +55,13 @@ const GAUGES = [
 
 /** Starts a router. Probes are off unless asked for, so that only what the test does happens. */
 export async function router(t: TestContext, input: ConfigInput = {}): Promise<Router> {
-  const config = configSchema.parse({ healthInterval: 'off', logLevel: 'debug', retryDelay: '5ms', ...input })
+  const config = configSchema.parse({
+    healthInterval: 'off',
+    state: 'off',
+    logLevel: 'debug',
+    retryDelay: '5ms',
+    ...input,
+  })
   const logs: string[] = []
   const host = createHost(
     config,
