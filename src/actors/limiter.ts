@@ -56,5 +56,6 @@ export class Limiter {
 
 /** Seconds until `missing` has flowed in at a rate per minute; 0 when nothing is missing or there is no limit. */
 function shortfall(missing: number, perMinute: number): number {
-  return perMinute > 0 && missing > 1e-9 ? Math.ceil((missing / perMinute) * 60) : 0
+  // What floats round off must not cost a second.
+  return perMinute > 0 && missing > 1e-9 ? Math.ceil((missing / perMinute) * 60 - 1e-9) : 0
 }

@@ -118,8 +118,7 @@ export class Pool {
   holder(state: string): string | null {
     const worker = this.#holders.get(state)
     // A worker that was removed took it along.
-    const isGone = worker !== null && this.#roster.version > 0 && !this.#roster.seats.has(worker)
-    return isGone ? null : worker
+    return worker !== null && this.#roster.version > 0 && !this.#roster.seats.has(worker) ? null : worker
   }
 
   /** The router found out who holds it. */
@@ -275,15 +274,21 @@ export class Pool {
 
   /** Pulls the membership, once for all that wait for it; again when a newer one was announced meanwhile. */
   #pull(): Promise<void> {
-    this.#pulling ??= (async () => {
+    return (this.#pulling ??= Promise.resolve().then(() => this.#pullAll()))
+  }
+
+  async #pullAll(): Promise<void> {
+    try {
       do {
         const membership = await this.#state.registry('main').members(this.#roster.version)
         if (membership) this.#roster.apply(membership)
       } while (this.#roster.version < this.#hinted)
-      this.#serveWaiters()
-      this.#rearm()
-    })().finally(() => (this.#pulling = null))
-    return this.#pulling
+    } finally {
+      // In the same turn as the last look, so that no hint falls between.
+      this.#pulling = null
+    }
+    this.#serveWaiters()
+    this.#rearm()
   }
 
   #rearm(): void {
