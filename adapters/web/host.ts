@@ -3,266 +3,44 @@
 import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
-import { UpstreamFailure } from '../../src/host.ts'
-import type {
-  Answer,
-  HeaderList,
-  Host,
-  LogEvent,
-  Outgoing,
-  Upstream,
-  Watch,
-  WorkerRef,
-} from '../../src/host.ts'
+import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import { relayStream } from './relay.ts'
+import { fetchUpstream, type Send } from './upstream.ts'
+import { createTimers } from './timers.ts'
 
 export interface WebHostOptions {
   readonly log: (event: LogEvent) => void
   /** Default: the global one. */
-  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
+  readonly fetch?: Send
   /** Default: memory. */
   readonly storage?: (name: string) => Storage
+  /** What only a runtime itself has. */
+  readonly extra?: Pick<Host, 'upgrade' | 'process'>
 }
 
-/** Puts a host together from what every runtime has. It has no `upgrade`. */
-export function createWebHost(config: Config, options: WebHostOptions): Host {
-  const { log, storage = () => memoryStorage() } = options
+export interface WebHost extends Host {
+  /** Stops all timers: actors ring no more, and the process may end. */
+  close(): void
+}
+
+/** Puts a host together from what every runtime has. It has no `upgrade` of its own. */
+export function createWebHost(config: Config, options: WebHostOptions): WebHost {
+  const { log, storage = () => memoryStorage(), extra } = options
   const send = options.fetch ?? ((url, init) => fetch(url, init))
+  const timers = createTimers()
   const seams = {
     fetch: (worker: WorkerRef, outgoing: Outgoing) => fetchUpstream(send, worker, outgoing),
     relay: relayStream,
     now: () => performance.timeOrigin + performance.now(),
     random: Math.random,
-    timer(ms: number, run: () => void) {
-      const timer = setTimeout(run, Math.min(ms, 2_147_483_647))
-      return () => clearTimeout(timer)
-    },
+    timer: timers.start,
     after(work: Promise<unknown>) {
       work.catch((error: unknown) =>
         log({ level: 'error', message: 'Work after a response failed', error: String(error) }),
       )
     },
     log,
+    ...extra,
   }
-  return { ...seams, ...localActors(config, seams, storage) }
-}
-
-/** `connectTimeout` is not kept here: fetch does not tell connecting from waiting. The first-token limit bounds both. */
-async function fetchUpstream(
-  send: NonNullable<WebHostOptions['fetch']>,
-  worker: WorkerRef,
-  { method, path, headers, body, signal }: Outgoing,
-): Promise<Upstream> {
-  if (!URL.canParse(worker.url)) throw new UpstreamFailure('connect', 'the worker has no valid URL')
-  if (signal.aborted) throw failureOf(signal.reason, signal)
-  const controller = new AbortController()
-  const abort = () => controller.abort(signal.reason)
-  const release = () => signal.removeEventListener('abort', abort)
-  signal.addEventListener('abort', abort)
-  try {
-    const init = {
-      method,
-      headers: pairs(headers),
-      redirect: 'manual',
-      signal: controller.signal,
-      ...bodyOf(body),
-    }
-    const response = await send(worker.url.replace(/\/+$/, '') + path, init as RequestInit)
-    return new WebUpstream(response, { controller, signal, release })
-  } catch (error) {
-    release()
-    throw failureOf(error, signal)
-  }
-}
-
-function pairs(headers: HeaderList): [string, string][] {
-  const list: [string, string][] = []
-  let isIdentity = false
-  for (let i = 0; i < headers.length; i += 2) {
-    isIdentity ||= headers[i] === 'accept-encoding'
-    list.push([headers[i]!, headers[i + 1]!])
-  }
-  // fetch decodes behind our back, and the length would be wrong then.
-  if (!isIdentity) list.push(['accept-encoding', 'identity'])
-  return list
-}
-
-function bodyOf(body: Outgoing['body']): { body?: BodyInit; duplex?: 'half' } {
-  if (body === null) return {}
-  if ('getReader' in body) return { body, duplex: 'half' }
-  if (body.length === 1) return { body: body[0] as Uint8Array<ArrayBuffer> }
-  // A Blob is sent with its length, and its parts are not joined by us.
-  return { body: new Blob(body as Uint8Array<ArrayBuffer>[]) }
-}
-
-const UNREACHED =
-  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT|bad port|connection refused|unable to connect|dns error/i
-
-/** The runtimes word their errors differently; what is known of the cause is in `code`, where there is one. */
-function failureOf(error: unknown, signal: AbortSignal): UpstreamFailure {
-  if (error instanceof UpstreamFailure) return error
-  if (signal.aborted) {
-    const reason: unknown = signal.reason
-    return reason instanceof UpstreamFailure
-      ? reason
-      : new UpstreamFailure('aborted', 'the call was ended by the router')
-  }
-  const text = causes(error)
-  if (UNREACHED.test(text)) {
-    return new UpstreamFailure(/TIMEOUT/i.test(text) ? 'connect_timeout' : 'connect', text)
-  }
-  if (/HPE_|PARSE|invalid http/i.test(text)) return new UpstreamFailure('protocol', text)
-  return new UpstreamFailure('reset', text)
-}
-
-function causes(error: unknown): string {
-  let text = ''
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    text += `${text && ': '}${cause.message}${'code' in cause ? ` (${String(cause.code)})` : ''}`
-  }
-  return text || String(error)
-}
-
-interface Call {
-  readonly controller: AbortController
-  readonly signal: AbortSignal
-  /** Stops listening to the caller's signal. */
-  readonly release: () => void
-}
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-class WebUpstream implements Upstream {
-  readonly status: number
-  readonly headers: HeaderList
-  readonly #call: Call
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null
-  #first: Promise<Uint8Array | null> | null = null
-  #isFirstTaken = false
-
-  constructor(response: Response, call: Call) {
-    this.status = response.status
-    this.headers = headersOf(response.headers)
-    this.#call = call
-    this.#reader = response.body?.getReader() ?? null
-    if (!this.#reader) call.release()
-  }
-
-  first(): Promise<Uint8Array | null> {
-    return (this.#first ??= this.#read())
-  }
-
-  /** The next bytes, the first ones included; null at the end. Rejects with `UpstreamFailure`. */
-  async next(): Promise<Uint8Array | null> {
-    if (this.#isFirstTaken) return this.#read()
-    this.#isFirstTaken = true
-    return this.first()
-  }
-
-  async bytes(limit: number): Promise<Uint8Array> {
-    const whole = new Uint8Array(limit)
-    let size = 0
-    for (let part = await this.next(); part; part = await this.next()) {
-      const room = limit - size
-      whole.set(part.subarray(0, room), size)
-      size += Math.min(room, part.byteLength)
-      if (part.byteLength <= room) continue
-      this.cancel()
-      break
-    }
-    return whole.slice(0, size)
-  }
-
-  cancel(): void {
-    this.#call.release()
-    this.#call.controller.abort()
-    this.#reader?.cancel().catch(() => undefined) // it is aborted already: that is what is wanted
-  }
-
-  async #read(): Promise<Uint8Array | null> {
-    if (!this.#reader) return null
-    try {
-      for (;;) {
-        const { done, value } = await this.#reader.read()
-        if (!done && value.byteLength === 0) continue
-        if (done) this.#call.release()
-        return done ? null : value
-      }
-    } catch (error) {
-      this.#call.release()
-      throw failureOf(error, this.#call.signal)
-    }
-  }
-}
-
-function headersOf(headers: Headers): HeaderList {
-  const named = new Set((headers.get('connection') ?? '').split(',').map((name) => name.trim().toLowerCase()))
-  // A body that was decoded in spite of all has neither its coding nor its length any more.
-  const isDecoded = headers.has('content-encoding') && headers.get('content-encoding') !== 'identity'
-  const list: string[] = []
-  for (const [name, value] of headers) {
-    if (HOP_BY_HOP.has(name) || named.has(name)) continue
-    if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue
-    list.push(name, value)
-  }
-  return list
-}
-
-/** Relays by a stream that reads when the client does; its cancel is the client's leave. */
-export function relayStream(upstream: Upstream, answer: Answer, watch: Watch): Response {
-  if (!(upstream instanceof WebUpstream)) throw new TypeError('relay needs an upstream of this host')
-  let isOver = false
-  const source: UnderlyingDefaultSource<Uint8Array> = {
-    async pull(controller) {
-      try {
-        for (;;) {
-          const bytes = await upstream.next()
-          if (isOver) return
-          if (bytes === null) {
-            isOver = true
-            return finish(controller, watch.end())
-          }
-          const passed = watch.chunk(bytes)
-          if (passed !== null && passed.byteLength > 0) return controller.enqueue(passed)
-        }
-      } catch (error) {
-        if (isOver) return
-        isOver = true
-        upstream.cancel()
-        const failure =
-          error instanceof UpstreamFailure ? error : new UpstreamFailure('protocol', String(error))
-        const tail = watch.fail(failure)
-        if (tail === null) controller.error(failure)
-        else finish(controller, tail)
-      }
-    },
-    cancel() {
-      if (isOver) return
-      isOver = true
-      upstream.cancel()
-      watch.leave()
-    },
-  }
-  const headers = new Headers()
-  for (let i = 0; i < answer.headers.length; i += 2)
-    headers.append(answer.headers[i]!, answer.headers[i + 1]!)
-  const isBare = answer.status === 204 || answer.status === 205 || answer.status === 304
-  if (!isBare)
-    return new Response(new ReadableStream(source, { highWaterMark: 0 }), { status: answer.status, headers })
-  isOver = true
-  upstream.cancel()
-  watch.end()
-  return new Response(null, { status: answer.status, headers })
-}
-
-function finish(controller: ReadableStreamDefaultController<Uint8Array>, tail: Uint8Array | null): void {
-  if (tail !== null && tail.byteLength > 0) controller.enqueue(tail)
-  controller.close()
+  return { ...seams, ...localActors(config, seams, storage), close: timers.close }
 }
