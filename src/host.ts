@@ -80,6 +80,8 @@ export class UpstreamFailure extends Error {
 export interface Watch {
   /** Bytes from the worker, in order. Returns what the client gets in their place (most often the same object; null: nothing now). */
   chunk(bytes: Uint8Array): Uint8Array | null
+  /** Asked after a chunk by a host that can pass bytes unseen: may it from here on? After a yes only one of the three below is called. */
+  mayPassUnseen?(): boolean
   /** The worker's body ended as it should. Returns last bytes for the client, or null. */
   end(): Uint8Array | null
   /** The worker's body broke. Returns bytes to end the client's body with, or null: break the client's connection. */
@@ -118,6 +120,8 @@ export interface Host {
   /** Keeps the work alive after the response (waitUntil); rejections are logged. */
   after(work: Promise<unknown>): void
   log(event: LogEvent): void
+  /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
+  readonly isPerRequest?: boolean
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
   readonly registry: ActorRef<Registry>

@@ -38,6 +38,8 @@ export interface Plan {
   readonly waited: number
   /** Milliseconds to wait before this attempt is sent (back-off when there is no other worker). */
   readonly delay: number
+  /** Made by the router itself, because the pool did not answer. */
+  readonly isDegraded?: boolean
 }
 
 /** An error of our own as a value: it can travel out of an actor. */

@@ -1,6 +1,6 @@
 // The members of a pool: a seat for each, found by what an ask needs.
 import type { Ask } from './ask.ts'
-import type { Membership } from './members.ts'
+import type { Member, Membership } from './members.ts'
 import { Seat } from './seat.ts'
 
 /** Model names come from clients where any name is served: what is remembered must not grow with them. */
@@ -33,7 +33,7 @@ export class Roster {
     const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
     let seats = this.#serving.get(key)
     if (!seats) {
-      seats = [...this.seats.values()].filter((seat) => serves(seat, ask))
+      seats = [...this.seats.values()].filter((seat) => serves(seat.member, ask))
       if (this.#serving.size >= MAX_KINDS) this.#serving.clear()
       this.#serving.set(key, seats)
     }
@@ -42,7 +42,7 @@ export class Roster {
 }
 
 /** A worker serves an ask when it has the model and the endpoint. Prefill and decode workers never serve alone. */
-function serves({ member }: Seat, ask: Ask): boolean {
+export function serves(member: Member, ask: Ask): boolean {
   if (member.role !== 'mixed') return false
   if (ask.engines && member.ref.engine !== 'unknown' && !ask.engines.includes(member.ref.engine)) return false
   return (

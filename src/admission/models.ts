@@ -35,15 +35,18 @@ export class Models {
 
   /** The directory as it is now. */
   async refresh(): Promise<Directory> {
-    this.#pulling ??= (async () => {
-      const directory = await this.#host.registry('main').directory(this.#directory.version)
-      this.#checkedAt = this.#host.now()
-      if (!directory) return
-      this.#directory = directory
-      this.#byName = new Map(directory.models.map((model) => [model.id, model]))
-    })().finally(() => (this.#pulling = null))
-    await this.#pulling
+    // A promise of another request might never come to its end.
+    if (this.#host.isPerRequest) await this.#pull()
+    else await (this.#pulling ??= this.#pull().finally(() => (this.#pulling = null)))
     return this.#directory
+  }
+
+  async #pull(): Promise<void> {
+    const directory = await this.#host.registry('main').directory(this.#directory.version)
+    this.#checkedAt = this.#host.now()
+    if (!directory) return
+    this.#directory = directory
+    this.#byName = new Map(directory.models.map((model) => [model.id, model]))
   }
 
   /** The name when it is one of a model, else '': labels must not grow with what clients make up. */

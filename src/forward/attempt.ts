@@ -45,6 +45,7 @@ async function attempts(
     if (!call.signal.aborted && 'plan' in pick && pick.plan.delay > 0) await sleep(core, pick.plan.delay)
     if (call.signal.aborted) throw new ClientLeft()
     if ('refusal' in pick) throw asRefusal(pick.refusal)
+    if (pick.plan.isDegraded) core.instruments.degradedDecisions.with().add()
     const abort = new AbortController()
     begin(abort)
     const attempted = await execute(core, admitted, pick.plan, abort)

@@ -21,6 +21,7 @@ export class Deadline {
   readonly #onLate: (failure: UpstreamFailure) => void
   readonly #totalAt: number
   #phase: 'first_token_timeout' | 'idle_timeout' = 'first_token_timeout'
+  #isUnseen = false
   #since: number
   #cancel: (() => void) | null = null
 
@@ -51,12 +52,18 @@ export class Deadline {
     this.#since = now
   }
 
+  /** The rest passes unseen: nobody can tell whether it falls silent. */
+  passUnseen(): void {
+    this.#isUnseen = true
+  }
+
   stop(): void {
     this.#cancel?.()
     this.#cancel = null
   }
 
   #due(): { at: number; kind: FailureKind } {
+    if (this.#isUnseen) return { at: this.#totalAt, kind: 'total_timeout' }
     const limit = this.#phase === 'first_token_timeout' ? this.#rules.firstToken : this.#rules.idle
     const at = limit > 0 ? this.#since + limit : Infinity
     return this.#totalAt <= at ? { at: this.#totalAt, kind: 'total_timeout' } : { at, kind: this.#phase }

@@ -9,6 +9,8 @@ const RENEW = 60_000
 export class Notes {
   readonly #host: Host
   readonly #live = new Set<string>()
+  /** Per request: each call has a timer of its own. */
+  readonly #renewals = new Map<string, () => void>()
   #pending: Note[] = []
   #stopRenewing: (() => void) | null = null
 
@@ -18,24 +20,39 @@ export class Notes {
 
   add(note: Note): void {
     if (this.#pending.push(note) > 1) return
-    this.#host.timer(GATHER, () => {
-      const notes = this.#pending
-      this.#pending = []
-      this.#send(() => this.#host.pool('main').note(notes))
-    })
+    // Other requests do not run before the next turn.
+    if (this.#host.isPerRequest) queueMicrotask(() => this.#flush())
+    else this.#host.timer(GATHER, () => this.#flush())
   }
 
   /** A lease that lives until `ended`. */
   began(id: string): void {
+    if (this.#host.isPerRequest) return this.#renewLater(id)
     this.#live.add(id)
     if (this.#stopRenewing === null) this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
   }
 
   ended(id: string): void {
+    this.#renewals.get(id)?.()
+    this.#renewals.delete(id)
     this.#live.delete(id)
     if (this.#live.size > 0) return
     this.#stopRenewing?.()
     this.#stopRenewing = null
+  }
+
+  #flush(): void {
+    const notes = this.#pending
+    this.#pending = []
+    this.#send(() => this.#host.pool('main').note(notes))
+  }
+
+  #renewLater(id: string): void {
+    const renew = () => {
+      this.#renewLater(id)
+      this.#send(() => this.#host.pool('main').renew([id]))
+    }
+    this.#renewals.set(id, this.#host.timer(RENEW, renew))
   }
 
   #renew(): void {

@@ -8,12 +8,16 @@ const encoder = new TextEncoder()
 export class StreamRelay implements Watch {
   readonly #passage: Passage
   readonly #stream: StreamWatch
+  readonly #needsAll: boolean
+  #isUnseen = false
   #lastAt = 0
 
   /** `stripUsage`: the router asked for the usage event, the client did not. */
   constructor(passage: Passage, stripUsage: boolean) {
     this.#passage = passage
     const { core, passing } = passage
+    const isBooked = (passing.allowance?.tokensPerMinute ?? 0) > 0
+    this.#needsAll = core.config.usage === 'all' || stripUsage || isBooked
     const onFirstToken = (at: number) => this.#began(at)
     this.#stream = createStreamWatch({
       shape: passing.shape,
@@ -30,7 +34,19 @@ export class StreamRelay implements Watch {
     return this.#stream.chunk(bytes)
   }
 
+  /** After the first token, where nobody counts. How the unseen rest ended is told by its connection alone. */
+  mayPassUnseen(): boolean {
+    if (this.#needsAll || this.#stream.firstTokenAt === null) return false
+    this.#isUnseen = true
+    this.#passage.started.deadline.passUnseen()
+    return true
+  }
+
   end(): Uint8Array | null {
+    if (this.#isUnseen) {
+      this.#finish({ outcome: 'ok', usage: null })
+      return null
+    }
     const rest = this.#stream.end()
     const { isFinished, isFailed } = this.#stream
     if (!isFinished && !isFailed) {
@@ -74,18 +90,20 @@ export class StreamRelay implements Watch {
     const code = isTimeout ? failure.kind : 'worker_died'
     const message = isTimeout ? failure.message : 'The worker broke off before its answer was complete.'
     this.#finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: this.#usage(), failure })
-    return encoder.encode(this.#stream.errorText({ message, code, status: isTimeout ? 504 : 502 }))
+    const text = this.#stream.errorText({ message, code, status: isTimeout ? 504 : 502 })
+    // It may have broken inside an event; a blank line more does no harm.
+    return encoder.encode(this.#isUnseen ? `\n\n${text}` : text)
   }
 
   #usage() {
-    return this.#stream.usageOrEstimate(this.#passage.passing.tokens)
+    return this.#isUnseen ? null : this.#stream.usageOrEstimate(this.#passage.passing.tokens)
   }
 
   #finish(ending: Ending): void {
     const { core, passing, started, close } = this.#passage
     const { firstTokenAt, tokens, responseId } = this.#stream
     started.deadline.stop()
-    if (firstTokenAt !== null && tokens > 1) {
+    if (firstTokenAt !== null && tokens > 1 && !this.#isUnseen) {
       const seconds = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
       core.instruments.interToken.with(passing.model, passing.worker).observe(seconds)
     }
