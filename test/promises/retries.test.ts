@@ -78,6 +78,14 @@ describe('a retry', () => {
     assert.deepEqual(counts(workers), [1, 1, 1, 1])
   })
 
+  it('leaves the worker of its session, whatever the policy prefers', async (t) => {
+    const { made, workers } = await fleet(t, [die, die, die], { policy: 'consistent_hash', retries: 2 })
+    for (let i = 1; i <= 3; i++) {
+      assert.equal((await send(made.url, { headers: { 'x-session-id': `s${i}` } })).status, 502)
+      assert.deepEqual(counts(workers), [i, i, i])
+    }
+  })
+
   it('stops after as many as are configured', async (t) => {
     const { made, workers } = await fleet(t, [die, die, die, die], { retries: 1 })
     const got = await send(made.url)
