@@ -8,6 +8,7 @@ import { createHost } from './host.ts'
 import { serve } from './http.ts'
 import type { Handler, Served, ServeOptions } from './http.ts'
 import { createLog } from './log.ts'
+import { boundNursery } from './nursery.ts'
 
 /** One Ctrl-C may come twice: from the terminal, and passed on by npm or by the Node that handed over. Milliseconds. */
 const ECHO = 100
@@ -68,6 +69,7 @@ export async function serveApp(
   // On stdout whatever the log level: scripts that take a free port (--port 0) read it there.
   announce(`Listening on ${main.url}${admin ? `, control plane on ${admin.url}` : ''}`)
   handleSignals(stop, log)
+  boundNursery()
   return { url: main.url, adminUrl: admin?.url ?? null, stop, reload }
 }
 
