@@ -14,8 +14,8 @@ export interface WebHostOptions {
   readonly fetch?: Send
   /** Default: memory. */
   readonly storage?: (name: string) => Storage
-  /** What only a runtime itself has. */
-  readonly extra?: Pick<Host, 'upgrade' | 'process'>
+  /** What a runtime has of its own, or better. */
+  readonly extra?: Pick<Host, 'upgrade' | 'process'> & Partial<Pick<Host, 'fetch' | 'relay'>>
 }
 
 export interface WebHost extends Host {

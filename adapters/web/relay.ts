@@ -7,8 +7,8 @@ import { WebUpstream } from './upstream.ts'
 export function relayStream(upstream: Upstream, answer: Answer, watch: Watch): Response {
   if (!(upstream instanceof WebUpstream)) throw new TypeError('relay needs an upstream of this host')
   let isOver = false
-  const source: UnderlyingDefaultSource<Uint8Array> = {
-    async pull(controller) {
+  const source = {
+    async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
       try {
         for (;;) {
           const bytes = await upstream.next()

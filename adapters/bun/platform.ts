@@ -1,0 +1,90 @@
+// What Bun gives of its own: its server and its WebSockets.
+import { UpstreamFailure } from '../../src/host.ts'
+import type { Host } from '../../src/host.ts'
+import { freeSocketFile } from '../node/socket-file.ts'
+import { createFetch } from '../node/upstream.ts'
+import { createWebHost } from '../web/host.ts'
+import { readings } from '../web/readings.ts'
+import type { Listener, ListenOptions, Platform } from '../web/serve.ts'
+import { filesOf } from '../web/storage.ts'
+import { openWorkerSocket } from '../web/websocket.ts'
+import { relay } from './relay.ts'
+import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
+
+/** The server that took a request which asks for an upgrade: only it can do that. */
+const upgrading = new WeakMap<Request, BunServer>()
+/** Stands for a response where Bun has answered the handshake itself. */
+const switched = new Response(null, { status: 101 })
+
+export const bunPlatform: Platform = {
+  host(config, log) {
+    // Bun's own fetch works on 256 requests at a time and lets all others wait, which only its environment can change.
+    const fetch = createFetch()
+    const extra = { fetch, relay, upgrade, process: readings }
+    const host = createWebHost(config, { log, storage: filesOf(config, log), extra })
+    const close = () => {
+      fetch.close()
+      host.close()
+    }
+    return { ...host, close }
+  },
+
+  async listen(handler, options) {
+    const { host, port, socket, tls } = options
+    if (socket !== undefined) await freeSocketFile(socket)
+    const server = runtime.serve({
+      ...(socket === undefined ? { hostname: host, port } : { unix: socket }),
+      ...(tls && { tls }),
+      // A stream may think for minutes; the app's own limits end it.
+      idleTimeout: 0,
+      // The app refuses what is too large, in its own words.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      development: false,
+      websocket,
+      ...answering(handler, options),
+    })
+    const name = server.hostname?.includes(':') ? `[${server.hostname}]` : server.hostname
+    return {
+      url: socket === undefined ? `${tls ? 'https' : 'http'}://${name}:${server.port}` : `unix:${socket}`,
+      async close(graceMs) {
+        const timer = setTimeout(() => void server.stop(true), graceMs)
+        await server.stop(false)
+        clearTimeout(timer)
+      },
+    } satisfies Listener
+  },
+}
+
+function answering(
+  handler: (request: Request) => Promise<Response>,
+  { onError }: ListenOptions,
+): Pick<BunServeOptions, 'fetch' | 'error'> {
+  return {
+    async fetch(request, server) {
+      if (request.headers.has('upgrade')) upgrading.set(request, server)
+      const response = await handler(request)
+      return response === switched ? undefined : response
+    },
+    error(error) {
+      onError(error)
+      return new Response(null, { status: 500 })
+    },
+  }
+}
+
+const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
+  const far = await openWorkerSocket(worker, request, outgoing, closed)
+  const { protocol } = far
+  const headers = protocol === '' ? {} : { headers: { 'sec-websocket-protocol': protocol } }
+  if (upgrading.get(request)?.upgrade(request, { data: { far }, ...headers })) return switched
+  far.close()
+  throw new UpstreamFailure('aborted', 'the client left in the handshake')
+}
+
+const websocket: BunServeOptions['websocket'] = {
+  idleTimeout: 0, // a client that thinks is not dead
+  maxPayloadLength: 64 * 1024 * 1024,
+  open: (socket) => socket.data.far.join(socket),
+  message: (socket, message) => socket.data.far.send(message),
+  close: (socket, code, reason) => socket.data.far.close(code, reason),
+}

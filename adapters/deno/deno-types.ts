@@ -1,0 +1,52 @@
+// The part of Deno that the adapter uses, so that the types of a whole runtime are not a dependency.
+import type { ClientSocket } from '../web/websocket.ts'
+import type { KeyValueStore } from '../web/storage.ts'
+
+export interface DenoServer {
+  readonly addr: DenoAddress
+  /** Takes no new connections; resolves when all responses have ended. */
+  shutdown(): Promise<void>
+}
+
+export type DenoAddress =
+  | { readonly transport: 'tcp'; readonly hostname: string; readonly port: number }
+  | { readonly transport: 'unix'; readonly path: string }
+
+export interface DenoServeOptions {
+  readonly hostname?: string
+  readonly port?: number
+  readonly path?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly signal: AbortSignal
+  readonly onListen: () => void
+  readonly onError: (error: unknown) => Response
+}
+
+export interface DenoSocket extends ClientSocket {
+  onopen: (() => void) | null
+  onmessage: ((event: MessageEvent) => void) | null
+  onclose: ((event: CloseEvent) => void) | null
+  binaryType: BinaryType
+}
+
+export interface DenoRuntime {
+  readonly args: readonly string[]
+  readonly env: { get(name: string): string | undefined; toObject(): Record<string, string> }
+  readonly permissions: { querySync(asked: { name: 'env' }): { readonly state: string } }
+  serve(
+    options: DenoServeOptions,
+    handler: (request: Request, info: { readonly completed: Promise<void> }) => Promise<Response>,
+  ): DenoServer
+  createHttpClient(options: { poolIdleTimeout?: number; poolMaxIdlePerHost?: number }): object
+  upgradeWebSocket(
+    request: Request,
+    options: { protocol?: string; idleTimeout: number },
+  ): { readonly socket: DenoSocket; readonly response: Response }
+  /** Only with --unstable-kv. */
+  readonly openKv?: () => Promise<KeyValueStore>
+}
+
+declare const Deno: DenoRuntime
+
+export const runtime: DenoRuntime = Deno

@@ -1,0 +1,82 @@
+// What Deno gives of its own: its server, its WebSockets, and its key-value store where that is switched on.
+import type { Config } from '../../src/config/schema.ts'
+import type { Host } from '../../src/host.ts'
+import { createWebHost } from '../web/host.ts'
+import { readings } from '../web/readings.ts'
+import { untilIdle, type Listener, type Platform } from '../web/serve.ts'
+import { filesOf, keyValueStorage } from '../web/storage.ts'
+import { openWorkerSocket, type Message } from '../web/websocket.ts'
+import { freeSocketFile } from '../node/socket-file.ts'
+import { createDenoFetch } from './fetch.ts'
+import { runtime, type DenoAddress } from './deno-types.ts'
+
+export const denoPlatform: Platform = {
+  host(config, log) {
+    const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
+    const extra = { upgrade, process: readings }
+    return createWebHost(config, { log, fetch: createDenoFetch(), storage, extra })
+  },
+
+  async listen(handler, { host, port, socket, tls, onError }) {
+    const breaker = new AbortController()
+    let live = 0
+    if (socket !== undefined) await freeSocketFile(socket)
+    const server = runtime.serve(
+      {
+        ...(socket === undefined ? { hostname: host, port } : { path: socket }),
+        ...tls,
+        signal: breaker.signal,
+        onListen: () => undefined, // the app says itself where it listens
+        onError(error) {
+          onError(error)
+          return new Response(null, { status: 500 })
+        },
+      },
+      (request, { completed }) => {
+        live++
+        // It rejects for a client that left.
+        completed.catch(() => undefined).finally(() => live--)
+        return handler(request)
+      },
+    )
+    return {
+      url: urlOf(server.addr, tls ? 'https' : 'http'),
+      async close(graceMs) {
+        await untilIdle(() => live, performance.now() + graceMs)
+        // Only one of the two may be called: a server that shuts down can't be aborted any more.
+        if (live > 0) breaker.abort()
+        else await server.shutdown()
+      },
+    } satisfies Listener
+  },
+}
+
+/** A file that was asked for by name stays a file. */
+function usesKeyValueStore({ state, port }: Config): boolean {
+  return runtime.openKv !== undefined && state === undefined && port > 0
+}
+
+function keyValueOf({ port }: Config) {
+  const store = runtime.openKv!()
+  return (name: string) => keyValueStorage(store, ['fetchway', String(port), name])
+}
+
+function urlOf(address: DenoAddress, scheme: string): string {
+  if (address.transport === 'unix') return `unix:${address.path}`
+  const name = address.hostname.includes(':') ? `[${address.hostname}]` : address.hostname
+  return `${scheme}://${name}:${address.port}`
+}
+
+const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
+  const far = await openWorkerSocket(worker, request, outgoing, closed)
+  const { protocol } = far
+  const { socket, response } = runtime.upgradeWebSocket(request, {
+    ...(protocol !== '' && { protocol }),
+    idleTimeout: 0, // a client that thinks is not dead
+  })
+  socket.binaryType = 'arraybuffer'
+  socket.onopen = () => far.join(socket)
+  socket.onmessage = ({ data }) => far.send(data as Message)
+  socket.onclose = ({ code, reason }) => far.close(code, reason)
+  return response
+}

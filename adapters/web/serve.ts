@@ -1,0 +1,145 @@
+// Runs the app on a runtime whose own server speaks Request and Response (Deno, Bun): listeners, signals, and an end that
+// loses no stream.
+import { readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
+import process from 'node:process'
+import { createApp } from '../../src/app.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { LogEvent } from '../../src/host.ts'
+import { createLog } from '../node/log.ts'
+import type { WebHost } from './host.ts'
+
+export type Handler = (request: Request) => Promise<Response>
+
+export interface ListenOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Unix socket to listen on in place of host and port. */
+  readonly socket?: string
+  /** PEM texts: serve HTTPS. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Hears of a handler that threw: a bug, for its contract is to answer. */
+  readonly onError: (error: unknown) => void
+}
+
+export interface Listener {
+  /** `http://127.0.0.1:8000`, or `unix:/path`. */
+  readonly url: string
+  /** Takes no new connections, waits for responses at most `graceMs`, then ends what is left. */
+  close(graceMs: number): Promise<void>
+}
+
+/** What a runtime gives of its own. */
+export interface Platform {
+  host(config: Config, log: (event: LogEvent) => void): WebHost
+  /** Rejects with the system's error (`EADDRINUSE`, …) when it can't listen. */
+  listen(handler: Handler, options: ListenOptions): Promise<Listener>
+}
+
+/** A router that runs. */
+export interface Running {
+  readonly url: string
+  /** Where its control plane listens, when that has a listener of its own. */
+  readonly adminUrl: string | null
+  /** Puts another configuration into force; listeners stay as they are. */
+  reload(config: Config): Promise<void>
+  /** Lets streams finish (at most `config.grace`), then closes everything. */
+  stop(): Promise<void>
+}
+
+/**
+ * Serves the app by a configuration and prints one line telling where. SIGTERM and SIGINT end it: readiness goes off at once
+ * while the listener stays open, calls in flight finish, then the process exits with 0; a second signal exits at once.
+ * Rejects when it can't listen.
+ */
+export async function serveApp(platform: Platform, config: Config): Promise<Running> {
+  let { grace } = config
+  let write = createLog(config)
+  const log = (event: LogEvent) => write(event)
+  const host = platform.host(config, log)
+  const app = createApp(config, host)
+  const options = await listenOptions(config, log)
+  await app.start()
+  const main = await platform.listen((request) => app.fetch(request), options)
+  const { adminListen } = config
+  const admin =
+    adminListen === undefined
+      ? null
+      : await platform.listen((request) => app.admin(request), adminOptions(adminListen, options))
+  const listeners = admin ? [main, admin] : [main]
+  const finish = async () => {
+    const deadline = performance.now() + grace
+    app.drain()
+    await untilIdle(() => app.inFlight(), deadline)
+    const left = Math.max(0, deadline - performance.now())
+    await Promise.all(listeners.map((one) => one.close(Math.min(left, 1000))))
+    await app.close()
+    host.close()
+  }
+  let stopping: Promise<void> | null = null
+  const stop = () => (stopping ??= finish())
+  // On stdout whatever the log level: scripts that take a free port (--port 0) read it there.
+  process.stdout.write(`Listening on ${main.url}${admin ? `, control plane on ${admin.url}` : ''}\n`)
+  endOnSignals(stop, log)
+  const reload = async (next: Config) => {
+    await app.reload(next)
+    write = createLog(next)
+    grace = next.grace
+  }
+  return { url: main.url, adminUrl: admin?.url ?? null, reload, stop }
+}
+
+async function listenOptions(config: Config, log: (event: LogEvent) => void): Promise<ListenOptions> {
+  const { host, port, socket, tlsCert, tlsKey } = config
+  const onError = (error: unknown) =>
+    log({ level: 'error', message: 'A request failed inside the router', error })
+  const [cert, key] =
+    tlsCert && tlsKey ? await Promise.all([readFile(tlsCert, 'utf8'), readFile(tlsKey, 'utf8')]) : []
+  const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {}
+  return { host, port, ...(socket !== undefined && { socket }), ...tls, onError }
+}
+
+/** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. */
+function adminOptions(address: string, options: ListenOptions): ListenOptions {
+  const { socket: _, ...shared } = options
+  if (address.startsWith('unix:')) return { ...shared, socket: address.slice('unix:'.length) }
+  const match = /^(?:(.*):)?(\d{1,5})$/.exec(address)
+  if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
+  const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
+  return { ...shared, host, port: Number(match[2]) }
+}
+
+/** Waits until nothing is in flight, looking often enough that a short one does not hold up the end. */
+export async function untilIdle(inFlight: () => number, deadline: number): Promise<void> {
+  while (inFlight() > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm or by a task runner. Milliseconds. */
+const ECHO = 100
+
+/** Ends the process by `stop` at SIGTERM and SIGINT; errors that nobody caught are logged and end nothing. */
+export function endOnSignals(stop: () => Promise<void>, log: (event: LogEvent) => void): void {
+  let stoppingSince = 0
+  const onSignal = (signal: 'SIGTERM' | 'SIGINT') => {
+    if (stoppingSince > 0) {
+      if (performance.now() - stoppingSince > ECHO) process.exit(128 + constants.signals[signal])
+      return
+    }
+    stoppingSince = performance.now()
+    log({ level: 'info', message: `${signal}: finishing what is in flight; a second signal ends at once` })
+    stop()
+      .catch((error: unknown) => log({ level: 'error', message: 'Stopping failed', error }))
+      .finally(() => process.exit(0))
+  }
+  process.on('SIGTERM', () => onSignal('SIGTERM'))
+  process.on('SIGINT', () => onSignal('SIGINT'))
+  process.on('unhandledRejection', (error) =>
+    log({ level: 'error', message: 'A promise failed unseen', error }),
+  )
+  process.on('uncaughtException', (error) =>
+    log({ level: 'error', message: 'An error was not caught', error }),
+  )
+}

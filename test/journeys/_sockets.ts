@@ -1,0 +1,55 @@
+// Real sockets for journeys: engines on ports of this process, and a client in front of the router.
+import { createServer, type AddressInfo } from 'node:net'
+import { after } from 'node:test'
+import { serve, type Served } from '../../adapters/node/http.ts'
+import type { ConfigInput } from '../../src/config/schema.ts'
+import type { Engine } from '../../src/simulator/engine.ts'
+import type { Fleet } from './_rig.ts'
+
+/** Engines keep their ports when a router is opened again. */
+const ports = new Map<Engine, Promise<Served>>()
+after(async () => {
+  for (const served of ports.values()) await (await served).close(0)
+})
+
+function portOf(engine: Engine): Promise<Served> {
+  const served = ports.get(engine) ?? serve((request) => engine.fetch(request), { breaksOnError: true })
+  ports.set(engine, served)
+  return served
+}
+
+/** The fleet's URLs by the names that journeys use; where nobody is to listen, connections are refused. */
+export async function listenAll(fleet: Fleet): Promise<Map<string, string>> {
+  const urls = new Map<string, string>()
+  for (const [name, engine] of Object.entries(fleet))
+    urls.set(name, engine ? (await portOf(engine)).url : await closedPort())
+  return urls
+}
+
+/** A journey's configuration with the URLs of this machine; probes are off unless it says otherwise. */
+export function named(config: ConfigInput, urls: ReadonlyMap<string, string>): ConfigInput {
+  let text = JSON.stringify({ healthInterval: 'off', retryDelay: '1ms', ...config })
+  for (const [name, url] of urls) text = text.replaceAll(`"${name}"`, `"${url}"`)
+  return JSON.parse(text) as ConfigInput
+}
+
+/** Sends a journey's request to a router with a body of known length, as clients do. */
+export async function send(url: string, request: Request): Promise<Response> {
+  const { method, headers, signal } = request
+  const body = request.body ? await request.bytes() : null
+  return fetch(request.url.replace('http://router', url), {
+    method,
+    headers,
+    signal,
+    body,
+    redirect: 'manual',
+  })
+}
+
+async function closedPort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return `http://127.0.0.1:${port}`
+}
