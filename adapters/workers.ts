@@ -1,0 +1,41 @@
+// The router on Cloudflare Workers: one fetch handler in every isolate, and its actors as Durable Objects.
+import { Limiter } from '../src/actors/limiter.ts'
+import { Pool } from '../src/actors/pool.ts'
+import { Registry } from '../src/actors/registry.ts'
+import { createApp, type App } from '../src/app.ts'
+import { refuse } from '../src/routes/reply.ts'
+import { durable } from './workers/durable.ts'
+import { loadedOf, sentenceOf, type Env } from './workers/env.ts'
+import { createHost } from './workers/host.ts'
+
+export class FetchwayRegistry extends durable(Registry) {}
+export class FetchwayPool extends durable(Pool) {}
+export class FetchwayLimiter extends durable(Limiter) {}
+
+/** One for each isolate: what it counts is told by the isolate that is asked. */
+const apps = new WeakMap<object, App>()
+
+export default {
+  async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    const app = apps.get(env) ?? open(env)
+    if (app === null) return misconfigured(env)
+    apps.set(env, app)
+    const answer = app.fetch(request)
+    // A client that leaves must not stop the handler half-way: what the call holds is given back by its end.
+    ctx.waitUntil(answer)
+    return answer
+  },
+}
+
+/** The registry is started by its own home. Null when the configuration is wrong. */
+function open(env: Env): App | null {
+  const { config } = loadedOf(env)
+  return config && createApp(config, createHost(config, env))
+}
+
+function misconfigured(env: Env): Response {
+  const issues = sentenceOf(loadedOf(env).issues)
+  console.error(`fetchway: the configuration is wrong:\n${issues}`)
+  const message = `The configuration of this router is wrong: ${issues.replaceAll('\n', '; ')}`
+  return refuse({ status: 500, code: 'invalid_configuration', message })
+}

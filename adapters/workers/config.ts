@@ -1,0 +1,76 @@
+// The configuration of a Worker: FETCHWAY_… variables and secrets, and a whole configuration as JSON in FETCHWAY_CONFIG.
+import type { ConfigIssue } from '../../src/config/issues.ts'
+import { load, type Loaded } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { ParsedFile, Tree } from '../../src/config/tree.ts'
+
+/** What `env` holds besides bindings; an inline table or list of wrangler.toml comes as an object. */
+export type Variables = Readonly<Record<string, unknown>>
+
+const WHOLE = 'FETCHWAY_CONFIG'
+
+/** An isolate has 128 MB for everything, so that request bodies get half of it. */
+const MAX_BUFFERED = 64 * 1024 * 1024
+
+/**
+ * Reads the configuration. Variables beat FETCHWAY_CONFIG, whose texts may name secrets as `${NAME}`. Differs from the other
+ * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively), request bodies get 64 MiB in all, and
+ * the control plane is closed without an admin key unless `host` is set to a loopback address.
+ */
+export function readConfig(variables: Variables): Loaded {
+  const environment = textsOf(variables)
+  const whole = wholeOf(variables[WHOLE])
+  const loaded = load({ environment, ...(whole && { file: whole, variables: environment }) })
+  if (loaded.config === null) return loaded
+  const { config, origins } = loaded
+  if (config.adminListen !== undefined) return { config: null, issues: [noListener(config)] }
+  return {
+    ...loaded,
+    config: Object.freeze({
+      ...config,
+      ...(!origins.usage && { usage: 'sample' as const }),
+      ...(!origins.maxBuffered && { maxBuffered: MAX_BUFFERED }),
+      ...(!origins.host && { host: '0.0.0.0' }),
+    }),
+  }
+}
+
+function noListener({ adminListen }: Config): ConfigIssue {
+  const message = `${adminListen} can't be listened on: a Worker has one address; protect the control plane with adminKey`
+  return { source: 'default', name: 'adminListen', key: 'adminListen', message }
+}
+
+/** Variables as texts; a list of texts is one with commas. */
+function textsOf(variables: Variables): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const [name, value] of Object.entries(variables)) {
+    if (typeof value === 'string') texts[name] = value
+    else if (!name.startsWith('FETCHWAY_') || name === WHOLE || value === null || value === undefined)
+      continue
+    else if (Array.isArray(value)) texts[name] = value.map(String).join(',')
+    else if (typeof value !== 'object') texts[name] = String(value as number | boolean)
+  }
+  return texts
+}
+
+function wholeOf(value: unknown): ParsedFile | null {
+  if (value === undefined || value === '') return null
+  if (typeof value !== 'string') return { name: WHOLE, tree: treeOf(value), issues: [] }
+  try {
+    return { name: WHOLE, tree: treeOf(JSON.parse(value)), issues: [] }
+  } catch (error) {
+    const message = `this is not valid JSON: ${error instanceof Error ? error.message : String(error)}`
+    return { name: WHOLE, tree: null, issues: [{ message, ...NOWHERE }] }
+  }
+}
+
+/** A variable has no lines worth naming. */
+const NOWHERE = { line: 1, column: 1 }
+
+function treeOf(value: unknown): Tree {
+  if (Array.isArray(value)) return { kind: 'list', items: value.map(treeOf), ...NOWHERE }
+  if (typeof value !== 'object' || value === null)
+    return { kind: 'scalar', value: value as string | number | boolean | null, ...NOWHERE }
+  const entries = Object.entries(value).map(([key, one]) => ({ key, value: treeOf(one), ...NOWHERE }))
+  return { kind: 'map', entries, ...NOWHERE }
+}

@@ -1,0 +1,105 @@
+// The home of actors on Workers: a real SQLite-backed Durable Object class made from a plain actor class.
+import { DurableObject } from 'cloudflare:workers'
+import type { ActorState, Storage } from '../../src/actors/actor.ts'
+import type { Config } from '../../src/config/schema.ts'
+import { configOf, type Env } from './env.ts'
+import { actorRefs, createSeams } from './host.ts'
+
+/** What a home calls besides the methods of callers. */
+interface Living {
+  start?(): Promise<void>
+  alarm?(): Promise<void>
+}
+
+type Callable = Living & Record<string, (...args: unknown[]) => unknown>
+
+type ActorClass = new (config: Config, state: ActorState) => object
+
+/** Called by the home, not by callers. */
+const OWN = new Set(['constructor', 'start', 'alarm'])
+/** A new incarnation looks at its workers before it answers, but not longer than this, ms. */
+const FIRST_LOOK = 2000
+/** An alarm that failed comes again after this, ms. */
+const AGAIN = 5000
+
+/**
+ * Makes a Durable Object class of an actor class: one RPC method for each of its methods, its alarm, and its state over
+ * `ctx.storage`. An actor with `start` is started before the first call reaches it.
+ */
+export function durable(Actor: ActorClass) {
+  class Home extends DurableObject<Env> {
+    readonly #actor: Callable
+    readonly #state: ActorState
+
+    constructor(ctx: DurableObjectState, env: Env) {
+      super(ctx, env)
+      const config = configOf(env)
+      this.#state = stateOf(ctx, env, config)
+      this.#actor = new Actor(config, this.#state) as Callable
+      if (this.#actor.start) void ctx.blockConcurrencyWhile(() => this.#begin())
+    }
+
+    /** What an actor knew by asking is gone with its last incarnation: it asks again before anybody hears that it knows nothing. */
+    async #begin(): Promise<void> {
+      await this.#actor.start?.()
+      let cancel = () => {}
+      const late = new Promise<void>((resolve) => (cancel = this.#state.timer(FIRST_LOOK, resolve)))
+      await Promise.race([this.#actor.alarm?.(), late])
+      cancel()
+    }
+
+    /** Never throws (an alarm that does is retried six times and then no more), and does not wait: the next one must be able to ring. */
+    override alarm(): void {
+      const work = this.#actor.alarm?.().catch((error: unknown) => {
+        this.#state.log({ level: 'error', message: 'an alarm failed', error })
+        this.#state.setAlarm(this.#state.now() + AGAIN)
+      })
+      if (work) this.#state.after(work)
+    }
+
+    static {
+      for (const name of Object.getOwnPropertyNames(Actor.prototype)) {
+        if (OWN.has(name)) continue
+        const value = function (this: Home, ...args: unknown[]) {
+          return this.#actor[name]?.(...args)
+        }
+        Object.defineProperty(this.prototype, name, { value, configurable: true, writable: true })
+      }
+    }
+  }
+  return Home
+}
+
+function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState {
+  const { now, random, log, fetch, timer, after } = createSeams(config)
+  const { registry, pool } = actorRefs(env)
+  return {
+    name: ctx.id.name ?? 'main',
+    storage: storageOf(ctx.storage),
+    setAlarm: alarmOf(ctx, now, after),
+    ...{ now, random, log, fetch, timer, after, registry, pool },
+  }
+}
+
+/** `setAlarm` is a storage write, so that a time that is set already is not set again. */
+function alarmOf(
+  { storage }: DurableObjectState,
+  now: () => number,
+  after: (work: Promise<unknown>) => void,
+): (at: number) => void {
+  let setFor = -Infinity
+  return (at) => {
+    const time = Math.ceil(at)
+    if (time === setFor && time > now()) return
+    setFor = time
+    after(storage.setAlarm(Math.max(time, now())))
+  }
+}
+
+function storageOf({ kv }: DurableObjectStorage): Storage {
+  return {
+    get: async (key) => kv.get(key),
+    put: async (key, value) => kv.put(key, value),
+    delete: async (key) => void kv.delete(key),
+  }
+}

@@ -1,0 +1,76 @@
+// What Workers lend the app: fetch, native relaying, time, and the actors as Durable Objects.
+import { waitUntil } from 'cloudflare:workers'
+import { degrading } from '../../src/actors/degrade.ts'
+import type { ActorRef } from '../../src/actors/actor.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { Host } from '../../src/host.ts'
+import { createLogger } from '../../src/metrics/log.ts'
+import { fetchUpstream } from '../web/upstream.ts'
+import type { Actors, Env } from './env.ts'
+import { createRelay } from './relay.ts'
+import { upgrade } from './upgrade.ts'
+
+type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter'>
+
+/** The host of one isolate. `waitUntil`, timers and stubs belong to the request that runs when they are made. */
+export function createHost(config: Config, env: Env): Host {
+  const seams = createSeams(config)
+  const { registry, pool, limiter } = actorRefs(env)
+  return {
+    ...seams,
+    isPerRequest: true,
+    registry,
+    pool: degrading({ pool, registry, config, log: seams.log }),
+    limiter,
+  }
+}
+
+/** All but the actors: what a Durable Object has, too. */
+export function createSeams(config: Config): Omit<Host, keyof ActorRefs> {
+  // Time stands still while a Worker computes and goes on with its next input; that is enough for all that is timed here.
+  const now = () => Date.now()
+  const log = createLogger({
+    level: config.logLevel,
+    format: 'json',
+    write: (line) => console.log(line),
+    now,
+  })
+  const after = (work: Promise<unknown>) =>
+    waitUntil(
+      work.catch((error: unknown) =>
+        log({ level: 'error', message: 'work after a response failed', error: String(error) }),
+      ),
+    )
+  return {
+    // Called as a method of nothing: workerd refuses any other `this`.
+    fetch: (worker, outgoing) => fetchUpstream((url, init) => fetch(url, init), worker, outgoing),
+    relay: createRelay(after),
+    upgrade,
+    now,
+    random: Math.random,
+    timer(ms, run) {
+      const timer = setTimeout(run, Math.min(ms, 2_147_483_647))
+      return () => clearTimeout(timer)
+    },
+    after,
+    log,
+  }
+}
+
+export function actorRefs(env: Env): ActorRefs {
+  return { registry: refTo(env.REGISTRY), pool: refTo(env.POOL), limiter: refTo(env.LIMITER) }
+}
+
+/** A stub is made for each use: it belongs to one request. What it answers looks like a promise but is none. */
+function refTo<T extends object>(namespace: Actors<T>): ActorRef<T> {
+  return (name) => {
+    const stub = namespace.getByName(name) as unknown as Record<string, (...args: unknown[]) => unknown>
+    const target: Record<string, unknown> = {}
+    return new Proxy(target, {
+      get:
+        (_, method) =>
+        async (...args: unknown[]) =>
+          stub[method as string]?.(...args),
+    }) as ReturnType<ActorRef<T>>
+  }
+}
