@@ -109,12 +109,18 @@ async function readForm(core: Core, request: Request, endpoint: Endpoint): Promi
     if (!lengthOf(request.headers)) return nothing(request)
   }
   const isForm = type.toLowerCase().startsWith('multipart/form-data')
+  let source = request
   if (isForm && endpoint.body !== 'json') {
     const length = lengthOf(request.headers) ?? 0
     checkSize(length, core.config)
-    if (length > MAX_HELD_FORM) return streamMultipart(request, type)
+    if (length > MAX_HELD_FORM) {
+      const streamed = await streamMultipart(request, type)
+      if (streamed.model !== null || streamed.body.kind !== 'stream') return streamed
+      // Its model comes later, and tells which worker it is for: it has to be held.
+      source = { headers: request.headers, body: streamed.body.stream } as Request
+    }
   }
-  const held = await readBody(request, core.buffers, core.config, core.host)
+  const held = await readBody(source, core.buffers, core.config, core.host)
   try {
     if (isForm) return readMultipart(held, type, request)
     if (held.bytes.length === 0) return emptyBody(request, held)

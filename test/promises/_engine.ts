@@ -17,6 +17,9 @@ export interface EngineOptions {
   readonly probe?: (call: EngineCall) => boolean
 }
 
+/** What Node reads from a socket at once, when so much is there. */
+const FULL_READ = 65_536
+
 const QUESTIONS = new Set([
   '/health',
   '/v1/models',
@@ -203,13 +206,17 @@ export class ScriptedEngine {
     this.#sockets.add(socket)
     socket.setNoDelay(true)
     socket.on('error', () => undefined)
-    let pending: Buffer = Buffer.alloc(0)
+    let parts: Buffer[] = []
     socket.on('data', (bytes) => {
-      pending = pending.length > 0 ? Buffer.concat([pending, bytes]) : bytes
+      parts.push(bytes)
+      // A large body is put together now and then, and when it may be whole: a full read has more behind it.
+      if (parts.length % 100 !== 1 && bytes.length === FULL_READ) return
+      let pending: Buffer = parts.length === 1 ? bytes : Buffer.concat(parts)
       for (let read = readRequest(pending); read; read = readRequest(pending)) {
         pending = read.rest
         this.#onCall(read.head, read.body, socket)
       }
+      parts = pending.length > 0 ? [pending] : []
     })
     socket.once('close', () => {
       this.#sockets.delete(socket)

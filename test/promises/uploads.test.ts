@@ -221,6 +221,21 @@ describe('a form', () => {
     await made.rests()
   })
 
+  it('above 25 MB whose model comes last is held until it is known', async (t) => {
+    const other = await engine(t, ok, { models: ['other'] })
+    const whisper = await engine(t, ok, { models: ['whisper'] })
+    const made = await router(t, { workers: [other.url, whisper.url], policy: 'round_robin' })
+    const body = form(
+      part('file', Buffer.alloc(25_100_000, 7), '; filename="a.wav"'),
+      part('model', 'whisper'),
+    )
+    assert.equal((await send(made.url, { path, body, headers: type })).status, 200)
+    assert.ok(whisper.calls[0]?.body.equals(body))
+    assert.equal((await send(made.url, { path, body, headers: type })).status, 200)
+    assert.equal(other.calls.length, 0)
+    await made.rests()
+  })
+
   it('above 25 MB passes as a stream that is not held', async (t) => {
     const whisper = await engine(t, ok, { models: ['whisper'] })
     const other = await engine(t, ok, { models: ['other'] })
