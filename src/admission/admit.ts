@@ -47,12 +47,18 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     priority: call.priority,
     tenant: caller.tenant,
     stream: call.isStream,
-    queueUntil: config.queueTimeout > 0 ? host.now() + config.queueTimeout : Infinity,
+    queueUntil: waitsUntil(core, call),
     engines: call.endpoint.engines,
     pin: call.builtOn === null ? null : await holderOf(core, call.builtOn),
     makesState: call.makesState,
   }
   return { call, caller, ask, body: bodyOf(call, model, edits), stripUsage: asksUsage, model }
+}
+
+/** Epoch ms until which a call may wait for room: not longer than the whole of it may take. */
+function waitsUntil({ config, host }: Core, call: Call): number {
+  const queue = config.queueTimeout > 0 ? host.now() + config.queueTimeout : Infinity
+  return config.totalTimeout > 0 ? Math.min(queue, call.startedAt + config.totalTimeout) : queue
 }
 
 /** The model that a call means: an alias resolved, and known to exist. */

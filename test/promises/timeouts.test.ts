@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
+import { configSchema } from '../../src/config/schema.ts'
 import { delta, engine, LAST, DONE, ok, silent } from './_engine.ts'
 import { chat, codeOf, open, pause, router, send, STREAM, type Got } from './_router.ts'
 
@@ -178,20 +179,23 @@ describe('the clock of', () => {
 
   it('the whole runs in the queue, too', async (t) => {
     const worker = await engine(t, silent)
-    const made = await router(t, {
+    const input = {
       workers: [worker.url],
-      totalTimeout: `${LIMIT}ms`,
       maxInFlightPerWorker: 1,
       queueTimeout: '30s',
-    })
+      healthInterval: 'off',
+    }
+    const made = await router(t, input)
     const first = open(made.url)
     await worker.call()
-    await pause(40)
+    await made.app.reload(configSchema.parse({ ...input, totalTimeout: `${LIMIT}ms` }))
     const got = await send(made.url)
-    assert.ok(got.status === 504 || got.status === 503, `${got.status}`)
-    inTime(got, got.took < LIMIT ? got.took : LIMIT)
-    await first.ended
+    assert.equal(got.status, 503)
+    assert.equal(codeOf(got), 'queue_timeout')
+    inTime(got)
+    first.leave()
     await made.rests()
+    assert.equal(worker.calls.length, 1)
   })
 
   it('one worker does not touch the traffic of another', async (t) => {
