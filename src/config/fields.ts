@@ -1,5 +1,5 @@
 // What flags, environment and help know of each key: derived from the schema, so that there is no second table.
-import { z } from 'zod'
+import * as z from 'zod'
 import { configSchema, groups } from './schema.ts'
 
 export type FieldKind =

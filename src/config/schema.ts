@@ -1,5 +1,5 @@
 // The one shape of the configuration. Flags, environment and files are tables that map onto it (load.ts).
-import { z } from 'zod'
+import * as z from 'zod'
 import { policies } from '../policies/policy.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'

@@ -1,5 +1,5 @@
 // Durations and sizes with units: `250ms`, `30s`, `5m`, `off`; `256MB`, `1GiB`.
-import { z } from 'zod'
+import * as z from 'zod'
 
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZES: Readonly<Record<string, number>> = {
