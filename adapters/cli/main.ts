@@ -1,9 +1,13 @@
 // The command line: finds the command and hands over to its file, which is loaded only then.
 import { suggest } from '../../src/config/nearest.ts'
 import { printVersion, type Command, type Status } from './command.ts'
+import type { Program } from './serve.ts'
 
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./serve.ts')).serve,
+const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>> = {
+  serve: async (program) => {
+    const { serve } = await import('./serve.ts')
+    return (argv) => serve(argv, program)
+  },
   demo: async () => (await import('./demo.ts')).demo,
   engine: async () => (await import('./engine.ts')).engine,
   config: async () => (await import('./config.ts')).config,
@@ -13,12 +17,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /**
  * Runs one command line and sets the process's exit status: 0 done, 1 failed, 2 not understood.
  * @param argv without node and script
+ * @param program what serves; Node's own server by default
  */
-export async function main(argv: readonly string[]): Promise<void> {
+export async function main(argv: readonly string[], program?: Program): Promise<void> {
   process.stdout.on('error', leaveOnClosedPipe)
   process.stderr.on('error', () => undefined) // a router goes on when nobody reads its log any more
   try {
-    const status = await run(argv)
+    const status = await run(argv, program)
     if (status !== null) process.exitCode = status
   } catch (error) {
     process.stderr.write(`fetchway: ${error instanceof Error ? error.message : String(error)}\n`)
@@ -28,17 +33,17 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function run(argv: readonly string[]): Promise<Status> {
+async function run(argv: readonly string[], program?: Program): Promise<Status> {
   const [first, ...rest] = argv
   if (argv.length === 1 && (first === '--version' || first === '-V' || first === '-v')) return printVersion()
   if (first !== undefined && isWord(first)) {
     const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
-    if (load) return (await load())(rest)
+    if (load) return (await load(program))(rest)
     const hint = suggest(first, Object.keys(COMMANDS)) || '; see fetchway help'
     process.stderr.write(`fetchway: unknown command ${first}${hint} (a worker needs a port or http://)\n`)
     return 2
   }
-  return (await import('./serve.ts')).serve(argv)
+  return (await import('./serve.ts')).serve(argv, program)
 }
 
 /** Commands are bare words; workers have a port, a dot, a slash, or are this machine. */

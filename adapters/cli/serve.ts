@@ -6,7 +6,7 @@ import { formatIssue } from '../../src/config/issues.ts'
 import { fields } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import { planReload } from '../../src/config/reload.ts'
-import { loadSources, printIssues } from './sources.ts'
+import { loadSources, printIssues, type Surroundings } from './sources.ts'
 import { printVersion, type Status } from './command.ts'
 
 /** What of a running router a reload needs. */
@@ -14,12 +14,20 @@ export interface Reloadable {
   reload?(config: Config): void | Promise<void>
 }
 
+/** What runs the router, and where its configuration is looked for. */
+export interface Program {
+  load(): Promise<{ serveApp(config: Config): Promise<Pick<Running, 'reload'>> }>
+  readonly at?: Surroundings
+}
+
+const onNode: Program = { load: () => import('../node/serve.ts') }
+
 /**
  * Serves until the process is told to end.
  * @param argv arguments after the command
  * @returns 2 when the configuration is wrong, null once it listens
  */
-export async function serve(argv: readonly string[]): Promise<Status> {
+export async function serve(argv: readonly string[], program: Program = onNode): Promise<Status> {
   const flags = readFlags(argv, fields())
   if (flags.wantsHelp) {
     process.stdout.write((await import('./help.ts')).helpText())
@@ -27,9 +35,9 @@ export async function serve(argv: readonly string[]): Promise<Status> {
   }
   if (flags.wantsVersion) return printVersion()
   // Loaded beside the configuration; should it fail, that is told only where the configuration is good.
-  const router = import('../node/serve.ts')
+  const router = program.load()
   router.catch(() => undefined)
-  const loaded = await loadSources(argv)
+  const loaded = await loadSources(argv, program.at)
   if (loaded.config === null) {
     printIssues(loaded.issues)
     return 2
@@ -43,7 +51,7 @@ export async function serve(argv: readonly string[]): Promise<Status> {
   const { serveApp } = await router
   try {
     const starting = serveApp(loaded.config)
-    reloadOnHangup(argv, loaded.config, starting)
+    reloadOnHangup(loaded.config, starting, (current, running) => reload(argv, current, running, program.at))
     await starting
     return null
   } catch (error) {
@@ -72,12 +80,16 @@ export function explainStart(error: unknown, { host, port, socket }: Config): st
   return error instanceof Error ? error.message : String(error)
 }
 
-function reloadOnHangup(argv: readonly string[], started: Config, starting: Promise<Running>): void {
+function reloadOnHangup(
+  started: Config,
+  starting: Promise<Reloadable>,
+  again: (current: Config, running: Reloadable) => Promise<Config>,
+): void {
   const isOnTerminal = process.stdin.isTTY || process.stderr.isTTY
   let last = Promise.resolve(started)
   process.on('SIGHUP', () => {
     if (isOnTerminal && hasLostTerminal()) return void process.kill(process.pid, 'SIGTERM')
-    last = last.then(async (current) => reload(argv, current, await starting))
+    last = last.then(async (current) => again(current, await starting))
   })
 }
 
@@ -92,8 +104,13 @@ function hasLostTerminal(): boolean {
 }
 
 /** Loads all sources again; what is wrong is told and the running configuration stays. */
-export async function reload(argv: readonly string[], current: Config, running: Reloadable): Promise<Config> {
-  const loaded = await loadSources(argv)
+export async function reload(
+  argv: readonly string[],
+  current: Config,
+  running: Reloadable,
+  at?: Surroundings,
+): Promise<Config> {
+  const loaded = await loadSources(argv, at)
   if (loaded.config === null) {
     say(`not reloaded, the running configuration stays: ${loaded.issues.map(formatIssue).join('; ')}`)
     return current

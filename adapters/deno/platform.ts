@@ -61,7 +61,7 @@ function keyValueOf({ port }: Config) {
   return (name: string) => keyValueStorage(store, ['fetchway', String(port), name])
 }
 
-function urlOf(address: DenoAddress, scheme: string): string {
+export function urlOf(address: DenoAddress, scheme: string): string {
   if (address.transport === 'unix') return `unix:${address.path}`
   const name = address.hostname.includes(':') ? `[${address.hostname}]` : address.hostname
   return `${scheme}://${name}:${address.port}`

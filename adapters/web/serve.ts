@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import process from 'node:process'
-import { createApp } from '../../src/app.ts'
+import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { createLog } from '../node/log.ts'
@@ -48,27 +48,29 @@ export interface Running {
   stop(): Promise<void>
 }
 
-/**
- * Serves the app by a configuration and prints one line telling where. SIGTERM and SIGINT end it: readiness goes off at once
- * while the listener stays open, calls in flight finish, then the process exits with 0; a second signal exits at once.
- * Rejects when it can't listen.
- */
-export async function serveApp(platform: Platform, config: Config): Promise<Running> {
+/** An app on its host, before anybody listens. */
+export interface Started {
+  readonly app: App
+  readonly log: (event: LogEvent) => void
+  reload(config: Config): Promise<void>
+  /** Readiness goes off; resolves when calls in flight have ended or their grace is over, and the listeners are closed. */
+  end(listeners: readonly Listener[]): Promise<void>
+}
+
+/** Makes the app and lets it look at its workers. */
+export async function startApp(platform: Platform, config: Config): Promise<Started> {
   let { grace } = config
   let write = createLog(config)
   const log = (event: LogEvent) => write(event)
   const host = platform.host(config, log)
   const app = createApp(config, host)
-  const options = await listenOptions(config, log)
   await app.start()
-  const main = await platform.listen((request) => app.fetch(request), options)
-  const { adminListen } = config
-  const admin =
-    adminListen === undefined
-      ? null
-      : await platform.listen((request) => app.admin(request), adminOptions(adminListen, options))
-  const listeners = admin ? [main, admin] : [main]
-  const finish = async () => {
+  const reload = async (next: Config) => {
+    await app.reload(next)
+    write = createLog(next)
+    grace = next.grace
+  }
+  const end = async (listeners: readonly Listener[]) => {
     const deadline = performance.now() + grace
     app.drain()
     await untilIdle(() => app.inFlight(), deadline)
@@ -77,17 +79,42 @@ export async function serveApp(platform: Platform, config: Config): Promise<Runn
     await app.close()
     host.close()
   }
+  return { app, log, reload, end }
+}
+
+/**
+ * Serves the app by a configuration and prints one line telling where. SIGTERM and SIGINT end it: readiness goes off at once
+ * while the listener stays open, calls in flight finish, then the process exits with 0; a second signal exits at once.
+ * Rejects when it can't listen.
+ */
+export async function serveApp(platform: Platform, config: Config): Promise<Running> {
+  const started = await startApp(platform, config)
+  const { app, log, reload, end } = started
+  const main = await platform.listen((request) => app.fetch(request), await listenOptions(config, log))
+  const admin = await listenForAdmin(platform, config, started)
+  const listeners = admin ? [main, admin] : [main]
   let stopping: Promise<void> | null = null
-  const stop = () => (stopping ??= finish())
-  // On stdout whatever the log level: scripts that take a free port (--port 0) read it there.
-  process.stdout.write(`Listening on ${main.url}${admin ? `, control plane on ${admin.url}` : ''}\n`)
+  const stop = () => (stopping ??= end(listeners))
+  announce(main.url, admin?.url ?? null)
   endOnSignals(stop, log)
-  const reload = async (next: Config) => {
-    await app.reload(next)
-    write = createLog(next)
-    grace = next.grace
-  }
   return { url: main.url, adminUrl: admin?.url ?? null, reload, stop }
+}
+
+/** On stdout whatever the log level: scripts that take a free port (--port 0) read it there. */
+export function announce(url: string, adminUrl: string | null): void {
+  process.stdout.write(`Listening on ${url}${adminUrl ? `, control plane on ${adminUrl}` : ''}\n`)
+}
+
+/** The control plane's own listener, where one is configured. */
+export async function listenForAdmin(
+  platform: Platform,
+  config: Config,
+  { app, log }: Pick<Started, 'app' | 'log'>,
+): Promise<Listener | null> {
+  const { adminListen } = config
+  if (adminListen === undefined) return null
+  const options = adminOptions(adminListen, await listenOptions(config, log))
+  return platform.listen((request) => app.admin(request), options)
 }
 
 async function listenOptions(config: Config, log: (event: LogEvent) => void): Promise<ListenOptions> {

@@ -1,0 +1,49 @@
+// The handler for `deno serve adapters/deno.ts`, configured by FETCHWAY_… variables, a file, and arguments behind the script.
+// Deno listens, by its own --host and --port; the program with flags for those is deno/program.ts.
+import process from 'node:process'
+import { loadSources, printIssues } from './cli/sources.ts'
+import type { Config } from '../src/config/schema.ts'
+import type { DenoAddress } from './deno/deno-types.ts'
+import { denoPlatform, urlOf } from './deno/platform.ts'
+import { surroundings } from './deno/surroundings.ts'
+import { announce, endOnSignals, listenForAdmin, startApp, type Started } from './web/serve.ts'
+
+const loaded = await loadSources(process.argv.slice(2), surroundings())
+printIssues(loaded.issues)
+if (loaded.config === null) process.exit(2)
+const { config } = loaded
+let started: Promise<Started> | null = null
+
+/** What of the configuration depends on where Deno really listens: who may use the control plane, and where state is kept. */
+type Place = Pick<Config, 'host' | 'port'>
+
+/** A unix socket is open to nobody but those who may open its file. */
+const LOCAL: Place = { host: '127.0.0.1', port: 0 }
+/** Before Deno says where it listens, the control plane is as closed as on an open address. */
+const UNKNOWN: Place = { host: '0.0.0.0', port: 0 }
+
+const start = (place: Place) => (started ??= startOnce({ ...config, ...place }))
+
+async function startOnce(placed: Config): Promise<Started> {
+  const one = await startApp(denoPlatform, placed)
+  const admin = await listenForAdmin(denoPlatform, placed, one)
+  // Deno closes its own listener with the process.
+  endOnSignals(() => one.end(admin ? [admin] : []), one.log)
+  return one
+}
+
+export default {
+  onListen(address: DenoAddress): void {
+    announce(urlOf(address, 'http'), config.adminListen ?? null)
+    const place = 'port' in address ? { host: address.hostname, port: address.port } : LOCAL
+    start(place).catch(fail)
+  },
+  async fetch(request: Request): Promise<Response> {
+    return (await start(UNKNOWN)).app.fetch(request)
+  },
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`fetchway: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+}
