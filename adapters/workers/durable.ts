@@ -77,7 +77,14 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     name: ctx.id.name ?? 'main',
     storage: storageOf(ctx.storage),
     setAlarm: alarmOf(ctx, now, after),
-    ...{ now, random, log, fetch, timer, after, registry, pool },
+    now,
+    random,
+    log,
+    fetch,
+    timer,
+    after,
+    registry,
+    pool,
   }
 }
 

@@ -130,9 +130,19 @@ function configured(config: Config): readonly Member[] {
   })
 }
 
-const METHODS = [
-  ...['pick', 'repick', 'note', 'renew', 'settle', 'expire', 'holder', 'hold', 'hint', 'configure', 'view'],
-] as readonly (keyof Remote<Pool>)[]
+const METHODS: readonly (keyof Remote<Pool>)[] = [
+  'pick',
+  'repick',
+  'note',
+  'renew',
+  'settle',
+  'expire',
+  'holder',
+  'hold',
+  'hint',
+  'configure',
+  'view',
+]
 
 /** Each method once more with a new reference when the first fails. All of them may be repeated: what they do is known by its id. */
 function twice(pool: () => Remote<Pool>): Remote<Pool> {
