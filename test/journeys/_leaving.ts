@@ -119,6 +119,7 @@ export const leaving: Journeys = {
     const rig = await open({ maxInFlightPerWorker: 20 }, { [W1]: w1 })
     const calls = Array.from({ length: 200 }, (_, i) => start(rig, chat({ ...LONG, stream: i % 2 === 0 })))
     await rig.busy(w1, 20)
+    await rig.queued(180)
     await Promise.all(calls.map((call) => call.leave()))
     await rig.rests()
     assert.equal((await rig.post(CHAT, chat({ max_tokens: 1 }))).status, 200)

@@ -1,5 +1,5 @@
 // The simulated fleet as an in-memory network: what a host's upstream fetch calls in place of sockets.
-import type { Fleet } from './_rig.ts'
+import { heeding, type Fleet } from './_rig.ts'
 
 /** A fetch that reaches the engines of the fleet, and nobody else. */
 export function network(fleet: Fleet): (url: string, init: RequestInit) => Promise<Response> {
@@ -46,10 +46,6 @@ export async function visit(
     throw error
   }
 }
-
-/** The request with that very signal: the one that follows another is lost when its Request is collected as garbage. */
-const heeding = (request: Request, signal: AbortSignal): Request =>
-  Object.defineProperty(request, 'signal', { value: signal })
 
 /** The response with a body that breaks, and is cancelled at its source, when the signal aborts. */
 function cutBy(response: Response, signal: AbortSignal | null): Response {

@@ -36,11 +36,8 @@ export interface Opened {
 /** Starts a router; probes are off unless the configuration says otherwise. Resolves when it takes calls. */
 export type Open = (config: ConfigInput, fleet: Fleet, options: OpenOptions) => Promise<Opened>
 
-/**
- * What a runtime can't do. `real-clock`: its time can't be moved, so that limits are short and waited for.
- * `resends`: a kept connection that breaks within a second is taken for one that had been closed, and the request sent again.
- */
-export type Gap = 'real-clock' | 'resends'
+/** What a runtime can't do. `real-clock`: its time can't be moved, so that limits are short and waited for. */
+export type Gap = 'real-clock'
 
 // oxlint-disable-next-line typescript/no-explicit-any -- replies are read as the journeys need them
 export type Json = any
@@ -88,6 +85,10 @@ export const callsOf = (worker: Engine): readonly SeenRequest[] =>
 export const headerOf = (request: SeenRequest | undefined, name: string): string | undefined =>
   request?.headers.find(([given]) => given.toLowerCase() === name)?.[1]
 
+/** The request with that very signal: one that follows another is deaf as soon as its Request is collected as garbage. */
+export const heeding = (request: Request, signal: AbortSignal): Request =>
+  Object.defineProperty(request, 'signal', { value: signal, configurable: true })
+
 /** The data of a stream's events, without `[DONE]`. */
 export function eventsOf(text: string): Json[] {
   const data = [...text.matchAll(/^data: (.*)$/gm)].map((match) => match[1] as string)
@@ -123,13 +124,14 @@ export class Rig {
 
   /** The Response as it comes; the caller reads it. */
   request(path: string, sent: Sent = {}): Promise<Response> {
-    const { body, signal = null } = sent
+    const { body, signal = new AbortController().signal } = sent
     const isRaw = typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array
     const headers: Record<string, string> = { ...sent.headers }
     if (body !== undefined && !(body instanceof FormData)) headers['content-type'] ??= 'application/json'
     const method = sent.method ?? (body === undefined ? 'GET' : 'POST')
     const payload = body === undefined ? null : ((isRaw ? body : JSON.stringify(body)) as BodyInit)
-    return this.#opened.fetch(new Request(`http://router${path}`, { method, headers, body: payload, signal }))
+    const request = new Request(`http://router${path}`, { method, headers, body: payload })
+    return this.#opened.fetch(heeding(request, signal))
   }
 
   /** A whole reply. */
