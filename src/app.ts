@@ -13,7 +13,7 @@ import { Refusal } from './openai/errors.ts'
 import { inference } from './routes/inference.ts'
 import { refuse } from './routes/reply.ts'
 import { version } from './version.ts'
-import { controlRoutes, dataRoutes } from './routes/table.ts'
+import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
 import { websocket } from './routes/websocket.ts'
 
 export interface App {
@@ -56,17 +56,17 @@ export function createApp(config: Config, host: Host): App {
       if (endpoint) return inference(core, request, endpoint)
     }
     if (isUpgrade(request)) return websocket(core, request)
-    const found = await data.fetch(request as never, core)
+    const found = await answer(data, request, core)
     if (found) return found
     const controlled =
-      core.config.adminListen === undefined ? await control.fetch(request as never, core) : undefined
+      core.config.adminListen === undefined ? await answer(control, request, core) : undefined
     if (controlled) return controlled
     if (path.startsWith('/v1/')) return inference(core, request, OTHER)
     throw notFound(request.method, path)
   }
 
   const adminRoute = async (request: Request): Promise<Response> => {
-    const found = await control.fetch(request as never, core)
+    const found = await answer(control, request, core)
     if (found) return found
     throw notFound(request.method, pathname(pathOf(request.url)))
   }

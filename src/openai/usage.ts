@@ -91,16 +91,13 @@ function usageAt(text: string, at: number): Usage | null {
 
 /** Behind the brace that closes the one at `start`, within 64 KiB, or -1. */
 function endOfObject(text: string, start: number): number {
-  const token = /"(?:[^"\\]|\\.)*"|[{}]/gs
-  token.lastIndex = start
+  // A string that never ends is taken to the end of the text: else each quote in it would begin another search.
+  const token = /"(?:[^"\\]|\\.|\\$)*(?:"|$)|[{}]/gs
+  const near = text.slice(start, start + 65_536)
   let depth = 0
-  for (
-    let match = token.exec(text);
-    match !== null && match.index < start + 65_536;
-    match = token.exec(text)
-  ) {
+  for (let match = token.exec(near); match !== null; match = token.exec(near)) {
     if (match[0] === '{') depth++
-    else if (match[0] === '}' && --depth === 0) return match.index + 1
+    else if (match[0] === '}' && --depth === 0) return start + match.index + 1
   }
   return -1
 }

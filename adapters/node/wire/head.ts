@@ -35,9 +35,9 @@ const HOP_BY_HOP = new Set([
 ])
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
-/** A name, and a value without control characters; white space around the value is no part of it. */
+/** A name, and a value without control characters. Each byte can match in one way alone, so that a broken line costs no more than a good one. */
 // eslint-disable-next-line no-control-regex
-const LINE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n/y
+const LINE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n/y
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // eslint-disable-next-line no-control-regex
 const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
@@ -89,10 +89,21 @@ function parseLines(text: string, from: number): string[] {
   for (line.lastIndex = from; line.lastIndex < end;) {
     const match = line.exec(text)
     if (!match) throw new UpstreamFailure('protocol', 'the worker sent a broken header')
-    raw.push(match[1]!, match[2]!.trimEnd())
+    raw.push(match[1]!, trimmed(match[2]!))
   }
   return raw
 }
+
+/** Without the blanks and tabs around it. `trim` would take 0xA0 as well, the second byte of an à in UTF-8. */
+function trimmed(value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isBlank(value.charCodeAt(start))) start++
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end--
+  return value.slice(start, end)
+}
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
 interface HopFields {
   connection: string
@@ -139,11 +150,12 @@ function frame(method: string, status: number, fields: HopFields): Framing {
 
 function endToEnd(raw: readonly string[], connection: readonly string[], fields: HopFields): string[] {
   const headers: string[] = []
+  const named = connection.length > 0 ? new Set(connection) : null
   let hasLength = fields.coding !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || connection.includes(lower)) continue
+    if (HOP_BY_HOP.has(lower) || named?.has(lower)) continue
     if (lower === 'content-length') {
       if (hasLength) continue
       hasLength = true

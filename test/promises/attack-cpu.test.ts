@@ -1,0 +1,47 @@
+// Input that is made to be slow: what comes from a client or a worker costs time by its length, never by its square.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseHead } from '../../adapters/node/wire/head.ts'
+import { findUsage } from '../../src/openai/usage.ts'
+import { router, send } from './_router.ts'
+
+/** Far more than any of these may take, far less than each took once. Milliseconds. */
+const SOON = 1000
+
+function spent(run: () => unknown): number {
+  const start = performance.now()
+  run()
+  return performance.now() - start
+}
+
+for (const [what, fields] of [
+  ['a field of blanks that ends badly', `X: ${' '.repeat(200_000)}\0\r\n`],
+  [
+    'many names in Connection, and many fields',
+    `Connection: ${'a,'.repeat(60_000)}\r\n${'b:\r\n'.repeat(30_000)}`,
+  ],
+] as const) {
+  test(`a worker's head with ${what} is read or refused at once`, () => {
+    const took = spent(() => {
+      try {
+        parseHead(`HTTP/1.1 200 OK\r\n${fields}\r\n`, 'GET')
+      } catch {
+        // Refused is as good as read.
+      }
+    })
+    assert.ok(took < SOON, `${took} ms`)
+  })
+}
+
+test("a worker's answer that breaks off inside a string full of quotes is searched for usage at once", () => {
+  const tail = `{"usage":{"a":"${'\\"'.repeat(60_000)}`
+  const took = spent(() => assert.equal(findUsage(tail), null))
+  assert.ok(took < SOON, `${took} ms`)
+})
+
+test('a query that repeats one name thousands of times is routed at once', async (t) => {
+  const { url } = await router(t, {})
+  const got = await send(url, { method: 'GET', path: `/nothing?${'a=1&'.repeat(16_000)}` })
+  assert.equal(got.status, 404)
+  assert.ok(got.took < SOON, `${got.took} ms`)
+})
