@@ -9,7 +9,8 @@ import type { ResponseHead } from './head.ts'
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
 export interface Receiver {
   head(head: ResponseHead): void
-  data(bytes: Uint8Array): void
+  /** `isLast`: the end follows at once. */
+  data(bytes: Uint8Array, isLast: boolean): void
   end(): void
   fail(failure: UpstreamFailure): void
 }
@@ -41,7 +42,8 @@ export class Connection {
   constructor(socket: Socket, onIdle: (connection: Connection) => void) {
     this.socket = socket
     this.onIdle = onIdle
-    socket.on('data', (bytes: Buffer) => this.#read(bytes))
+    // Of plain sockets `read` hears without this event; it must be asked for all the same, or their end would not come.
+    socket.on('data', (bytes: Buffer) => this.read(bytes))
     socket.on('end', () => this.#ended())
     socket.on('error', (error) =>
       this.#fail(new UpstreamFailure('reset', `connection broke: ${codeOf(error)}`)),
@@ -129,7 +131,8 @@ export class Connection {
     }
   }
 
-  #read(bytes: Buffer): void {
+  /** Takes the next bytes of the socket, which are ours alone. */
+  read(bytes: Buffer): void {
     // Bytes that nobody asked for: a late answer must never be taken for the next one's.
     if (this.#receiver === null) return void this.socket.destroy()
     this.heard = true
@@ -184,15 +187,15 @@ export class Connection {
     const receiver = this.#receiver!
     if (this.#chunks !== null) {
       const payload = this.#chunks.decode(bytes)
-      if (payload.length > 0) receiver.data(payload)
+      if (payload.length > 0) receiver.data(payload, this.#chunks.done)
       if (this.#chunks.done && this.#receiver === receiver)
         this.#complete(bytes.length - this.#chunks.consumed)
       return
     }
-    if (this.#head!.framing.kind === 'eof') return receiver.data(bytes)
+    if (this.#head!.framing.kind === 'eof') return receiver.data(bytes, false)
     const body = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes
     this.#left -= body.length
-    receiver.data(body)
+    receiver.data(body, this.#left === 0)
     if (this.#left === 0 && this.#receiver === receiver) this.#complete(bytes.length - body.length)
   }
 

@@ -1,6 +1,6 @@
 // The connections to one worker: opens them, keeps idle ones for a while, hands them out again.
 import { connect as connectTcp } from 'node:net'
-import type { Socket } from 'node:net'
+import type { OnReadOpts, Socket } from 'node:net'
 import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure } from '../../../src/host.ts'
@@ -11,14 +11,32 @@ export interface Target {
   readonly authority: string
   /** Path that all of the worker's paths hang under, without a trailing slash. */
   readonly basePath: string
-  readonly open: () => Socket
+  /** `read` may get what arrives in place of the socket's 'data' event. */
+  readonly open: (read?: Read) => Socket
+}
+
+/** Takes bytes that just arrived, a copy that it may keep. */
+type Read = (bytes: Buffer) => void
+
+/** Where all plain sockets read into, one at a time. A buffer of its own for each read would cost more than copying out what came. */
+const ARRIVALS = Buffer.allocUnsafeSlow(65_536)
+
+function arriving(read: Read | undefined): { onread?: OnReadOpts } {
+  if (!read) return {}
+  const callback = (size: number) => {
+    const bytes = Buffer.allocUnsafe(size)
+    ARRIVALS.copy(bytes, 0, 0, size)
+    read(bytes)
+    return true
+  }
+  return { onread: { buffer: ARRIVALS, callback } }
 }
 
 /** How to reach a worker's URL: `http://`, `https://`, or `unix:/path`. Throws `UpstreamFailure` (`connect`) for anything else. */
 export function targetOf(url: string): Target {
   if (url.startsWith('unix:')) {
     const path = url.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
-    return { authority: 'localhost', basePath: '', open: () => connectTcp({ path }) }
+    return { authority: 'localhost', basePath: '', open: (read) => connectTcp({ path, ...arriving(read) }) }
   }
   if (!URL.canParse(url)) throw new UpstreamFailure('connect', 'the worker has no valid URL')
   const { protocol, hostname, port, host: authority, pathname } = new URL(url)
@@ -26,7 +44,11 @@ export function targetOf(url: string): Target {
   const basePath = pathname.replace(/\/+$/, '')
   const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }
   if (protocol === 'http:')
-    return { authority, basePath, open: () => connectTcp({ ...common, port: Number(port || 80) }) }
+    return {
+      authority,
+      basePath,
+      open: (read) => connectTcp({ ...common, port: Number(port || 80), ...arriving(read) }),
+    }
   if (protocol !== 'https:')
     throw new UpstreamFailure('connect', 'a worker URL is http://, https:// or unix:')
   const servername = isIP(host) ? {} : { servername: host }
@@ -38,9 +60,14 @@ export function targetOf(url: string): Target {
  * Opens a socket; resolves when it stands (TLS included). `timeout` in ms, 0: none.
  * Rejects with `UpstreamFailure`: `connect`, `connect_timeout` or what `failed` gives for an aborted signal.
  */
-export function openSocket(target: Target, timeout: number, signal: AbortSignal): Promise<Socket> {
+export function openSocket(
+  target: Target,
+  timeout: number,
+  signal: AbortSignal,
+  read?: Read,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = target.open()
+    const socket = target.open(read)
     const ready = 'encrypted' in socket ? 'secureConnect' : 'connect'
     const stop = (failure: UpstreamFailure) => {
       settle()
@@ -104,8 +131,14 @@ export class Origin {
 
   /** A new connection; errors as `openSocket`. */
   async connect(timeout: number, signal: AbortSignal): Promise<Connection> {
-    const socket = await openSocket(this.target, timeout, signal)
+    const early: Buffer[] = []
+    let read: Read = (bytes) => {
+      early.push(bytes)
+    }
+    const socket = await openSocket(this.target, timeout, signal, (bytes) => read(bytes))
     const connection = new Connection(socket, (idle) => this.#keep(idle))
+    read = (bytes) => connection.read(bytes)
+    early.forEach(read)
     this.#open.add(connection)
     socket.once('close', () => this.#open.delete(connection))
     return connection
