@@ -41,11 +41,12 @@ class Relay implements Source, BodySink {
     this.#watch.leave()
   }
 
-  data(bytes: Uint8Array): void {
+  data(bytes: Uint8Array, hasMore: boolean): void {
     if (this.#isOver) return
     try {
       const passed = this.#watch.chunk(bytes)
-      if (passed !== null && passed.byteLength > 0 && !this.#sink!.write(passed)) this.#upstream.pause()
+      if (passed === null || passed.byteLength === 0) return
+      if (!this.#sink!.write(passed, hasMore)) this.#upstream.pause()
     } catch (error) {
       this.#upstream.cancel()
       this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))

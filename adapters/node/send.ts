@@ -39,8 +39,9 @@ function writeHead(res: ServerResponse, { status, statusText, headers }: Head): 
 
 function sendSource(source: Source, res: ServerResponse, head: Head): () => void {
   writeHead(res, head)
-  res.on('drain', () => source.resume())
-  source.flow(new ClientSink(res, head.headers))
+  const onDrain = () => source.resume()
+  res.on('drain', onDrain)
+  source.flow(new ClientSink(res, head.headers, onDrain))
   // A body that has not begun yet must not hold back its head.
   if (!res.writableEnded) res.flushHeaders()
   return () => source.cancel()
@@ -56,22 +57,29 @@ class ClientSink implements Sink {
   readonly #isDelimited: boolean
   /** Bytes of the announced length that are still to come; NaN where none was announced. */
   #left: number
+  readonly #onDrain: () => void
+  /** The head went out with bytes of the body: from then on they may go straight to the socket. */
+  #isOpen = false
 
-  constructor(res: ServerResponse, headers: HeaderList) {
+  constructor(res: ServerResponse, headers: HeaderList, onDrain: () => void) {
     this.#res = res
     this.#isChunked = res.chunkedEncoding
     this.#left = this.#isChunked ? Number.NaN : lengthIn(headers)
     this.#isDelimited = this.#isChunked || !Number.isNaN(this.#left)
+    this.#onDrain = onDrain
     res.chunkedEncoding = false
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, hasMore: boolean): boolean {
     const size = bytes.byteLength
     this.#left -= size
     if (size > SMALL) return this.#writeLarge(bytes)
-    const text = latin1(bytes)
-    if (this.#isChunked) return this.#res.write(`${size.toString(16)}\r\n${text}\r\n`, 'latin1')
-    return this.#left === 0 ? this.#writeLast(text) : this.#res.write(text, 'latin1')
+    const text = this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
+    if (this.#left === 0) return this.#writeLast(text)
+    if (this.#isOpen && !hasMore) return this.#writeThrough(text)
+    this.#isOpen = true
+    // Gathered with whatever else comes in this turn.
+    return this.#res.write(text, 'latin1')
   }
 
   /** Sends what nothing follows with one plain write; node:http would wait for the nothing that `end` adds, and gather the two. */
@@ -83,8 +91,17 @@ class ClientSink implements Sink {
     return hasRoom
   }
 
+  /** Writes to the socket itself. A response that waits for an earlier one on its connection has none yet. */
+  #writeThrough(text: string): boolean {
+    const { socket } = this.#res
+    if (!socket) return this.#res.write(text, 'latin1')
+    const hasRoom = socket.write(text, 'latin1')
+    if (!hasRoom) socket.once('drain', this.#onDrain)
+    return hasRoom
+  }
+
   end(bytes: Uint8Array | null): void {
-    if (bytes !== null && bytes.byteLength > 0) this.write(bytes)
+    if (bytes !== null && bytes.byteLength > 0) this.write(bytes, true)
     if (this.#isChunked) this.#res.end('0\r\n\r\n', 'latin1')
     else this.#res.end()
   }

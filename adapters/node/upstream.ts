@@ -8,7 +8,8 @@ import { abortFailure, Origin, targetOf } from './wire/origin.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
 export interface BodySink {
-  data(bytes: Uint8Array): void
+  /** `hasMore`: more bytes, or the end, follow at once. */
+  data(bytes: Uint8Array, hasMore: boolean): void
   end(): void
   fail(failure: UpstreamFailure): void
 }
@@ -163,7 +164,9 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#queue = []
     if (this.#queued >= HIGH_WATER) this.#connection.resume()
     this.#queued = 0
-    for (const bytes of queue) if (this.#state !== 'cancelled') sink.data(bytes)
+    let left = queue.length
+    for (const bytes of queue)
+      if (this.#state !== 'cancelled') sink.data(bytes, --left > 0 || this.#state === 'ended')
     if (this.#state === 'ended') sink.end()
     else if (this.#state === 'failed') sink.fail(this.#failure!)
   }
@@ -189,8 +192,8 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#answer = null
   }
 
-  data(bytes: Uint8Array): void {
-    if (this.#sink) return this.#sink.data(bytes)
+  data(bytes: Uint8Array, isLast: boolean): void {
+    if (this.#sink) return this.#sink.data(bytes, isLast)
     this.#queue.push(bytes)
     this.#queued += bytes.byteLength
     if (this.#queued >= HIGH_WATER) this.#connection.pause()
