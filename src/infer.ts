@@ -12,10 +12,10 @@ export async function infer(
   core: Core,
   request: Request,
   endpoint: Endpoint,
-  seen: (call: Call) => void,
+  { seen, signal }: { seen: (call: Call) => void; signal: AbortSignal },
 ): Promise<Response> {
   const caller = authenticate(core.config, request.headers)
-  const call = await readCall(core, request, endpoint, caller)
+  const call = await readCall(core, request, endpoint, { caller, signal })
   seen(call)
   const admitted = await admit(core, call, caller)
   const started = await attempt(core, admitted)

@@ -126,10 +126,10 @@ export class Pool {
     this.#holders.set(state, workerId)
   }
 
-  /** The registry has a newer membership than that. */
-  hint(version: number): void {
+  /** The registry has a newer membership than that. Resolves when the pool has it, too. */
+  hint(version: number): void | Promise<void> {
     this.#hinted = version
-    if (version !== this.#roster.version) this.#state.after(this.#pull())
+    if (version !== this.#roster.version) return this.#pull()
   }
 
   configure(config: Config): void {

@@ -1,5 +1,5 @@
 // Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
-import { workerSchema, type Config, type WorkerSpec } from '../config/schema.ts'
+import type { Config, WorkerSpec } from '../config/schema.ts'
 import { askWorker } from '../discovery/ask.ts'
 import { discover, type AskWorker } from '../engines/engine.ts'
 import { opaqueId } from '../hash.ts'
@@ -16,12 +16,12 @@ import {
   type WorkerSource,
   type WorkerView,
 } from './members.ts'
+import { restoreWorkers, storeWorkers } from './stored-workers.ts'
 
 /** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
 const FIRST_PAUSE = 250
 const MAX_PAUSE = 5_000
 const REFRESH = 60_000
-const STORED = 'workers'
 
 export type Registered = { readonly worker: WorkerView } | { readonly refusal: RefusalValue }
 
@@ -29,12 +29,6 @@ export type Registered = { readonly worker: WorkerView } | { readonly refusal: R
 export interface WorkerChange {
   readonly draining?: boolean | undefined
   readonly spec?: Partial<WorkerSpec> | undefined
-}
-
-interface StoredWorker {
-  readonly spec: WorkerSpec
-  readonly addedAt: number
-  readonly draining: boolean
 }
 
 export class Registry {
@@ -53,11 +47,11 @@ export class Registry {
 
   /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
   async start(): Promise<void> {
-    for (const { spec, addedAt, draining } of this.#restored(await this.#state.storage.get(STORED))) {
+    for (const { spec, addedAt, draining } of await restoreWorkers(this.#state)) {
       const record = this.#insert(spec, 'api')
       if (record) Object.assign(record, { addedAt, draining })
     }
-    this.#changed()
+    this.#announce()
     this.#state.setAlarm(this.#state.now())
   }
 
@@ -72,9 +66,8 @@ export class Registry {
         `A worker with the URL ${spec.url} exists already as ${id}: change it with PATCH /fetchway/v1/workers/${id}.`,
       )
     }
-    this.#changed()
     this.#state.setAlarm(this.#state.now())
-    await this.#store(source)
+    await Promise.all([this.#changed(), this.#store(source)])
     return { worker: this.#view(record) }
   }
 
@@ -87,8 +80,7 @@ export class Registry {
       record.askAt = this.#state.now()
       this.#state.setAlarm(record.askAt)
     }
-    this.#changed()
-    await this.#store(record.source)
+    await Promise.all([this.#changed(), this.#store(record.source)])
     return { worker: this.#view(record) }
   }
 
@@ -96,9 +88,9 @@ export class Registry {
     const record = this.#records.get(id)
     if (!record) return unknown(id)
     this.#records.delete(id)
-    this.#changed()
+    const changed = this.#changed()
     this.#tellSettled()
-    await this.#store(record.source)
+    await Promise.all([changed, this.#store(record.source)])
     return { worker: this.#view(record) }
   }
 
@@ -148,7 +140,7 @@ export class Registry {
       wanted.delete(record.id)
     }
     for (const spec of wanted.values()) this.#insert(spec, 'flag')
-    this.#changed()
+    this.#announce()
     this.#tellSettled()
     this.refresh()
   }
@@ -178,7 +170,7 @@ export class Registry {
       now + (facts ? REFRESH : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** Math.min(record.silent - 1, 8)))
     record.asked = true
     if (facts) record.facts = facts
-    if (facts && JSON.stringify(facts) !== before) this.#changed()
+    if (facts && JSON.stringify(facts) !== before) this.#announce()
     if (isFirst)
       this.#state.log({
         level: 'info',
@@ -219,50 +211,26 @@ export class Registry {
     return record
   }
 
-  /** A hint to the pool; what it then pulls is the truth. */
-  #changed(): void {
+  /**
+   * A hint to the pool; what it then pulls is the truth. Resolves when the pool has it, so that the next call after an answer of
+   * ours meets the new membership; a pool that is lost pulls when it is back.
+   */
+  async #changed(): Promise<void> {
     this.#version++
-    const hinted = this.#state.pool('main').hint(this.#version)
-    if (hinted) this.#state.after(hinted)
+    try {
+      await this.#state.pool('main').hint(this.#version)
+    } catch (error) {
+      this.#state.log({ level: 'warn', message: 'the pool did not hear of a change', error: String(error) })
+    }
   }
 
-  /** What was stored, without what is no worker (any more): a broken value must not keep the router from starting. */
-  #restored(value: unknown): StoredWorker[] {
-    const workers: StoredWorker[] = []
-    let broken = value === undefined || Array.isArray(value) ? 0 : 1
-    for (const entry of Array.isArray(value) ? (value as Partial<StoredWorker>[]) : []) {
-      const parsed = workerSchema.safeParse(entry?.spec)
-      if (!parsed.success) broken++
-      else {
-        const addedAt = new Date(entry.addedAt ?? NaN).getTime() || this.#state.now()
-        workers.push({ spec: parsed.data, addedAt, draining: entry.draining === true })
-      }
-    }
-    if (broken > 0)
-      this.#state.log({
-        level: 'warn',
-        message: 'some stored workers could not be read: left out',
-        count: broken,
-      })
-    return workers
+  /** The same without waiting. */
+  #announce(): void {
+    this.#state.after(this.#changed())
   }
 
   async #store(source: WorkerSource): Promise<void> {
-    if (source !== 'api') return
-    const stored: StoredWorker[] = []
-    for (const { source: from, spec, addedAt, draining } of this.#records.values()) {
-      if (from === 'api') stored.push({ spec, addedAt, draining })
-    }
-    try {
-      await this.#state.storage.put(STORED, stored)
-    } catch (error) {
-      // The worker serves all the same; only a restart would not know it.
-      this.#state.log({
-        level: 'warn',
-        message: 'workers added by the API could not be stored',
-        error: String(error),
-      })
-    }
+    if (source === 'api') await storeWorkers(this.#state, this.#records.values())
   }
 
   #rearm(): void {

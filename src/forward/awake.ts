@@ -9,7 +9,7 @@ const encoder = new TextEncoder()
 export async function awake(
   core: Core,
   answer: Promise<Response>,
-  callOf: () => Call | null,
+  { callOf, leave }: { callOf: () => Call | null; leave: () => void },
 ): Promise<Response> {
   const { host, config } = core
   let cancel = () => {}
@@ -20,10 +20,15 @@ export async function awake(
   cancel()
   const call = callOf()
   if (first !== null) return first
-  return call?.isStream ? commented(core, answer, call) : answer
+  return call?.isStream ? commented(core, answer, call, leave) : answer
 }
 
-function commented(core: Core, answer: Promise<Response>, { shape, requestId }: Call): Response {
+function commented(
+  core: Core,
+  answer: Promise<Response>,
+  { shape, requestId }: Call,
+  leave: () => void,
+): Response {
   const { host, config } = core
   let stop = () => {}
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
@@ -53,6 +58,7 @@ function commented(core: Core, answer: Promise<Response>, { shape, requestId }: 
     async cancel(reason) {
       isLeft = true
       stop()
+      leave()
       await reader?.cancel(reason)
     },
   })

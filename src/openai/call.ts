@@ -64,7 +64,7 @@ export async function readCall(
   core: Core,
   request: Request,
   endpoint: Endpoint,
-  caller: Caller,
+  { caller, signal }: { caller: Caller; signal: AbortSignal },
 ): Promise<Call> {
   const { config, host } = core
   const startedAt = host.now()
@@ -93,7 +93,7 @@ export async function readCall(
       body: reading.body,
       headers,
       ids: [idName, requestId],
-      signal: request.signal,
+      signal,
       startedAt,
       release: reading.release,
     }
@@ -104,6 +104,14 @@ export async function readCall(
 }
 
 async function readForm(core: Core, request: Request, endpoint: Endpoint): Promise<Reading> {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity') {
+    throw new Refusal(
+      415,
+      'unsupported_encoding',
+      `Send the body without content-encoding: ${encoding} is not read here.`,
+    )
+  }
   const type = request.headers.get('content-type') ?? ''
   if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') {
     if (!lengthOf(request.headers)) return nothing(request)

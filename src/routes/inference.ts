@@ -12,15 +12,19 @@ import { refuse } from './reply.ts'
 /** Answers an inference request; never throws. */
 export async function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
   let call: Call | null = null
-  core.live++
-  const answer = infer(core, request, endpoint, (read) => {
+  // A stream that is kept awake has an answer already: its client leaves by cancelling that.
+  const leaving = core.config.keepAlive > 0 ? new AbortController() : null
+  const signal = leaving ? AbortSignal.any([request.signal, leaving.signal]) : request.signal
+  const seen = (read: Call) => {
     call = read
-  }).catch((error: unknown) => {
+  }
+  core.live++
+  const answer = infer(core, request, endpoint, { seen, signal }).catch((error: unknown) => {
     core.live--
     call?.release()
     return failed(core, request, endpoint, { call, error })
   })
-  return core.config.keepAlive > 0 ? awake(core, answer, () => call) : answer
+  return leaving ? awake(core, answer, { callOf: () => call, leave: () => leaving.abort() }) : answer
 }
 
 function failed(

@@ -17,7 +17,7 @@ const REALTIME: Endpoint = { name: 'websocket', body: 'none', engines: null }
 export async function websocket(core: Core, request: Request): Promise<Response> {
   const { host } = core
   const caller = authenticate(core.config, request.headers)
-  const call = await readCall(core, request, REALTIME, caller)
+  const call = await readCall(core, request, REALTIME, { caller, signal: request.signal })
   const { ask } = await admit(core, call, caller)
   const pool = host.pool('main')
   const leave = () => host.after(Promise.resolve(pool.settle(ask.id, { kind: 'left' })))

@@ -156,7 +156,7 @@ describe('changes', () => {
     const rig = registryRig({ workers: [A] }, { [A]: M }, { isPoolDead: true })
     await rig.start()
     assert.deepEqual(modelsOf(rig), ['m'])
-    assert.ok(rig.logs.some((event) => event.message.includes('the pool is gone')))
+    assert.ok(rig.logs.some((event) => event.message.includes('the pool did not hear')))
   })
 })
 

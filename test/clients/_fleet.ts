@@ -44,7 +44,7 @@ export async function startFleet(): Promise<Fleet> {
   const engines = await Promise.all([startEngine(), startEngine()])
   const workers = engines.map((engine) => engine.url)
   const keys = [KEYS.plain, { key: KEYS.slow, requestsPerMinute: 1 }]
-  const config = configSchema.parse({ workers, apiKeys: keys })
+  const config = configSchema.parse({ workers, apiKeys: keys, state: 'off' })
   const host = createHost(config, () => {})
   const app = createApp(config, host)
   await app.start()
