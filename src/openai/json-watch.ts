@@ -2,7 +2,7 @@
 import type { Usage } from '../actors/ask.ts'
 import { scanTop } from './scan.ts'
 import { join } from './bytes.ts'
-import { findUsage, usageIn, usageOf } from './usage.ts'
+import { findUsage, usageAtEnd, usageIn, usageOf } from './usage.ts'
 
 export interface JsonWatch {
   /** The next bytes of the body; they pass as they are. */
@@ -17,40 +17,47 @@ export interface JsonWatch {
 
 /** Bytes kept of the body's beginning, and as many of its end, by reference to the chunks. */
 const WINDOW = 64 * 1024
+/** Engines put `usage` into this many last bytes. */
+const USUAL = 1024
 const decoder = new TextDecoder()
 
 /** Watches one answer. A body up to 64 KiB is read exactly; of a larger one the first and the last 64 KiB are searched. */
 export function createJsonWatch(): JsonWatch {
-  const head: Uint8Array[] = []
-  let tail: Uint8Array[] = []
-  let tailBytes = 0
-  let length = 0
-  const whole = () => (length <= WINDOW ? join(head) : null)
-  return {
-    get length() {
-      return length
-    },
-    chunk(bytes) {
-      if (length < WINDOW) head.push(bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
-      length += bytes.length
-      tail.push(bytes)
-      tailBytes += bytes.length
-      let drop = 0
-      while (tailBytes - tail[drop]!.length >= WINDOW) tailBytes -= tail[drop++]!.length
-      if (drop > 0) tail = tail.slice(drop)
-    },
-    usage() {
-      const body = whole()
-      if (body !== null) return usageOfBody(body)
-      return findUsage(decoder.decode(join(tail).subarray(-WINDOW))) ?? findUsage(decoder.decode(join(head)))
-    },
-    id() {
-      const body = whole()
-      if (body !== null) return idOfBody(body)
-      return (
-        /^[\ufeff\s]*\{(?:[^{}[\]]*,)?\s*"id"\s*:\s*"([^"\\]+)"/.exec(decoder.decode(join(head)))?.[1] ?? null
-      )
-    },
+  return new Windows()
+}
+
+class Windows implements JsonWatch {
+  length = 0
+  readonly #head: Uint8Array[] = []
+  #tail: Uint8Array[] = []
+  #tailBytes = 0
+
+  chunk(bytes: Uint8Array): void {
+    if (this.length < WINDOW) this.#head.push(bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
+    this.length += bytes.length
+    this.#tail.push(bytes)
+    this.#tailBytes += bytes.length
+    let drop = 0
+    while (this.#tailBytes - this.#tail[drop]!.length >= WINDOW) this.#tailBytes -= this.#tail[drop++]!.length
+    if (drop > 0) this.#tail = this.#tail.slice(drop)
+  }
+
+  usage(): Usage | null {
+    const body = this.#whole()
+    if (body !== null) return usageAtEnd(decoder.decode(body.subarray(-USUAL))) ?? usageOfBody(body)
+    const end = decoder.decode(join(this.#tail).subarray(-WINDOW))
+    return findUsage(end) ?? findUsage(decoder.decode(join(this.#head)))
+  }
+
+  id(): string | null {
+    const body = this.#whole()
+    if (body !== null) return idOfBody(body)
+    const start = decoder.decode(join(this.#head))
+    return /^[\ufeff\s]*\{(?:[^{}[\]]*,)?\s*"id"\s*:\s*"([^"\\]+)"/.exec(start)?.[1] ?? null
+  }
+
+  #whole(): Uint8Array | null {
+    return this.length <= WINDOW ? join(this.#head) : null
   }
 }
 

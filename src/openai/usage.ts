@@ -74,19 +74,44 @@ export function mergeUsage(earlier: Usage | null, later: Usage | null): Usage | 
   }
 }
 
+/** Members without brackets, up to the brace that closes the whole. */
+const LAST_MEMBERS = /^(?:"(?:[^"\\]|\\.)*"|[^"{}[\]])*\}\s*$/s
+
+/**
+ * Token counts of a whole JSON object, by its last characters alone: for the usual case that `usage` is among its last members.
+ * Null: it may tell them elsewhere.
+ */
+export function usageAtEnd(text: string): Usage | null {
+  const key = '"usage"'
+  const at = text.lastIndexOf(key)
+  if (at < 0 || text[at - 1] === '\\') return null
+  const object = objectAt(text, at + key.length)
+  // Closed by the whole's own brace, so that it is no part of anything else.
+  return object !== null && LAST_MEMBERS.test(text.slice(object.end)) ? usageOfObject(object.json) : null
+}
+
 function usageAt(text: string, at: number): Usage | null {
+  const object = objectAt(text, at)
+  return object === null ? null : usageOfObject(object.json)
+}
+
+function usageOfObject(json: string): Usage | null {
+  try {
+    return usageFrom(fieldsOf(JSON.parse(json)))
+  } catch {
+    // Cut out of a longer text: not JSON after all.
+    return null
+  }
+}
+
+/** The object behind a key that ends at `at`, and where it ends. */
+function objectAt(text: string, at: number): { json: string; end: number } | null {
   const opening = /\s*:\s*\{/y
   opening.lastIndex = at
   if (!opening.test(text)) return null
   const start = opening.lastIndex - 1
   const end = endOfObject(text, start)
-  if (end < 0) return null
-  try {
-    return usageFrom(fieldsOf(JSON.parse(text.slice(start, end))))
-  } catch {
-    // Cut out of a longer text: not JSON after all.
-    return null
-  }
+  return end < 0 ? null : { json: text.slice(start, end), end }
 }
 
 /** Behind the brace that closes the one at `start`, within 64 KiB, or -1. */

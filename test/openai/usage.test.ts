@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findUsage, mergeUsage, usageOf } from '../../src/openai/usage.ts'
+import { findUsage, mergeUsage, usageAtEnd, usageOf } from '../../src/openai/usage.ts'
 
 const told = (promptTokens: number, cachedTokens: number, completionTokens: number) => ({
   promptTokens,
@@ -83,4 +83,19 @@ test('usage is found in the end of a longer text, past keys of the same name', (
 test('the end of a stream adds to what its start told', () => {
   assert.deepEqual(mergeUsage(told(5, 3, 0), told(0, 0, 7)), told(5, 3, 7))
   assert.deepEqual(mergeUsage(null, told(1, 0, 1)), told(1, 0, 1))
+})
+
+test('usage among the last members is read by the end of the body alone', () => {
+  const usage = '"usage":{"prompt_tokens":3,"completion_tokens":1,"details":{"a":"}"}}'
+  assert.deepEqual(usageAtEnd(`cut}],${usage}}`), told(3, 0, 1))
+  assert.deepEqual(usageAtEnd(`"x":{},${usage} , "note":"{ \\" [","kv":null } \n`), told(3, 0, 1))
+})
+
+test('an end that may mean something else is left to the exact way', () => {
+  const usage = '"usage":{"prompt_tokens":3,"completion_tokens":1}'
+  assert.equal(usageAtEnd(`{"choices":[{${usage}}]}`), null)
+  assert.equal(usageAtEnd(`{${usage},"later":{"a":1}}`), null)
+  assert.equal(usageAtEnd(`{${usage}`), null)
+  assert.equal(usageAtEnd('{"a\\"usage":{"prompt_tokens":3}}'), null)
+  assert.equal(usageAtEnd('{"usage":null}'), null)
 })
