@@ -1,16 +1,27 @@
 // The handler for `deno serve adapters/deno.ts`, configured by FETCHWAY_… variables, a file, and arguments behind the script.
 // Deno listens, by its own --host and --port; the program with flags for those is deno/program.ts.
 import process from 'node:process'
+import { notYet } from './cli/serve.ts'
 import { loadSources, printIssues } from './cli/sources.ts'
 import type { Config } from '../src/config/schema.ts'
 import type { DenoAddress } from './deno/deno-types.ts'
-import { denoPlatform, urlOf } from './deno/platform.ts'
+import { countLive, denoPlatform, urlOf } from './deno/platform.ts'
 import { surroundings } from './deno/surroundings.ts'
-import { announce, endOnSignals, listenForAdmin, startApp, type Started } from './web/serve.ts'
+import {
+  announce,
+  endOnSignals,
+  listenForAdmin,
+  startApp,
+  untilIdle,
+  type Listener,
+  type Started,
+} from './web/serve.ts'
 
 const loaded = await loadSources(process.argv.slice(2), surroundings())
 printIssues(loaded.issues)
-if (loaded.config === null) process.exit(2)
+const missing = loaded.config && notYet(loaded.config)
+if (missing) process.stderr.write(`fetchway: ${missing}\n`)
+if (loaded.config === null || missing) process.exit(2)
 const { config } = loaded
 let started: Promise<Started> | null = null
 
@@ -27,9 +38,14 @@ const start = (place: Place) => (started ??= startOnce({ ...config, ...place }))
 async function startOnce(placed: Config): Promise<Started> {
   const one = await startApp(denoPlatform, placed)
   const admin = await listenForAdmin(denoPlatform, placed, one)
-  // Deno closes its own listener with the process.
-  endOnSignals(() => one.end(admin ? [admin] : []), one.log)
+  endOnSignals(() => one.end(admin ? [main, admin] : [main]), one.log)
   return one
+}
+
+const counted = countLive(async (request) => (await start(UNKNOWN)).app.fetch(request))
+/** Deno closes its listener with the process, so that nothing is left to do but to wait. */
+const main: Pick<Listener, 'close'> = {
+  close: (graceMs) => untilIdle(counted.live, performance.now() + graceMs),
 }
 
 export default {
@@ -38,9 +54,7 @@ export default {
     const place = 'port' in address ? { host: address.hostname, port: address.port } : LOCAL
     start(place).catch(fail)
   },
-  async fetch(request: Request): Promise<Response> {
-    return (await start(UNKNOWN)).app.fetch(request)
-  },
+  fetch: counted.handle,
 }
 
 function fail(error: unknown): never {

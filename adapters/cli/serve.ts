@@ -61,7 +61,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
 }
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
-function notYet({ prefill, decode, ranks, threads, workers }: Config): string | null {
+export function notYet({ prefill, decode, ranks, threads, workers }: Config): string | null {
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'

@@ -23,6 +23,9 @@ export interface DenoServeOptions {
   readonly onError: (error: unknown) => Response
 }
 
+/** `completed` resolves when the response is wholly sent. */
+export type DenoHandler = (request: Request, info: { readonly completed: Promise<void> }) => Promise<Response>
+
 export interface DenoSocket extends ClientSocket {
   onopen: (() => void) | null
   onmessage: ((event: MessageEvent) => void) | null
@@ -34,14 +37,11 @@ export interface DenoRuntime {
   readonly args: readonly string[]
   readonly env: { get(name: string): string | undefined; toObject(): Record<string, string> }
   readonly permissions: { querySync(asked: { name: 'env' }): { readonly state: string } }
-  serve(
-    options: DenoServeOptions,
-    handler: (request: Request, info: { readonly completed: Promise<void> }) => Promise<Response>,
-  ): DenoServer
+  serve(options: DenoServeOptions, handler: DenoHandler): DenoServer
   createHttpClient(options: { poolIdleTimeout?: number; poolMaxIdlePerHost?: number }): object
   upgradeWebSocket(
     request: Request,
-    options: { protocol?: string; idleTimeout: number },
+    options: { idleTimeout: number },
   ): { readonly socket: DenoSocket; readonly response: Response }
   /** Only with --unstable-kv. */
   readonly openKv?: () => Promise<KeyValueStore>

@@ -3,12 +3,12 @@ import type { Config } from '../../src/config/schema.ts'
 import type { Host } from '../../src/host.ts'
 import { createWebHost } from '../web/host.ts'
 import { readings } from '../web/readings.ts'
-import { untilIdle, type Listener, type Platform } from '../web/serve.ts'
+import { untilIdle, type Handler, type Listener, type Platform } from '../web/serve.ts'
 import { filesOf, keyValueStorage } from '../web/storage.ts'
 import { openWorkerSocket, type Message } from '../web/websocket.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
 import { createDenoFetch } from './fetch.ts'
-import { runtime, type DenoAddress } from './deno-types.ts'
+import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
 export const denoPlatform: Platform = {
   host(config, log) {
@@ -19,7 +19,7 @@ export const denoPlatform: Platform = {
 
   async listen(handler, { host, port, socket, tls, onError }) {
     const breaker = new AbortController()
-    let live = 0
+    const counted = countLive(handler)
     if (socket !== undefined) await freeSocketFile(socket)
     const server = runtime.serve(
       {
@@ -32,23 +32,30 @@ export const denoPlatform: Platform = {
           return new Response(null, { status: 500 })
         },
       },
-      (request, { completed }) => {
-        live++
-        // It rejects for a client that left.
-        completed.catch(() => undefined).finally(() => live--)
-        return handler(request)
-      },
+      counted.handle,
     )
     return {
       url: urlOf(server.addr, tls ? 'https' : 'http'),
       async close(graceMs) {
-        await untilIdle(() => live, performance.now() + graceMs)
+        await untilIdle(counted.live, performance.now() + graceMs)
         // Only one of the two may be called: a server that shuts down can't be aborted any more.
-        if (live > 0) breaker.abort()
+        if (counted.live() > 0) breaker.abort()
         else await server.shutdown()
       },
     } satisfies Listener
   },
+}
+
+/** A handler that counts the responses that are not wholly sent. */
+export function countLive(handler: Handler): { handle: DenoHandler; live: () => number } {
+  let live = 0
+  const handle: DenoHandler = (request, { completed }) => {
+    live++
+    // It rejects for a client that left.
+    completed.catch(() => undefined).finally(() => live--)
+    return handler(request)
+  }
+  return { handle, live: () => live }
 }
 
 /** A file that was asked for by name stays a file. */
@@ -70,10 +77,10 @@ export function urlOf(address: DenoAddress, scheme: string): string {
 const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
   const far = await openWorkerSocket(worker, request, outgoing, closed)
   const { protocol } = far
-  const { socket, response } = runtime.upgradeWebSocket(request, {
-    ...(protocol !== '' && { protocol }),
-    idleTimeout: 0, // a client that thinks is not dead
-  })
+  // A client that thinks is not dead: no idle limit.
+  const { socket, response } = runtime.upgradeWebSocket(request, { idleTimeout: 0 })
+  // Not by Deno's own option: it refuses lists that are written without blanks.
+  if (protocol !== '') response.headers.set('sec-websocket-protocol', protocol)
   socket.binaryType = 'arraybuffer'
   socket.onopen = () => far.join(socket)
   socket.onmessage = ({ data }) => far.send(data as Message)

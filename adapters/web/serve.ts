@@ -54,7 +54,7 @@ export interface Started {
   readonly log: (event: LogEvent) => void
   reload(config: Config): Promise<void>
   /** Readiness goes off; resolves when calls in flight have ended or their grace is over, and the listeners are closed. */
-  end(listeners: readonly Listener[]): Promise<void>
+  end(listeners: readonly Pick<Listener, 'close'>[]): Promise<void>
 }
 
 /** Makes the app and lets it look at its workers. */
@@ -70,7 +70,7 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
     write = createLog(next)
     grace = next.grace
   }
-  const end = async (listeners: readonly Listener[]) => {
+  const end: Started['end'] = async (listeners) => {
     const deadline = performance.now() + grace
     app.drain()
     await untilIdle(() => app.inFlight(), deadline)

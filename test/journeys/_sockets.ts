@@ -46,10 +46,14 @@ export async function send(url: string, request: Request): Promise<Response> {
   })
 }
 
-async function closedPort(): Promise<string> {
+/** A URL where connections are refused. */
+const closedPort = async () => `http://127.0.0.1:${await freePort()}`
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
-  return `http://127.0.0.1:${port}`
+  return port
 }

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { Resident } from './_foreign.ts'
+import { fileOf, Resident } from './_foreign.ts'
 import { journeys } from './_journeys.ts'
+import { programs } from './_programs.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'fetchway-bun-'))
 after(() => rm(directory, { recursive: true, force: true }))
@@ -15,3 +16,5 @@ journeys({
   open: (config, fleet, options) => resident.open(config, fleet, { ...options, directory }),
   gaps: ['real-clock'],
 })
+
+programs({ name: 'bun', args: [fileOf('adapters/bun.ts')] })
