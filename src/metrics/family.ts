@@ -1,4 +1,5 @@
 // All series of one metric, found by their label values without building a key, and never more than a bound.
+import type { FamilyReading, Gather, SeriesReading } from './reading.ts'
 import type { Series } from './series.ts'
 
 type Tree<S> = Map<string, Tree<S> | S>
@@ -13,8 +14,10 @@ export interface FamilyShape<S extends Series> {
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly labels: readonly string[]
-  /** Makes a series for label text such as `model="a",worker="b"` (already escaped; empty without labels). */
-  readonly make: (labels: string) => S
+  readonly make: () => S
+  readonly gather: Gather
+  /** Upper bounds of the buckets; empty but for histograms. */
+  readonly bounds: Float64Array
   /** Most series it keeps, apart from `other`. */
   readonly limit: number
   /** Called each time that a value went to `other`. */
@@ -59,20 +62,27 @@ export class Family<S extends Series> {
     if (level >= 0) this.#prune(this.#root, level, value)
   }
 
-  /** Appends HELP, TYPE and all samples to `lines`. */
-  write(lines: string[]): void {
-    const { name, help, type } = this.shape
-    lines.push(
-      `# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`,
-      `# TYPE ${name} ${type}`,
-    )
-    this.#visit(this.#root, 1, lines)
+  /** All of it as plain data. */
+  read(): FamilyReading {
+    const { name, help, type, labels, gather, bounds } = this.shape
+    const series: SeriesReading[] = []
+    this.#visit(this.#root, [], series)
+    return { name, help, type, labels, gather, bounds: [...bounds], series }
   }
 
-  #visit(tree: Tree<S>, level: number, lines: string[]): void {
-    for (const node of tree.values()) {
-      if (level === this.#depth) (node as S).write(this.shape.name, lines)
-      else this.#visit(node as Tree<S>, level + 1, lines)
+  /** Adds what the same metric of another meter counted. */
+  absorb(series: readonly SeriesReading[]): void {
+    for (const { values, numbers } of series) {
+      const [a, b, c, d] = values
+      this.with(a, b, c, d).absorb(numbers)
+    }
+  }
+
+  #visit(tree: Tree<S>, before: readonly string[], found: SeriesReading[]): void {
+    for (const [value, node] of tree) {
+      const values = [...before, value]
+      if (values.length < this.#depth) this.#visit(node as Tree<S>, values, found)
+      else found.push({ values: values.slice(0, this.shape.labels.length), numbers: (node as S).numbers() })
     }
   }
 
@@ -93,9 +103,7 @@ export class Family<S extends Series> {
     const last = values[values.length - 1] as string
     const present = tree.get(last) as S | undefined
     if (present !== undefined) return present
-    const made = this.shape.make(
-      this.shape.labels.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(','),
-    )
+    const made = this.shape.make()
     tree.set(last, made)
     this.#size++
     return made
@@ -120,8 +128,4 @@ function countLeaves<S>(node: Tree<S> | S, levels: number): number {
   let leaves = 0
   for (const child of (node as Tree<S>).values()) leaves += countLeaves(child, levels - 1)
   return leaves
-}
-
-function escapeValue(value: string): string {
-  return value.replace(/["\\\n]/g, (character) => (character === '\n' ? '\\n' : `\\${character}`))
 }

@@ -155,12 +155,12 @@ function readProcess(meter: Meter, { residentBytes, cpuSeconds, loopLagSeconds }
   }
   if (cpuSeconds) {
     const series = meter
-      .counter('process_cpu_seconds_total', 'User and system CPU time of the process.', [])
+      .counter('process_cpu_seconds_total', 'User and system CPU time of the process.', [], 'first')
       .with()
     meter.collect(() => series.set(cpuSeconds()))
   }
   if (loopLagSeconds) {
-    const series = meter.gauge('fetchway_event_loop_lag_seconds', 'How late timers fire.', []).with()
+    const series = meter.gauge('fetchway_event_loop_lag_seconds', 'How late timers fire.', [], 'max').with()
     meter.collect(() => series.set(loopLagSeconds()))
   }
 }

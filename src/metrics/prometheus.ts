@@ -1,5 +1,6 @@
 // A registry of metrics in the Prometheus text format 0.0.4: counters, gauges and histograms with bounded series.
 import { Family, type FamilyShape } from './family.ts'
+import { expose, type Gather, type Reading } from './reading.ts'
 import { CounterSeries, GaugeSeries, HistogramSeries, type Series } from './series.ts'
 
 /** One string a label, in the order in which the metric names its labels. */
@@ -19,9 +20,20 @@ export type Histogram<L extends readonly string[]> = Metric<L, HistogramSeries>
 
 /** Its functions need no `this`. */
 export interface Meter {
-  /** `name` ends in `_total`. At most four labels, here and below. */
-  readonly counter: <const L extends readonly string[]>(name: string, help: string, labels: L) => Counter<L>
-  readonly gauge: <const L extends readonly string[]>(name: string, help: string, labels: L) => Gauge<L>
+  /** `name` ends in `_total`. At most four labels, here and below. `gather` ('sum' when left out): over several meters. */
+  readonly counter: <const L extends readonly string[]>(
+    name: string,
+    help: string,
+    labels: L,
+    gather?: Gather,
+  ) => Counter<L>
+  /** `gather` is 'first' when left out. */
+  readonly gauge: <const L extends readonly string[]>(
+    name: string,
+    help: string,
+    labels: L,
+    gather?: Gather,
+  ) => Gauge<L>
   /** `buckets`: upper bounds, ascending and finite; `+Inf` is added. */
   readonly histogram: <const L extends readonly string[]>(
     name: string,
@@ -31,8 +43,12 @@ export interface Meter {
   ) => Histogram<L>
   /** Drops the series of all metrics that have this value of this label. Series kept by callers go on unseen. */
   readonly remove: (label: string, value: string) => void
-  /** Runs `fill` at the start of each render. */
+  /** Runs `fill` at the start of each reading. */
   readonly collect: (fill: () => void) => void
+  /** All metrics as plain data. */
+  readonly read: () => Reading
+  /** Adds what a meter that is no more has counted; only what is added up over meters counts. */
+  readonly absorb: (reading: Reading) => void
   /** The whole exposition, ending in a newline; content type `contentType`. */
   readonly render: () => string
 }
@@ -42,6 +58,7 @@ export const contentType = 'text/plain; version=0.0.4; charset=utf-8'
 
 type Shape<S extends Series> = Omit<FamilyShape<S>, 'limit' | 'dropped'>
 
+const NONE = new Float64Array(0)
 const DROPPED = 'fetchway_metric_series_dropped_total'
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
@@ -67,31 +84,34 @@ export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: num
   }
 
   const meter: Meter = {
-    counter: (name, help, labels) =>
-      define({ name, help, labels, type: 'counter', make: (text) => new CounterSeries(text) }),
-    gauge: (name, help, labels) =>
-      define({ name, help, labels, type: 'gauge', make: (text) => new GaugeSeries(text) }),
+    counter: (name, help, labels, gather = 'sum') =>
+      define({ name, help, labels, gather, type: 'counter', bounds: NONE, make: () => new CounterSeries() }),
+    gauge: (name, help, labels, gather = 'first') =>
+      define({ name, help, labels, gather, type: 'gauge', bounds: NONE, make: () => new GaugeSeries() }),
     histogram: (name, help, labels, buckets) => {
       const bounds = checkBuckets(name, labels, buckets)
       return define({
         name,
         help,
         labels,
+        gather: 'sum',
         type: 'histogram',
-        make: (text) => new HistogramSeries(text, bounds),
+        bounds,
+        make: () => new HistogramSeries(bounds),
       })
     },
     remove: (label, value) => {
       for (const family of families.values()) family.remove(label, value)
     },
     collect: (fill) => void fills.push(fill),
-    render: () => {
+    read: () => {
       for (const fill of fills) fill()
-      const lines: string[] = []
-      for (const family of families.values()) family.write(lines)
-      lines.push('')
-      return lines.join('\n')
+      return [...families.values()].map((family) => family.read())
     },
+    absorb: (reading) => {
+      for (const { name, gather, series } of reading) if (gather === 'sum') families.get(name)?.absorb(series)
+    },
+    render: () => expose(meter.read()),
   }
   const dropped = meter.counter(DROPPED, 'Lookups that found a metric full and went to its series `other`.', [
     'metric',

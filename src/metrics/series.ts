@@ -1,25 +1,15 @@
-// One time series each: what a caller keeps and writes to on the hot path, and how it is written out.
+// One time series each: what a caller keeps and writes to on the hot path.
 
-/** What every series can do for the renderer: append its sample lines (without newlines) to `lines`. */
+/** What every series can do: tell its numbers (see `SeriesReading`), and take in those of its like. */
 export interface Series {
-  write(name: string, lines: string[]): void
-}
-
-/** A number as the text format wants it: `+Inf`, `-Inf`, `NaN`, else the shortest decimal. */
-export function formatNumber(value: number): string {
-  if (value === Infinity) return '+Inf'
-  if (value === -Infinity) return '-Inf'
-  return String(value)
+  numbers(): number[]
+  /** Adds the numbers of the same series of another meter. */
+  absorb(numbers: readonly number[]): void
 }
 
 /** Counts up. Steps that are not positive numbers are ignored: a counter never falls. */
 export class CounterSeries implements Series {
   value = 0
-  readonly #labels: string
-
-  constructor(labels: string) {
-    this.#labels = labels === '' ? '' : `{${labels}}`
-  }
 
   add(step = 1): void {
     if (step > 0) this.value += step
@@ -30,19 +20,18 @@ export class CounterSeries implements Series {
     if (total >= 0) this.value = total
   }
 
-  write(name: string, lines: string[]): void {
-    lines.push(`${name}${this.#labels} ${formatNumber(this.value)}`)
+  numbers(): number[] {
+    return [this.value]
+  }
+
+  absorb([total = 0]: readonly number[]): void {
+    this.add(total)
   }
 }
 
 /** Goes up and down. */
 export class GaugeSeries implements Series {
   value = 0
-  readonly #labels: string
-
-  constructor(labels: string) {
-    this.#labels = labels === '' ? '' : `{${labels}}`
-  }
 
   add(step = 1): void {
     this.value += step
@@ -52,21 +41,23 @@ export class GaugeSeries implements Series {
     this.value = value
   }
 
-  write(name: string, lines: string[]): void {
-    lines.push(`${name}${this.#labels} ${formatNumber(this.value)}`)
+  numbers(): number[] {
+    return [this.value]
+  }
+
+  absorb([value = 0]: readonly number[]): void {
+    this.value += value
   }
 }
 
 /** Counts values into buckets. `bounds` are the buckets' upper bounds, ascending and finite; `+Inf` is implied. */
 export class HistogramSeries implements Series {
   sum = 0
-  readonly #labels: string
   readonly #bounds: Float64Array
   /** Values per bucket, not cumulative; the last one is `+Inf`. */
   readonly #counts: Float64Array
 
-  constructor(labels: string, bounds: Float64Array) {
-    this.#labels = labels
+  constructor(bounds: Float64Array) {
     this.#bounds = bounds
     this.#counts = new Float64Array(bounds.length + 1)
   }
@@ -85,18 +76,13 @@ export class HistogramSeries implements Series {
     this.sum += value
   }
 
-  write(name: string, lines: string[]): void {
-    const before = this.#labels === '' ? '' : `${this.#labels},`
-    const after = this.#labels === '' ? '' : `{${this.#labels}}`
-    let total = 0
-    for (let index = 0; index < this.#counts.length; index++) {
-      total += this.#counts[index] as number
-      const bound = formatNumber(this.#bounds[index] ?? Infinity)
-      lines.push(`${name}_bucket{${before}le="${bound}"} ${formatNumber(total)}`)
-    }
-    lines.push(
-      `${name}_sum${after} ${formatNumber(this.sum)}`,
-      `${name}_count${after} ${formatNumber(total)}`,
-    )
+  numbers(): number[] {
+    return [...this.#counts, this.sum]
+  }
+
+  absorb(numbers: readonly number[]): void {
+    for (let index = 0; index < this.#counts.length; index++)
+      this.#counts[index] = (this.#counts[index] as number) + (numbers[index] ?? 0)
+    this.sum += numbers[this.#counts.length] ?? 0
   }
 }

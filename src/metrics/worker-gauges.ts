@@ -97,7 +97,12 @@ function workerMetrics({ gauge, counter }: Meter) {
       'worker',
     ]),
     breaker: gauge('fetchway_worker_breaker_state', '0 closed, 1 open, 2 half-open.', ['worker']),
-    transitions: counter('fetchway_worker_breaker_transitions_total', 'Changes of the breaker.', ['worker']),
+    transitions: counter(
+      'fetchway_worker_breaker_transitions_total',
+      'Changes of the breaker.',
+      ['worker'],
+      'first',
+    ),
     kvUsage: gauge('fetchway_worker_kv_usage_ratio', 'Share of the KV cache in use, told by the engine.', [
       'worker',
     ]),

@@ -1,0 +1,103 @@
+// Metrics as plain data: read from one meter, added up over several, written as Prometheus text.
+
+/**
+ * How a metric is made from those of several meters of one router: added up, the largest, or that of the first alone
+ * (what every meter reads from the same place).
+ */
+export type Gather = 'sum' | 'max' | 'first'
+
+export interface SeriesReading {
+  /** Label values in the order of the metric's labels. */
+  readonly values: readonly string[]
+  /** A counter's or gauge's value; of a histogram the count of each bucket (not cumulative, the last is `+Inf`), then the sum. */
+  readonly numbers: readonly number[]
+}
+
+export interface FamilyReading {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly labels: readonly string[]
+  readonly gather: Gather
+  /** Upper bounds of a histogram's buckets without `+Inf`; else empty. */
+  readonly bounds: readonly number[]
+  readonly series: readonly SeriesReading[]
+}
+
+/** All metrics of one meter at one moment; structured-cloneable. */
+export type Reading = readonly FamilyReading[]
+
+/** One reading from several meters that define the same metrics, each gathered in its way; what `first` does not define is left out. */
+export function merge(first: Reading, others: readonly Reading[]): Reading {
+  const elsewhere = others.map((reading) => new Map(reading.map((family) => [family.name, family])))
+  return first.map((family) => {
+    if (family.gather === 'first') return family
+    const like = elsewhere.map((families) => families.get(family.name)?.series ?? [])
+    return { ...family, series: mergeSeries([family.series, ...like], family.gather) }
+  })
+}
+
+function mergeSeries(all: readonly (readonly SeriesReading[])[], gather: 'sum' | 'max'): SeriesReading[] {
+  const merged = new Map<string, { values: readonly string[]; numbers: number[] }>()
+  for (const { values, numbers } of all.flat()) {
+    const key = JSON.stringify(values)
+    const known = merged.get(key)
+    if (!known) {
+      merged.set(key, { values, numbers: [...numbers] })
+      continue
+    }
+    for (const [at, number] of numbers.entries()) {
+      const before = known.numbers[at] ?? 0
+      known.numbers[at] = gather === 'sum' ? before + number : Math.max(before, number)
+    }
+  }
+  return [...merged.values()]
+}
+
+/** The text format 0.0.4, ending in a newline. */
+export function expose(reading: Reading): string {
+  const lines: string[] = []
+  for (const family of reading) {
+    const { name, help, type, series } = family
+    lines.push(
+      `# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`,
+      `# TYPE ${name} ${type}`,
+    )
+    for (const one of series) exposeSeries(family, one, lines)
+  }
+  lines.push('')
+  return lines.join('\n')
+}
+
+function exposeSeries(family: FamilyReading, { values, numbers }: SeriesReading, lines: string[]): void {
+  const { name, type, labels, bounds } = family
+  const pairs = labels.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(',')
+  const after = pairs === '' ? '' : `{${pairs}}`
+  if (type !== 'histogram') {
+    lines.push(`${name}${after} ${formatNumber(numbers[0] ?? 0)}`)
+    return
+  }
+  const before = pairs === '' ? '' : `${pairs},`
+  let total = 0
+  for (let index = 0; index <= bounds.length; index++) {
+    total += numbers[index] ?? 0
+    lines.push(
+      `${name}_bucket{${before}le="${formatNumber(bounds[index] ?? Infinity)}"} ${formatNumber(total)}`,
+    )
+  }
+  lines.push(
+    `${name}_sum${after} ${formatNumber(numbers[bounds.length + 1] ?? 0)}`,
+    `${name}_count${after} ${formatNumber(total)}`,
+  )
+}
+
+/** A number as the text format wants it: `+Inf`, `-Inf`, `NaN`, else the shortest decimal. */
+export function formatNumber(value: number): string {
+  if (value === Infinity) return '+Inf'
+  if (value === -Infinity) return '-Inf'
+  return String(value)
+}
+
+function escapeValue(value: string): string {
+  return value.replace(/["\\\n]/g, (character) => (character === '\n' ? '\\n' : `\\${character}`))
+}
