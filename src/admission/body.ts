@@ -1,14 +1,21 @@
 // Reads request bodies: inside a limit each, inside a budget together, and not slower than a minimum rate.
 import { Refusal } from '../openai/errors.ts'
-import type { Host } from '../host.ts'
+import type { Host, Tally } from '../host.ts'
 
 /** Bytes of request bodies held in memory at once. */
 export class BodyBudget {
-  used = 0
   limit: number
+  readonly #tally: Tally
 
-  constructor(limit: number) {
+  /** `tally`: where those that share the budget count together. */
+  constructor(limit: number, tally: Tally = localTally()) {
     this.limit = limit
+    this.#tally = tally
+  }
+
+  /** Bytes held now. */
+  get used(): number {
+    return this.#tally.total
   }
 
   /** Reserves before reading. Throws 413 when it could never fit, 429 when it does not fit now. */
@@ -22,12 +29,22 @@ export class BodyBudget {
         1,
       )
     }
-    this.used += bytes
+    this.#tally.add(bytes)
   }
 
   release(bytes: number): void {
-    this.used -= bytes
+    this.#tally.add(-bytes)
   }
+}
+
+function localTally(): Tally {
+  const tally = {
+    total: 0,
+    add(amount: number) {
+      tally.total += amount
+    },
+  }
+  return tally
 }
 
 export interface BodyRules {
@@ -86,7 +103,11 @@ export async function readBody(
   try {
     const progress = { received: () => request.received ?? 0 }
     if (length !== null && request.received !== undefined) {
-      return { bytes: await inTime(request.bytes(), progress, rules, host), release }
+      const reading = request.bytes()
+      // What came together with its head is here a turn later, and needs no clock.
+      await Promise.resolve()
+      const isHere = request.received === length
+      return { bytes: await (isHere ? reading : inTime(reading, progress, rules, host)), release }
     }
     const bytes = await readStream(request, rules, host, (more) => {
       if (length !== null) return
