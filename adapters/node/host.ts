@@ -18,11 +18,12 @@ export interface NodeHost extends Host {
 export function createHost(config: Config, log: (event: LogEvent) => void): NodeHost {
   const fetch = createFetch()
   const timers = createTimers()
+  const { timeOrigin } = performance
   const seams = {
     fetch,
     relay,
     upgrade,
-    now: () => performance.timeOrigin + performance.now(),
+    now: () => timeOrigin + performance.now(),
     random: Math.random,
     timer: timers.start,
     after(work: Promise<unknown>) {

@@ -65,7 +65,7 @@ function waitsUntil({ config, host }: Core, call: Call): number {
 async function resolveModel(core: Core, call: Call): Promise<string | null> {
   if (call.model === null) return null
   const model = core.config.aliases[call.model] ?? call.model
-  if (core.config.models === 'ignore') return model
+  if (core.config.models === 'ignore' || core.models.has(model)) return model
   if (await core.models.find(model)) return model
   const { directory } = core.models
   if (directory.wildcard) return model

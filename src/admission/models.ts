@@ -18,6 +18,13 @@ export class Models {
     this.#host = host
   }
 
+  /** Whether the model is known; looks again beside the call now and then, so that it learns what is gone. */
+  has(name: string): boolean {
+    if (!this.#byName.has(name)) return false
+    this.#refreshLater()
+    return true
+  }
+
   /** The entry of a model. Looks again, and waits for workers that were not asked yet, before it says that there is none. */
   async find(name: string): Promise<ModelEntry | null> {
     const known = this.#byName.get(name)
