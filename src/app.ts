@@ -49,12 +49,14 @@ export function createApp(config: Config, host: Host): App {
   const data = dataRoutes()
   const control = controlRoutes()
 
-  const route = async (request: Request): Promise<Response> => {
+  /** The common case goes straight to its corridor, which answers its own errors. */
+  const fetch = (request: Request): Promise<Response> => {
     const path = pathname(pathOf(request.url))
-    if (request.method === 'POST') {
-      const endpoint = endpoints.get(path)
-      if (endpoint) return inference(core, request, endpoint)
-    }
+    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
+    return endpoint ? inference(core, request, endpoint) : guarded(core, request, () => route(request, path))
+  }
+
+  const route = async (request: Request, path: string): Promise<Response> => {
     if (isUpgrade(request)) return websocket(core, request)
     const found = await answer(data, request, core)
     if (found) return found
@@ -72,7 +74,7 @@ export function createApp(config: Config, host: Host): App {
   }
 
   return {
-    fetch: (request) => guarded(core, request, route),
+    fetch,
     admin: (request) => guarded(core, request, adminRoute),
     start: async () => {
       await host.registry('main').start()
