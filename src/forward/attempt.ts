@@ -95,7 +95,7 @@ const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal
 const EXPIRE_AGAIN = 50
 
 /** Waits for a decision; a wait in the queue ends at its deadline even if nothing else happens there. */
-export async function inTime(core: Core, ask: Ask, pick: Pick | Promise<Pick>): Promise<Pick> {
+export function inTime(core: Core, ask: Ask, pick: Pick | Promise<Pick>): Pick | Promise<Pick> {
   if (!(pick instanceof Promise) || ask.queueUntil === Infinity) return pick
   const { host } = core
   const expire = () => {

@@ -9,8 +9,8 @@ import type { CallOutcome } from '../metrics/instruments.ts'
 import { Refusal } from '../openai/errors.ts'
 import { refuse } from './reply.ts'
 
-/** Answers an inference request; never throws. */
-export async function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
+/** Answers an inference request; never rejects. */
+export function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
   let call: Call | null = null
   // A stream that is kept awake has an answer already: its client leaves by cancelling that.
   const leaving = core.config.keepAlive > 0 ? new AbortController() : null
