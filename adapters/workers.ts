@@ -8,9 +8,16 @@ import { durable } from './workers/durable.ts'
 import { loadedOf, sentenceOf, type Env } from './workers/env.ts'
 import { createHost } from './workers/host.ts'
 
-export class FetchwayRegistry extends durable(Registry) {}
-export class FetchwayPool extends durable(Pool) {}
-export class FetchwayLimiter extends durable(Limiter) {}
+const askAll = async (registry: Registry): Promise<void> => {
+  await registry.start()
+  await registry.alarm()
+}
+/** Any version will do: the registry has always a newer one than a pool that has none. */
+const pullMembers = (pool: Pool) => pool.hint(1)
+
+export class FetchwayRegistry extends durable(Registry, askAll) {}
+export class FetchwayPool extends durable(Pool, pullMembers) {}
+export class FetchwayLimiter extends durable(Limiter, () => undefined) {}
 
 /** One for each isolate: what it counts is told by the isolate that is asked. */
 const apps = new WeakMap<object, App>()

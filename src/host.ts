@@ -4,6 +4,7 @@ import type { Pool } from './actors/pool.ts'
 import type { Limiter } from './actors/limiter.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
+import type { Reading } from './metrics/reading.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
 export type HeaderList = readonly string[]
@@ -104,11 +105,29 @@ export interface LogEvent {
   readonly [key: string]: unknown
 }
 
+/** A sum that several share: apps of one router in several threads count the bytes that they hold in one place. */
+export interface Tally {
+  /** What all of them hold together. */
+  readonly total: number
+  /** Adds to (or takes from) what this one holds. */
+  add(amount: number): void
+}
+
+/** The other apps of this router, when several serve side by side: whichever is asked answers for all. */
+export interface Peers {
+  /** Calls there that have not ended yet. */
+  live(): Promise<number>
+  /** Tells them the metrics of this app and returns theirs. */
+  metrics(own: Reading): Promise<readonly Reading[]>
+}
+
 export interface Host {
   /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
   /** The client's Response for an upstream: passes its bytes through `watch` with backpressure, by the runtime's cheapest way. */
   relay(upstream: Upstream, answer: Answer, watch: Watch): Response
+  /** The two ends of a body that the router writes itself; default: a `TransformStream`. A write fails when the client has left. */
+  pipe?(): { readonly readable: ReadableStream<Uint8Array>; readonly writable: WritableStream<Uint8Array> }
   /** Joins a client's WebSocket upgrade with a worker's. Rejects with `UpstreamFailure` when the worker can't be reached. `closed` is called once, when either side ended. */
   upgrade?(worker: WorkerRef, request: Request, outgoing: Outgoing, closed: () => void): Promise<Response>
   /** Milliseconds since the epoch, with fractions where the runtime has them; never goes back. */
@@ -124,6 +143,9 @@ export interface Host {
   readonly isPerRequest?: boolean
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
+  readonly peers?: Peers
+  /** Bytes of request bodies in memory, when several apps share the budget. */
+  readonly buffered?: Tally
   readonly registry: ActorRef<Registry>
   readonly pool: ActorRef<Pool>
   readonly limiter: ActorRef<Limiter>

@@ -9,13 +9,15 @@ export type Variables = Readonly<Record<string, unknown>>
 
 const WHOLE = 'FETCHWAY_CONFIG'
 
+/** Only a write that fails reveals a client that left, so that waiting streams are written to this often, ms. */
+const KEEP_ALIVE = 1000
 /** An isolate has 128 MB for everything, so that request bodies get half of it. */
 const MAX_BUFFERED = 64 * 1024 * 1024
 
 /**
  * Reads the configuration. Variables beat FETCHWAY_CONFIG, whose texts may name secrets as `${NAME}`. Differs from the other
- * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively), request bodies get 64 MiB in all, and
- * the control plane is closed without an admin key unless `host` is set to a loopback address.
+ * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively), `keepAlive` is 1 s, request bodies get
+ * 64 MiB in all, and the control plane is closed without an admin key unless `host` is set to a loopback address.
  */
 export function readConfig(variables: Variables): Loaded {
   const environment = textsOf(variables)
@@ -30,6 +32,7 @@ export function readConfig(variables: Variables): Loaded {
       ...config,
       ...(!origins.usage && { usage: 'sample' as const }),
       ...(!origins.maxBuffered && { maxBuffered: MAX_BUFFERED }),
+      ...(!origins.keepAlive && { keepAlive: KEEP_ALIVE }),
       ...(!origins.host && { host: '0.0.0.0' }),
     }),
   }

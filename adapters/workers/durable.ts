@@ -7,7 +7,6 @@ import { actorRefs, createSeams } from './host.ts'
 
 /** What a home calls besides the methods of callers. */
 interface Living {
-  start?(): Promise<void>
   alarm?(): Promise<void>
 }
 
@@ -15,18 +14,22 @@ type Callable = Living & Record<string, (...args: unknown[]) => unknown>
 
 type ActorClass = new (config: Config, state: ActorState) => object
 
+/** What a new incarnation does before the first call reaches it. */
+type Begin = (actor: never) => unknown
+
 /** Called by the home, not by callers. */
 const OWN = new Set(['constructor', 'start', 'alarm'])
-/** A new incarnation looks at its workers before it answers, but not longer than this, ms. */
-const FIRST_LOOK = 2000
+/** Nobody is kept waiting for a beginning longer than this, ms. */
+const BEGIN_TIME = 2000
 /** An alarm that failed comes again after this, ms. */
 const AGAIN = 5000
 
 /**
  * Makes a Durable Object class of an actor class: one RPC method for each of its methods, its alarm, and its state over
- * `ctx.storage`. An actor with `start` is started before the first call reaches it.
+ * `ctx.storage`. What an actor knew by asking is gone with its last incarnation: `begin` asks again before anybody hears that
+ * it knows nothing.
  */
-export function durable(Actor: ActorClass) {
+export function durable(Actor: ActorClass, begin: Begin) {
   class Home extends DurableObject<Env> {
     readonly #actor: Callable
     readonly #state: ActorState
@@ -36,15 +39,17 @@ export function durable(Actor: ActorClass) {
       const config = configOf(env)
       this.#state = stateOf(ctx, env, config)
       this.#actor = new Actor(config, this.#state) as Callable
-      if (this.#actor.start) void ctx.blockConcurrencyWhile(() => this.#begin())
+      void ctx.blockConcurrencyWhile(() => this.#begin())
     }
 
-    /** What an actor knew by asking is gone with its last incarnation: it asks again before anybody hears that it knows nothing. */
+    /** Never throws: that would end the incarnation. */
     async #begin(): Promise<void> {
-      await this.#actor.start?.()
       let cancel = () => {}
-      const late = new Promise<void>((resolve) => (cancel = this.#state.timer(FIRST_LOOK, resolve)))
-      await Promise.race([this.#actor.alarm?.(), late])
+      const late = new Promise<void>((resolve) => (cancel = this.#state.timer(BEGIN_TIME, resolve)))
+      const begun = Promise.resolve(begin(this.#actor as never)).catch((error: unknown) => {
+        this.#state.log({ level: 'error', message: 'an actor began badly', error: String(error) })
+      })
+      await Promise.race([begun, late])
       cancel()
     }
 

@@ -45,6 +45,7 @@ export function createSeams(config: Config): Omit<Host, keyof ActorRefs> {
     // Called as a method of nothing: workerd refuses any other `this`.
     fetch: (worker, outgoing) => fetchUpstream((url, init) => fetch(url, init), worker, outgoing),
     relay: createRelay(after),
+    pipe: () => new IdentityTransformStream(),
     upgrade,
     now,
     random: Math.random,

@@ -1,7 +1,8 @@
 // Host.relay on Workers: through JavaScript while the watch must see the bytes, natively from then on.
+import { headerOf } from '../../src/forward/headers.ts'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Host, Watch } from '../../src/host.ts'
-import { headersOf, isBare, relayNothing, relayStream } from '../web/relay.ts'
+import type { Answer, Host, Watch } from '../../src/host.ts'
+import { headersOf, isBare, relayNothing } from '../web/relay.ts'
 import { WebUpstream } from '../web/upstream.ts'
 
 /** A chunk passed natively costs a ninth of one that JavaScript sees. Never `tee`: it hides that the client left. */
@@ -9,12 +10,16 @@ export function createRelay(after: Host['after']): Host['relay'] {
   return (upstream, answer, watch) => {
     if (!(upstream instanceof WebUpstream)) throw new TypeError('relay needs an upstream of this host')
     if (isBare(answer)) return relayNothing(upstream, answer, watch)
-    if (!watch.mayPassUnseen) return relayStream(upstream, answer, watch)
-    // Unlike `new TransformStream()`, this one tells a client that left from an answer that ended.
-    const { readable, writable } = new IdentityTransformStream()
+    const { readable, writable } = streamFor(answer)
     after(pass(upstream, writable, watch))
     return new Response(readable, { status: answer.status, headers: headersOf(answer) })
   }
+}
+
+/** Unlike `new TransformStream()` these tell a client that left from an answer that ended. Only a body of known length can be broken so that its client sees it: workerd ends others properly, whatever happened. */
+function streamFor({ headers }: Answer): IdentityTransformStream {
+  const length = headerOf(headers, 'content-length')
+  return length === undefined ? new IdentityTransformStream() : new FixedLengthStream(Number(length))
 }
 
 /** Never rejects. */

@@ -4,6 +4,7 @@ import { idNameOf, type Call } from '../openai/call.ts'
 import { errorEvent, type Shape } from '../openai/shapes.ts'
 
 const encoder = new TextEncoder()
+const COMMENT = encoder.encode(': keep-alive\n\n')
 
 /** The answer itself when it comes in time or is no stream; else an event stream that begins with comments and goes on with it. */
 export async function awake(
@@ -11,13 +12,7 @@ export async function awake(
   answer: Promise<Response>,
   { callOf, leave }: { callOf: () => Call | null; leave: () => void },
 ): Promise<Response> {
-  const { host, config } = core
-  let cancel = () => {}
-  const late = new Promise<null>((resolve) => {
-    cancel = host.timer(config.keepAlive, () => resolve(null))
-  })
-  const first = await Promise.race([answer, late])
-  cancel()
+  const first = await soon(core, answer)
   const call = callOf()
   if (first !== null) return first
   return call?.isStream ? commented(core, answer, call, leave) : answer
@@ -29,45 +24,68 @@ function commented(
   { shape, requestId }: Call,
   leave: () => void,
 ): Response {
-  const { host, config } = core
-  let stop = () => {}
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
-  let isLeft = false
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const comment = () => {
-        controller.enqueue(encoder.encode(': keep-alive\n\n'))
-        stop = host.timer(config.keepAlive, comment)
-      }
-      comment()
-      const response = await answer
-      stop()
-      if (isLeft) return void response.body?.cancel()
-      if (isEventStream(response)) reader = (response.body as ReadableStream<Uint8Array>).getReader()
-      else {
-        controller.enqueue(encoder.encode(await asEvent(response, shape)))
-        controller.close()
-      }
-    },
-    async pull(controller) {
-      if (!reader) return
-      const { done, value } = await reader.read()
-      if (done) controller.close()
-      else controller.enqueue(value)
-    },
-    async cancel(reason) {
-      isLeft = true
-      stop()
-      leave()
-      await reader?.cancel(reason)
-    },
-  })
+  const { host } = core
+  const { readable, writable } = host.pipe?.() ?? new TransformStream<Uint8Array, Uint8Array>()
+  host.after(keepAwake(core, answer, { shape, writable, leave }))
   const headers = {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     [idNameOf(core)]: requestId,
   }
-  return new Response(body, { headers })
+  return new Response(readable, { headers })
+}
+
+interface Waiting {
+  readonly shape: Shape
+  readonly writable: WritableStream<Uint8Array>
+  readonly leave: () => void
+}
+
+/** Writes comments until the answer is here, then passes it on. Never rejects. */
+async function keepAwake(core: Core, answer: Promise<Response>, waiting: Waiting): Promise<void> {
+  const { shape, writable, leave } = waiting
+  const writer = writable.getWriter()
+  // Where the runtime tells of it at once; elsewhere the next write fails.
+  writer.closed.catch(leave)
+  try {
+    let response: Response | null = null
+    while (response === null) {
+      await writer.write(COMMENT)
+      response = await soon(core, answer)
+    }
+    if (isEventStream(response)) await pass(response, writer)
+    else await writer.write(encoder.encode(await asEvent(response, shape)))
+    await writer.close()
+  } catch {
+    // The client left, or the worker's stream broke, which has been told already.
+    leave()
+    const { body } = await answer
+    if (body?.locked === false) await body.cancel().catch(() => undefined)
+  }
+}
+
+/** By hand: a pipe between two native pipes never moves on workerd. Cancels the answer when a write fails. */
+async function pass({ body }: Response, writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+  const reader = (body as ReadableStream<Uint8Array>).getReader()
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read())
+      await writer.write(part.value)
+  } catch (error) {
+    reader.cancel().catch(() => undefined) // it may have broken by itself
+    await writer.abort(error).catch(() => undefined) // it may be the broken one
+    throw error
+  }
+}
+
+/** The answer, or null when the next comment is due. */
+async function soon({ host, config }: Core, answer: Promise<Response>): Promise<Response | null> {
+  let cancel = () => {}
+  const due = new Promise<null>((resolve) => {
+    cancel = host.timer(config.keepAlive, () => resolve(null))
+  })
+  const first = await Promise.race([answer, due])
+  cancel()
+  return first
 }
 
 const isEventStream = (response: Response): boolean =>

@@ -33,16 +33,17 @@ export const failures: Journeys = {
     }
   },
 
-  async 'a worker that is not there is made up for, and looked at'({ open }) {
+  async 'a worker that is not there is made up for, and looked at'({ open, has }) {
     const rig = await open(
       { policy: 'round_robin', workers: [{ url: W1, models: ['m'], engine: 'vllm' }, W2] },
       { [W1]: null, [W2]: engine() },
     )
     for (let round = 0; round < 4; round++) assert.equal((await rig.post(CHAT, chat())).status, 200)
-    assert.ok((await rig.metric('fetchway_retries_total', 'reason="connect"')) > 0)
+    const reason = has('blind-connect') ? 'reset' : 'connect'
+    assert.ok((await rig.metric('fetchway_retries_total', `reason="${reason}"`)) > 0)
   },
 
-  async 'the only worker is tried again, and its death then told'({ open }) {
+  async 'the only worker is tried again, and its death then told'({ open, has }) {
     const w1 = broken()
     const rig = await open({ retries: 2 }, { [W1]: w1 })
     const { status, body } = await rig.post(CHAT, chat())
@@ -50,7 +51,8 @@ export const failures: Journeys = {
     assert.equal(callsOf(w1).length, 3)
     const absent = await open({ workers: [{ url: W1, models: ['m'] }] }, { [W1]: null })
     const refused = await absent.post('/v1/messages', { model: 'm', messages: [] })
-    assert.deepEqual([refused.status, refused.body.error.code], [502, 'worker_unreachable'])
+    const code = has('blind-connect') ? 'worker_died' : 'worker_unreachable'
+    assert.deepEqual([refused.status, refused.body.error.code], [502, code])
     assert.equal(refused.body.type, 'error')
   },
 

@@ -8,17 +8,14 @@ import type { Engine } from '../../src/simulator/engine.ts'
 async function hold(rig: Rig, worker: Engine): Promise<{ end(): Promise<void> }> {
   const leave = new AbortController()
   const calls = callsOf(worker).length
-  const running = rig.request(CHAT, {
-    body: chat(),
-    headers: { 'x-fault': 'stall-before-head' },
-    signal: leave.signal,
-  })
-  running.catch(() => undefined)
+  // It goes on, so that its end is noticed on every runtime.
+  const body = chat({ stream: true, max_tokens: 5000, ignore_eos: true })
+  const running = await rig.request(CHAT, { body, headers: { 'x-fault': 'slow=5ms' }, signal: leave.signal })
   await rig.busy(worker, calls + 1)
   return {
     async end() {
       leave.abort()
-      await assert.rejects(running)
+      await assert.rejects(running.text())
     },
   }
 }

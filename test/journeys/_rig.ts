@@ -36,8 +36,16 @@ export interface Opened {
 /** Starts a router; probes are off unless the configuration says otherwise. Resolves when it takes calls. */
 export type Open = (config: ConfigInput, fleet: Fleet, options: OpenOptions) => Promise<Opened>
 
-/** What a runtime can't do. `real-clock`: its time can't be moved, so that limits are short and waited for. */
-export type Gap = 'real-clock'
+/**
+ * What a runtime can't do. `real-clock`: its time can't be moved, so that limits are short and waited for. `early-leave`: a
+ * client that leaves before its answer has begun is not noticed. `blind-connect`: a connection that was refused looks like one
+ * that broke. `fixed-configuration`: it changes with a new deployment alone, and so does readiness.
+ */
+export type Gap = 'real-clock' | 'early-leave' | 'blind-connect' | 'fixed-configuration'
+
+/** A journey that no runtime with that gap can make. */
+export const unless = <T extends object>(gap: Gap, journey: T): T & { readonly gap: Gap } =>
+  Object.assign(journey, { gap })
 
 // oxlint-disable-next-line typescript/no-explicit-any -- replies are read as the journeys need them
 export type Json = any
