@@ -1,16 +1,19 @@
 // Puts the router together: configuration and host in, a fetch handler out.
 import { BodyBudget } from './admission/body.ts'
 import { Models } from './admission/models.ts'
+import type { PoolView } from './actors/pool.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
+import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf } from './openai/call.ts'
 import { endpoints, OTHER } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { inference } from './routes/inference.ts'
+import { showPool } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
 import { version } from './version.ts'
 import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
@@ -25,6 +28,12 @@ export interface App {
   start(): Promise<void>
   /** Puts another configuration into force; calls under way keep going. */
   reload(config: Config): Promise<void>
+  /** As `reload`, for one of several apps that share their actors: those are told by one of them. */
+  adopt(config: Config): void
+  /** Its metrics, for an app beside it that answers for both. `view`: the pool as it is now. */
+  read(view: PoolView): Reading
+  /** Takes over what an app that is no more has counted. */
+  inherit(reading: Reading): void
   /** /readyz says 503 from now on; new calls are still served. */
   drain(): void
   /** Calls that have not ended yet. */
@@ -33,19 +42,8 @@ export interface App {
 }
 
 export function createApp(config: Config, host: Host): App {
-  const meter = createMeter()
-  const core: Core = {
-    config,
-    host,
-    models: new Models(host),
-    buffers: new BodyBudget(config.maxBuffered),
-    notes: new Notes(host),
-    instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
-    meter,
-    nextId: idMaker(host),
-    live: 0,
-    isDraining: false,
-  }
+  const core = createCore(config, host)
+  const { meter } = core
   const data = dataRoutes()
   const control = controlRoutes()
 
@@ -73,6 +71,11 @@ export function createApp(config: Config, host: Host): App {
     throw notFound(request.method, pathname(pathOf(request.url)))
   }
 
+  const adopt = (next: Config) => {
+    core.config = next
+    core.buffers.limit = next.maxBuffered
+  }
+
   return {
     fetch,
     admin: (request) => guarded(core, request, adminRoute),
@@ -80,15 +83,36 @@ export function createApp(config: Config, host: Host): App {
       await host.registry('main').start()
     },
     reload: async (next) => {
-      core.config = next
-      core.buffers.limit = next.maxBuffered
+      adopt(next)
       await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
     },
+    adopt,
+    read: (view) => {
+      showPool(core, view, false)
+      return meter.read()
+    },
+    inherit: meter.absorb,
     drain: () => {
       core.isDraining = true
     },
     inFlight: () => core.live,
     close: async () => {},
+  }
+}
+
+function createCore(config: Config, host: Host): Core {
+  const meter = createMeter()
+  return {
+    config,
+    host,
+    models: new Models(host),
+    buffers: new BodyBudget(config.maxBuffered, host.buffered),
+    notes: new Notes(host),
+    instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
+    meter,
+    nextId: idMaker(host),
+    live: 0,
+    isDraining: false,
   }
 }
 

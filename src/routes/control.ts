@@ -63,7 +63,7 @@ export async function removeWorker(core: Core, id: string): Promise<Response> {
 }
 
 export async function status(core: Core): Promise<Response> {
-  const view = await core.host.pool('main').view()
+  const [view, elsewhere = 0] = await Promise.all([core.host.pool('main').view(), core.host.peers?.live()])
   const directory = await core.models.refresh()
   return json({
     version,
@@ -71,7 +71,7 @@ export async function status(core: Core): Promise<Response> {
     draining: core.isDraining,
     in_flight: view.in_flight,
     queued: view.queued,
-    live: core.live,
+    live: core.live + elsewhere,
     buffered_bytes: core.buffers.used,
     models: directory.models.map((model) => model.id),
     workers: await shown(core),

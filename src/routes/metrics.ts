@@ -4,6 +4,7 @@ import type { PoolView } from '../actors/pool.ts'
 import type { SeatView } from '../actors/seat.ts'
 import type { Core } from '../core.ts'
 import { contentType } from '../metrics/prometheus.ts'
+import { expose, merge } from '../metrics/reading.ts'
 import type { PoolReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
 import { Refusal } from '../openai/errors.ts'
 import { text } from './reply.ts'
@@ -12,9 +13,16 @@ export async function metrics(core: Core, request: Request): Promise<Response> {
   if (!core.config.metrics)
     throw new Refusal(404, 'metrics_off', 'Metrics are switched off here (--no-metrics).')
   const view = await core.host.pool('main').view()
+  showPool(core, view, maySeeUrls(core, request))
+  const own = core.meter.read()
+  const others = (await core.host.peers?.metrics(own)) ?? []
+  return text(expose(merge(own, others)), 200, contentType)
+}
+
+/** Fills the gauges from the pool as it is now; what was counted for workers that are gone is dropped. */
+export function showPool(core: Core, view: PoolView, withUrls: boolean): void {
   core.instruments.bufferedBytes.with().set(core.buffers.used)
-  core.instruments.showPools([readingOf(view, maySeeUrls(core, request))])
-  return text(core.meter.render(), 200, contentType)
+  core.instruments.showPools([readingOf(view, withUrls)])
 }
 
 function maySeeUrls(core: Core, request: Request): boolean {

@@ -59,7 +59,7 @@ test('a body that turns out too large is refused, and its bytes are given back',
 
 test('over the budget: 429 when it may fit later, 413 when it never will', async () => {
   const budget = new BodyBudget(800)
-  budget.used = 500
+  budget.reserve(500)
   assert.equal(
     await codeOf(readBody(upload({ 'content-length': '400' }).request, budget, rules, createClock())),
     'buffers_full',
