@@ -1,6 +1,7 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { HeaderList, Host, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
+import { Workbench } from './wire/connection.ts'
 import type { Connection, Receiver } from './wire/connection.ts'
 import { formatHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
@@ -34,10 +35,11 @@ const RESTED = 1000
  */
 export function createFetch(rested = RESTED): NodeFetch {
   const origins = new Map<string, Origin>()
+  const workbench = new Workbench()
   const originOf = (url: string) => {
     const known = origins.get(url)
     if (known) return known
-    const origin = new Origin(targetOf(url))
+    const origin = new Origin(targetOf(url), workbench)
     origins.set(url, origin)
     return origin
   }

@@ -20,8 +20,27 @@ const MAX_HEAD = 262_144
 const SMALL = 65_536
 const NOTHING = Buffer.alloc(0)
 
+/** Where small requests are put together, one at a time, by all connections that share it. */
+export class Workbench {
+  #bytes: Buffer | null = null
+
+  /** The head and the slices behind it as one piece, for a socket that writes it at once. */
+  write(socket: Socket, head: string, slices: readonly Uint8Array[]): void {
+    const bytes = (this.#bytes ??= Buffer.allocUnsafeSlow(SMALL))
+    let at = bytes.write(head, 0, 'latin1')
+    for (const slice of slices) {
+      bytes.set(slice, at)
+      at += slice.byteLength
+    }
+    socket.write(bytes.subarray(0, at))
+    // Mostly the kernel has taken all of it; else the socket keeps these bytes.
+    if (socket.writableLength > 0) this.#bytes = null
+  }
+}
+
 export class Connection {
   readonly socket: Socket
+  readonly #workbench: Workbench
   /** Requests sent so far. */
   served = 0
   /** A byte of the current response came. */
@@ -39,8 +58,9 @@ export class Connection {
   #chunks: ChunkDecoder | null = null
   #sent = false
 
-  constructor(socket: Socket, onIdle: (connection: Connection) => void) {
+  constructor(socket: Socket, workbench: Workbench, onIdle: (connection: Connection) => void) {
     this.socket = socket
+    this.#workbench = workbench
     this.onIdle = onIdle
     // Of plain sockets `read` hears without this event; it must be asked for all the same, or their end would not come.
     socket.on('data', (bytes: Buffer) => this.read(bytes))
@@ -94,13 +114,7 @@ export class Connection {
       this.socket.uncork()
       return
     }
-    const whole = Buffer.allocUnsafe(size)
-    let at = whole.write(head, 0, 'latin1')
-    for (const slice of slices) {
-      whole.set(slice, at)
-      at += slice.byteLength
-    }
-    this.socket.write(whole)
+    this.#workbench.write(this.socket, head, slices)
   }
 
   async #stream(head: string, body: ReadableStream<Uint8Array>, receiver: Receiver): Promise<void> {

@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure } from '../../../src/host.ts'
 import { Connection } from './connection.ts'
+import type { Workbench } from './connection.ts'
 
 export interface Target {
   /** Value of the Host header. */
@@ -114,9 +115,11 @@ export class Origin {
   readonly #open = new Set<Connection>()
   #sweeper: ReturnType<typeof setTimeout> | null = null
   #closed = false
+  readonly #workbench: Workbench
 
-  constructor(target: Target) {
+  constructor(target: Target, workbench: Workbench) {
     this.target = target
+    this.#workbench = workbench
   }
 
   /** An idle connection that the worker most likely still holds open, or null. */
@@ -136,7 +139,7 @@ export class Origin {
       early.push(bytes)
     }
     const socket = await openSocket(this.target, timeout, signal, (bytes) => read(bytes))
-    const connection = new Connection(socket, (idle) => this.#keep(idle))
+    const connection = new Connection(socket, this.#workbench, (idle) => this.#keep(idle))
     read = (bytes) => connection.read(bytes)
     early.forEach(read)
     this.#open.add(connection)
