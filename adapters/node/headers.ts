@@ -69,7 +69,13 @@ export class HeaderView {
   }
 
   forEach(run: (value: string, name: string, headers: Headers) => void, self?: unknown): void {
-    for (const [name, value] of this.#joined()) run.call(self, value, name, this as unknown as Headers)
+    const list = this.#list
+    if (hasDoubles(list)) {
+      for (const [name, value] of this.#joined()) run.call(self, value, name, this as unknown as Headers)
+      return
+    }
+    for (let i = 0; i < list.length; i += 2)
+      run.call(self, list[i + 1]!, list[i]!.toLowerCase(), this as unknown as Headers)
   }
 
   entries(): IterableIterator<[string, string]> {
@@ -115,6 +121,16 @@ Object.setPrototypeOf(HeaderView.prototype, Headers.prototype)
 
 function isNamed(name: string, lower: string): boolean {
   return name.length === lower.length && (name === lower || name.toLowerCase() === lower)
+}
+
+/** Whether a name comes twice. Compares all pairs: there are few, and most differ in length. */
+function hasDoubles(list: HeaderList): boolean {
+  if (list.length > 64) return true
+  for (let i = 2; i < list.length; i += 2) {
+    const lower = list[i]!.toLowerCase()
+    for (let j = 0; j < i; j += 2) if (isNamed(list[j]!, lower)) return true
+  }
+  return false
 }
 
 /** The headers of any `Headers` as a list; spelling is kept where the object knows it. */

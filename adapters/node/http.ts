@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { NodeRequest } from './request.ts'
+import { NodeRequest, Origins } from './request.ts'
 import type { RequestContext } from './request.ts'
 import { linger, onClientError, refuse } from './refusals.ts'
 import { dropResponse, sendResponse } from './send.ts'
@@ -62,6 +62,8 @@ class Front implements Served {
   readonly #options: ServeOptions
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
+  /** Of an ordinary request. */
+  readonly #context: RequestContext
   #live = 0
   #isDraining = false
   #onQuiet: (() => void) | null = null
@@ -69,6 +71,8 @@ class Front implements Served {
   constructor(handler: Handler, options: ServeOptions) {
     this.#handler = handler
     this.#options = options
+    const origins = new Origins(options.tls ? 'https' : 'http')
+    this.#context = { origins, maxBody: options.maxBody ?? 0, sendContinue: null, isUpgrade: false }
     const settings = {
       // A peer that idles must not be cut before it gives up itself: load balancers keep connections for 60 s.
       keepAliveTimeout: 75_000,
@@ -164,24 +168,18 @@ class Front implements Served {
     if (--this.#live === 0) this.#onQuiet?.()
   }
 
-  #context(extra: Partial<RequestContext>): RequestContext {
-    const { tls, maxBody = 0 } = this.#options
-    return { scheme: tls ? 'https' : 'http', maxBody, sendContinue: null, isUpgrade: false, ...extra }
-  }
-
   #onRequest(req: IncomingMessage, res: ServerResponse, sendContinue: (() => void) | null): void {
     // Sent behind a response that said it was the last one on its connection.
     if (req.socket.writableEnded) return
     let isContinued = sendContinue === null
-    const request = new NodeRequest(
-      req,
-      this.#context({
-        sendContinue: () => {
-          if (!isContinued) sendContinue?.()
-          isContinued = true
-        },
-      }),
-    )
+    const context = sendContinue && {
+      ...this.#context,
+      sendContinue: () => {
+        if (!isContinued) sendContinue()
+        isContinued = true
+      },
+    }
+    const request = new NodeRequest(req, context ?? this.#context)
     let onLeave: (() => void) | null = null
     this.#begin()
     res.on('close', () => {
@@ -205,7 +203,7 @@ class Front implements Served {
 
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined) // what matters is told by its 'close'
-    const request = new NodeRequest(req, this.#context({ isUpgrade: true }))
+    const request = new NodeRequest(req, { ...this.#context, isUpgrade: true })
     // Read on while the handshake is under way: a client that leaves is noticed by reading alone.
     const early = [head]
     let room = EARLY - head.length

@@ -5,7 +5,7 @@ import { HeaderView } from './headers.ts'
 
 /** What the server knows besides the message itself. */
 export interface RequestContext {
-  readonly scheme: 'http' | 'https'
+  readonly origins: Origins
   /** Largest body that `bytes()` and its kin take, 0: any. */
   readonly maxBody: number
   /** Tells a client that waits for it (`Expect: 100-continue`) to send its body. */
@@ -39,7 +39,7 @@ export class NodeRequest {
   }
 
   get url(): string {
-    this.#url ??= absoluteUrl(this.#message, this.#context.scheme)
+    this.#url ??= absoluteUrl(this.#message, this.#context.origins)
     return this.#url
   }
 
@@ -176,13 +176,30 @@ function lengthOf(message: IncomingMessage): number | null {
   return length === undefined ? null : Number(length)
 }
 
-function absoluteUrl(message: IncomingMessage, scheme: 'http' | 'https'): string {
-  const target = message.url!
-  const host = message.headers.host ?? ''
-  if (target.startsWith('/')) {
-    const url = `${scheme}://${HOST.test(host) ? host : 'localhost'}${target}`
-    return URL.canParse(url) ? url : `${scheme}://localhost${target}`
+/** The origins that clients name by their Host header. Most name the same one, so the last is kept. */
+export class Origins {
+  readonly #scheme: 'http' | 'https'
+  #host: string | null = null
+  #origin = ''
+
+  constructor(scheme: 'http' | 'https') {
+    this.#scheme = scheme
   }
+
+  /** `http://HOST`; of localhost where that is no host. */
+  of(host: string): string {
+    if (host === this.#host) return this.#origin
+    const origin = `${this.#scheme}://${host}`
+    this.#origin = HOST.test(host) && URL.canParse(origin) ? origin : `${this.#scheme}://localhost`
+    this.#host = host
+    return this.#origin
+  }
+}
+
+function absoluteUrl(message: IncomingMessage, origins: Origins): string {
+  const target = message.url!
+  // Behind a valid origin any path is valid.
+  if (target.startsWith('/')) return origins.of(message.headers.host ?? '') + target
   if (/^https?:\/\//i.test(target) && URL.canParse(target)) return target
-  return `${scheme}://localhost/${target === '*' ? '' : encodeURIComponent(target)}`
+  return `${origins.of('')}/${target === '*' ? '' : encodeURIComponent(target)}`
 }

@@ -33,11 +33,11 @@ export function readHeaders(headers: Headers, idName: string, isOurs: boolean): 
   const named = connectionNames(headers)
   const passed: string[] = ['accept-encoding', 'identity']
   const keys: string[] = []
-  for (const [name, value] of headers) {
-    if (NEVER_SENT.has(name) || named?.has(name) || name === idName) continue
+  headers.forEach((value, name) => {
+    if (NEVER_SENT.has(name) || named?.has(name) || name === idName) return
     if (!KEYS.has(name)) passed.push(name, value)
     else if (!isOurs) keys.push(name, value)
-  }
+  })
   return { passed, keys }
 }
 
