@@ -2,13 +2,10 @@
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Host } from '../../src/host.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
-import { createFetch } from '../node/upstream.ts'
-import { createWebHost } from '../web/host.ts'
-import { readings } from '../web/readings.ts'
 import type { Listener, ListenOptions, Platform } from '../web/serve.ts'
+import { createSocketHost } from '../web/socket-host.ts'
 import { filesOf } from '../web/storage.ts'
 import { openWorkerSocket } from '../web/websocket.ts'
-import { relay } from './relay.ts'
 import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
 
 /** The server that took a request which asks for an upgrade: only it can do that. */
@@ -17,17 +14,7 @@ const upgrading = new WeakMap<Request, BunServer>()
 const switched = new Response(null, { status: 101 })
 
 export const bunPlatform: Platform = {
-  host(config, log) {
-    // Bun's own fetch works on 256 requests at a time and lets all others wait, which only its environment can change.
-    const fetch = createFetch()
-    const extra = { fetch, relay, upgrade, process: readings }
-    const host = createWebHost(config, { log, storage: filesOf(config, log), extra })
-    const close = () => {
-      fetch.close()
-      host.close()
-    }
-    return { ...host, close }
-  },
+  host: (config, log) => createSocketHost(config, { log, storage: filesOf(config, log), upgrade }),
 
   async listen(handler, options) {
     const { host, port, socket, tls } = options

@@ -38,7 +38,6 @@ export interface DenoRuntime {
   readonly env: { get(name: string): string | undefined; toObject(): Record<string, string> }
   readonly permissions: { querySync(asked: { name: 'env' }): { readonly state: string } }
   serve(options: DenoServeOptions, handler: DenoHandler): DenoServer
-  createHttpClient(options: { poolIdleTimeout?: number; poolMaxIdlePerHost?: number }): object
   upgradeWebSocket(
     request: Request,
     options: { idleTimeout: number },

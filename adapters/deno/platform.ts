@@ -1,20 +1,17 @@
 // What Deno gives of its own: its server, its WebSockets, and its key-value store where that is switched on.
 import type { Config } from '../../src/config/schema.ts'
 import type { Host } from '../../src/host.ts'
-import { createWebHost } from '../web/host.ts'
-import { readings } from '../web/readings.ts'
 import { untilIdle, type Handler, type Listener, type Platform } from '../web/serve.ts'
+import { createSocketHost } from '../web/socket-host.ts'
 import { filesOf, keyValueStorage } from '../web/storage.ts'
 import { openWorkerSocket, type Message } from '../web/websocket.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
-import { createDenoFetch } from './fetch.ts'
 import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
 export const denoPlatform: Platform = {
   host(config, log) {
     const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
-    const extra = { upgrade, process: readings }
-    return createWebHost(config, { log, fetch: createDenoFetch(), storage, extra })
+    return createSocketHost(config, { log, storage, upgrade })
   },
 
   async listen(handler, { host, port, socket, tls, onError }) {

@@ -2,14 +2,13 @@
 import { UpstreamFailure } from '../../src/host.ts'
 import type { HeaderList, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
 
-/** `isOnce`: it makes state, and must not be sent a second time whatever becomes of a kept connection. */
-export type Send = (url: string, init: RequestInit, isOnce: boolean) => Promise<Response>
+export type Send = (url: string, init: RequestInit) => Promise<Response>
 
 /** `connectTimeout` is not kept here: fetch does not tell connecting from waiting. The first-token limit bounds both. */
 export async function fetchUpstream(
   send: Send,
   worker: WorkerRef,
-  { method, path, headers, body, signal, isOnce = false }: Outgoing,
+  { method, path, headers, body, signal }: Outgoing,
 ): Promise<WebUpstream> {
   if (!URL.canParse(worker.url)) throw new UpstreamFailure('connect', 'the worker has no valid URL')
   if (signal.aborted) throw failureOf(signal.reason, signal)
@@ -25,7 +24,7 @@ export async function fetchUpstream(
       signal: controller.signal,
       ...bodyOf(body),
     }
-    const response = await send(worker.url.replace(/\/+$/, '') + path, init as RequestInit, isOnce)
+    const response = await send(worker.url.replace(/\/+$/, '') + path, init as RequestInit)
     return new WebUpstream(response, { controller, signal, release })
   } catch (error) {
     release()

@@ -1,8 +1,8 @@
-// Host.relay on Bun: a worker's body over our own connections, as the stream that Bun's server reads.
+// Host.relay on Deno and Bun: a worker's body over our own connections, as the stream that the runtime's server reads.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Answer, Upstream, Watch } from '../../src/host.ts'
 import { NodeUpstream } from '../node/upstream.ts'
-import { headersOf, isBare, relayNothing } from '../web/relay.ts'
+import { headersOf, isBare, relayNothing } from './relay.ts'
 
 /** Bytes that may wait for a slow client before its worker is held back. */
 const HIGH_WATER = 65_536
