@@ -18,10 +18,15 @@ export interface DegradeSeams {
   readonly log: Host['log']
 }
 
-/** What was decided without the pool for one call. */
-interface Alone {
-  readonly tried: string[]
+/** What is known here of a call under way. */
+interface CallState {
+  /** Ids of the workers that it was sent to. */
+  readonly tried: readonly string[]
+  /** Decided here: the pool knows nothing of it, so that it is not asked of it any more. */
+  readonly isAlone: boolean
 }
+
+const NEW: CallState = { tried: [], isAlone: false }
 
 /**
  * A pool reference whose `pick` and `repick` never fail. Plans made without the pool carry `isDegraded`. The other methods
@@ -29,44 +34,57 @@ interface Alone {
  */
 export function degrading(seams: DegradeSeams): ActorRef<Pool> {
   const members = knownMembers(seams)
-  /** Calls decided here; the pool knows nothing of them, so that it is asked of them no more. */
-  const alone = new Map<string, Alone>()
+  const calls = new Map<string, CallState>()
 
-  const decide = async (ask: Ask): Promise<Pick> => {
-    const tried = alone.get(ask.id)?.tried ?? []
-    const worker = ownerOf(ask, await members(), tried)
-    if (worker === null) return { refusal: NOBODY }
-    alone.set(ask.id, { tried: [...tried, worker.id] })
-    const attempt = tried.length + 1
-    const plan = { kind: 'single', worker, decision: ask.id, attempt, waited: 0, delay: 0 } as const
-    return { plan: { ...plan, isDegraded: true } }
+  const remember = (id: string, pick: Pick, isAlone: boolean): Pick => {
+    if ('plan' in pick)
+      calls.set(id, { tried: [...(calls.get(id) ?? NEW).tried, pick.plan.worker.id], isAlone })
+    return pick
   }
 
-  const lost = (error: unknown) =>
-    seams.log({ level: 'warn', message: 'the pool did not answer: decided without it', error: String(error) })
+  const decide = async (ask: Ask, error: unknown): Promise<Pick> => {
+    const { tried, isAlone } = calls.get(ask.id) ?? NEW
+    if (!isAlone) {
+      const message = 'the pool did not answer: decided without it'
+      seams.log({ level: 'warn', message, error: String(error) })
+    }
+    const worker = ownerOf(ask, await members(), tried)
+    if (worker === null) return { refusal: NOBODY }
+    const attempt = tried.length + 1
+    const plan = { kind: 'single', worker, decision: ask.id, attempt, waited: 0, delay: 0 } as const
+    return remember(ask.id, { plan: { ...plan, isDegraded: true } }, true)
+  }
 
+  const homes = new Map<string, Remote<Pool>>()
   return (name) => {
+    const home = homes.get(name) ?? open(name)
+    homes.set(name, home)
+    return home
+  }
+
+  function open(name: string): Remote<Pool> {
     const pool = twice(() => seams.pool(name))
     return {
       ...pool,
       async pick(ask) {
         try {
-          return await pool.pick(ask)
+          return remember(ask.id, await pool.pick(ask), false)
         } catch (error) {
-          lost(error)
-          return decide(ask)
+          return decide(ask, error)
         }
       },
       async repick(failure, ask) {
+        const call = calls.get(ask.id) ?? NEW
+        // Not asked twice: a pool that has chosen already would take its new choice for the one that failed.
         try {
-          if (!alone.has(ask.id)) return await pool.repick(failure, ask)
+          if (!call.isAlone) return remember(ask.id, await seams.pool(name).repick(failure, ask), false)
         } catch (error) {
-          lost(error)
+          return mayNotRetry(failure, ask, call, seams.config.retries) ?? decide(ask, error)
         }
-        return mayRetry(failure, ask, alone.get(ask.id), seams.config.retries) ?? decide(ask)
+        return mayNotRetry(failure, ask, call, seams.config.retries) ?? decide(ask, null)
       },
       async settle(id, outcome) {
-        alone.delete(id)
+        calls.delete(id)
         await pool.settle(id, outcome)
       },
     }
@@ -81,10 +99,11 @@ const NOBODY = {
 }
 
 /** The pool's rules for retries, as far as they need no memory of others; null: it may. */
-function mayRetry(failure: Failure, ask: Ask, call: Alone | undefined, retries: number): Pick | null {
+function mayNotRetry(failure: Failure, ask: Ask, { tried }: CallState, retries: number): Pick | null {
   const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
-  if ((call?.tried.length ?? 1) > retries) return { refusal: gaveUp('every attempt failed') }
+  if (tried.length > retries) return { refusal: gaveUp('every attempt failed') }
   if (failure.kind.endsWith('_timeout') && !neverSent) return { refusal: gaveUp('its time is up') }
+  if (failure.kind === 'aborted') return { refusal: gaveUp('it was aborted') }
   if (ask.makesState && !neverSent) return { refusal: gaveUp('it may have made state already') }
   return null
 }
@@ -146,15 +165,14 @@ const METHODS: readonly (keyof Remote<Pool>)[] = [
 
 /** Each method once more with a new reference when the first fails. All of them may be repeated: what they do is known by its id. */
 function twice(pool: () => Remote<Pool>): Remote<Pool> {
-  type Call = (...args: unknown[]) => unknown
-  const call = (method: keyof Remote<Pool>) => (pool()[method] as Call).bind(pool())
+  type Methods = Record<string, (...args: unknown[]) => unknown>
   const entries = METHODS.map((method) => {
     const again = async (...args: unknown[]) => {
       try {
-        return await call(method)(...args)
+        return await (pool() as unknown as Methods)[method]?.(...args)
       } catch (error) {
         if (isOverloaded(error)) throw error
-        return call(method)(...args)
+        return (pool() as unknown as Methods)[method]?.(...args)
       }
     }
     return [method, again]

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readConfig } from '../../../adapters/workers/config.ts'
+import type { Config } from '../../../src/config/schema.ts'
+
+function read(variables: Record<string, unknown>): Config {
+  const { config, issues } = readConfig(variables)
+  assert.ok(config, JSON.stringify(issues))
+  return config
+}
+
+const messages = (variables: Record<string, unknown>) =>
+  readConfig(variables).issues.map(({ name, message }) => `${name}: ${message}`)
+
+test('variables are options, whatever types wrangler.toml gave them, and bindings are none', () => {
+  const config = read({
+    FETCHWAY_WORKERS: ['http://a:1', 'http://b:2'],
+    FETCHWAY_RETRIES: 7,
+    FETCHWAY_QUEUE_TIMEOUT: '5s',
+    REGISTRY: { getByName() {} },
+    OTHER: 'x',
+  })
+  assert.deepEqual(
+    config.workers.map(({ url }) => url),
+    ['http://a:1', 'http://b:2'],
+  )
+  assert.deepEqual([config.retries, config.queueTimeout], [7, 5000])
+})
+
+test('a whole configuration comes as JSON or as a table, names secrets, and is weaker than variables', () => {
+  const whole = { adminKey: '${ADMIN}', retries: 1, queueSize: 2 }
+  for (const FETCHWAY_CONFIG of [whole, JSON.stringify(whole)]) {
+    const config = read({ FETCHWAY_CONFIG, ADMIN: 'secret', FETCHWAY_RETRIES: '3' })
+    assert.deepEqual([config.adminKey, config.retries, config.queueSize], ['secret', 3, 2])
+  }
+})
+
+test('what nobody set fits an isolate that the whole world can reach', () => {
+  const { host, usage, keepAlive, maxBuffered } = read({})
+  assert.deepEqual([host, usage, keepAlive, maxBuffered], ['0.0.0.0', 'sample', 1000, 64 * 1024 * 1024])
+  const set = { host: '127.0.0.1', usage: 'all', keepAlive: 'off', maxBuffered: '1MiB' }
+  const kept = read({ FETCHWAY_CONFIG: set })
+  assert.deepEqual(
+    [kept.host, kept.usage, kept.keepAlive, kept.maxBuffered],
+    ['127.0.0.1', 'all', 0, 1024 * 1024],
+  )
+})
+
+test('everything that is wrong is told at once', () => {
+  const issues = messages({ FETCHWAY_PORT: 'many', FETCHWAY_CONFIG: { polcy: 'random', retries: -1 } })
+  assert.equal(issues.length, 3, issues.join('\n'))
+  assert.match(messages({ FETCHWAY_CONFIG: '{"a":' })[0] ?? '', /not valid JSON/)
+  assert.match(messages({ FETCHWAY_CONFIG: '[]' })[0] ?? '', /expected keys/)
+})
+
+test('a listener of its own is refused rather than forgotten', () => {
+  assert.match(
+    messages({ FETCHWAY_ADMIN_LISTEN: '127.0.0.1:9000', FETCHWAY_ADMIN_KEY: 'k' })[0] ?? '',
+    /one address/,
+  )
+})
