@@ -18,9 +18,11 @@ export interface Reloadable {
 export interface Program {
   load(): Promise<{ serveApp(config: Config): Promise<Pick<Running, 'reload'>> }>
   readonly at?: Surroundings
+  /** It can serve by several threads. */
+  readonly hasThreads?: boolean
 }
 
-const onNode: Program = { load: () => import('../node/serve.ts') }
+const onNode: Program = { load: () => import('../node/serve.ts'), hasThreads: true }
 
 /**
  * Serves until the process is told to end.
@@ -43,7 +45,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
     return 2
   }
   printIssues(loaded.warnings, 'warning: ')
-  const missing = notYet(loaded.config)
+  const missing = notYet(loaded.config, program.hasThreads)
   if (missing !== null) {
     say(missing)
     return 2
@@ -61,11 +63,16 @@ export async function serve(argv: readonly string[], program: Program = onNode):
 }
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
-export function notYet({ prefill, decode, ranks, threads, workers }: Config): string | null {
+export function notYet(
+  { prefill, decode, ranks, threads, workers }: Config,
+  hasThreads = false,
+): string | null {
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
-  return threads > 1 ? 'more than one thread (--threads) is not in this version yet' : null
+  return threads > 1 && !hasThreads
+    ? 'more than one thread (--threads) is for Node alone: start the router there, or leave it out'
+    : null
 }
 
 /** Why the router could not start, and what to do. */

@@ -1,25 +1,61 @@
 // What Node lends the app: sockets, time, chance, timers, logs, and the actors in this process.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { Storage } from '../../src/actors/actor.ts'
-import { localActors } from '../../src/actors/local.ts'
+import { localActors, type Seams } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Host, LogEvent } from '../../src/host.ts'
+import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import type { LinkTimes } from '../../src/tunnel/link.ts'
+import { TUNNEL } from '../../src/tunnel/name.ts'
 import { fileStorage, stateFile } from './disk.ts'
 import { relay } from './relay.ts'
+import { createTunnels, type NodeTunnels } from './tunnels.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
 
-export interface NodeHost extends Host {
+export interface NodeSeams extends Seams {
   /** Closes all connections to workers and stops all timers: actors ring no more, and the process may end. */
   close(): void
 }
 
+export type NodeHost = Host & NodeSeams & { readonly tunnels: NodeTunnels }
+
+export interface HostOptions {
+  readonly tunnelTimes?: LinkTimes
+}
+
 /** Puts the host together; what actors store goes to the state file. */
-export function createHost(config: Config, log: (event: LogEvent) => void): NodeHost {
+export function createHost(
+  config: Config,
+  log: (event: LogEvent) => void,
+  { tunnelTimes }: HostOptions = {},
+): NodeHost {
+  const plain = createSeams(log)
+  const tunnels = createTunnels(config, () => ({ ...host, ...(tunnelTimes && { tunnelTimes }) }))
+  const seams = {
+    ...plain,
+    fetch: (worker: WorkerRef, outgoing: Outgoing) =>
+      worker.url.startsWith(TUNNEL) ? tunnels.fetch(worker, outgoing) : plain.fetch(worker, outgoing),
+    tunnels,
+    close() {
+      tunnels.close()
+      plain.close()
+    },
+  }
+  const disk = fileStorage(stateFile(config), log)
+  const host = { ...seams, ...localActors(config, seams, (name) => named(disk, name)) }
+  return host
+}
+
+/** All but the actors. */
+export function createSeams(log: (event: LogEvent) => void): NodeSeams {
   const fetch = createFetch()
   const timers = createTimers()
   const { timeOrigin } = performance
-  const seams = {
+  const close = () => {
+    fetch.close()
+    timers.close()
+  }
+  return {
     fetch,
     relay,
     upgrade,
@@ -31,13 +67,8 @@ export function createHost(config: Config, log: (event: LogEvent) => void): Node
     },
     log,
     process: readings(),
+    close,
   }
-  const disk = fileStorage(stateFile(config), log)
-  const close = () => {
-    fetch.close()
-    timers.close()
-  }
-  return { ...seams, ...localActors(config, seams, (name) => named(disk, name)), close }
 }
 
 /** Timers that end together: actors arm their alarms for as long as they live. */

@@ -9,7 +9,7 @@ import type { RequestContext } from './request.ts'
 import { linger, onClientError, refuse } from './refusals.ts'
 import { dropResponse, sendResponse } from './send.ts'
 import { freeSocketFile } from './socket-file.ts'
-import { sendOnSocket, UpgradeResponse } from './upgrade.ts'
+import { sendOnSocket, SocketResponse } from './upgrade.ts'
 
 export type Handler = (request: Request) => Promise<Response> | Response
 
@@ -17,10 +17,17 @@ export interface ServeOptions {
   readonly host?: string
   /** 0 (the default) takes a free one. */
   readonly port?: number
+  /** Several threads listen on the same port, and the system gives each new connection to one of them. */
+  readonly reusePort?: boolean
   /** Unix socket to listen on in place of host and port. */
   readonly socket?: string
   /** PEM texts: serve HTTPS. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  readonly tls?: {
+    readonly cert: string | Buffer
+    readonly key: string | Buffer
+    /** 48 bytes: threads that share a port resume each other's sessions. */
+    readonly ticketKeys?: Buffer
+  }
   /** Largest request head, bytes; above it 431. */
   readonly maxHeader?: number
   /** Largest body that `request.bytes()` and its kin read, bytes; 0: any. */
@@ -100,12 +107,12 @@ class Front implements Served {
   }
 
   async listen(): Promise<void> {
-    const { socket, host = '127.0.0.1', port = 0, tls } = this.#options
+    const { socket, host = '127.0.0.1', port = 0, reusePort = false, tls } = this.#options
     if (socket !== undefined) await freeSocketFile(socket)
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen(
-        socket === undefined ? { host, port, backlog: 4096 } : { path: socket, backlog: 4096 },
+        socket === undefined ? { host, port, reusePort, backlog: 4096 } : { path: socket, backlog: 4096 },
         () => {
           this.#server.off('error', reject)
           resolve()
@@ -223,8 +230,8 @@ class Front implements Served {
     const answer = (response: Response) => {
       isAnswered = true
       if (socket.destroyed)
-        return response instanceof UpgradeResponse ? response.drop() : dropResponse(response)
-      if (!(response instanceof UpgradeResponse)) return sendOnSocket(response, socket)
+        return response instanceof SocketResponse ? response.drop() : dropResponse(response)
+      if (!(response instanceof SocketResponse)) return sendOnSocket(response, socket)
       socket.off('data', onData)
       socket.off('end', onEnd)
       response.attach(socket, Buffer.concat(early))

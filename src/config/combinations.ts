@@ -32,6 +32,12 @@ const listening: Check = (config, isSet) => [
   config.socket !== undefined &&
     isSet('host') &&
     conflict('socket', 'cannot go with host: leave one of them out'),
+  config.socket !== undefined &&
+    config.threads > 1 &&
+    conflict(
+      'threads',
+      'cannot go with socket: threads share a port, but no Unix socket; give a port, or leave threads out',
+    ),
   /\/|^[^:]*:\d+$|\s|\]:/.test(config.host) &&
     conflict(
       'host',

@@ -1,0 +1,56 @@
+// How the listeners of a configuration are set up.
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { Config } from '../../src/config/schema.ts'
+import type { LogEvent } from '../../src/host.ts'
+import { serve } from './http.ts'
+import type { Handler, Served, ServeOptions } from './http.ts'
+
+/** Options of the main listener; reads the certificate. */
+export async function serveOptions(config: Config, log: (event: LogEvent) => void): Promise<ServeOptions> {
+  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody } = config
+  const tls = tlsCert && tlsKey ? { tls: { cert: await readFile(tlsCert), key: await readFile(tlsKey) } } : {}
+  const onError = (error: unknown) =>
+    log({ level: 'error', message: 'A request failed inside the router', error })
+  return { host, port, ...(socket === undefined ? {} : { socket }), ...tls, maxHeader, maxBody, onError }
+}
+
+/** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. Null when it has none. */
+export async function serveAdmin(
+  handler: Handler,
+  config: Config,
+  options: ServeOptions,
+): Promise<Served | null> {
+  const { socket: _, ...shared } = options
+  const address = config.adminListen
+  if (address === undefined) return null
+  if (address.startsWith('unix:')) return serve(handler, { ...shared, socket: address.slice('unix:'.length) })
+  const match = /^(?:(.*):)?(\d{1,5})$/.exec(address)
+  if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
+  const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
+  return serve(handler, { ...shared, host, port: Number(match[2]) })
+}
+
+/**
+ * Makes sure that an address is free before several threads share it, for then the system would let another program's
+ * share it, too. Rejects with the system's error (`EADDRINUSE`, …).
+ * @returns whether this system can share ports among threads at all
+ */
+export async function mayShare(host: string, port: number): Promise<boolean> {
+  await tryListening({ host, port })
+  try {
+    await tryListening({ host, port: 0, reusePort: true })
+    return true
+  } catch {
+    // macOS and Windows say ENOTSUP, as an old kernel does.
+    return false
+  }
+}
+
+function tryListening(where: { host: string; port: number; reusePort?: boolean }): Promise<void> {
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => server.close(() => resolve()))
+  })
+}
