@@ -1,107 +1,155 @@
-// The journeys through real workerd: its HTTP server, its streams, its Durable Objects; engines are real servers on loopback.
-import { createServer, type AddressInfo } from 'node:net'
-import { after } from 'node:test'
-import { build } from 'esbuild'
-import { Miniflare } from 'miniflare'
-import { serve, type Served } from '../../adapters/node/http.ts'
+// The journeys on real workerd, and what is special there: native passing, lost pools, and the gaps, each with its reproduction.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
-import type { Engine } from '../../src/simulator/engine.ts'
 import { journeys } from './_journeys.ts'
-import type { Fleet, Opened, OpenOptions } from './_rig.ts'
-
-const workerd = await start()
-/** Engines keep their ports when a router is opened again. */
-const ports = new Map<Engine, Promise<Served>>()
-after(async () => {
-  await workerd.miniflare.dispose()
-  for (const served of ports.values()) await (await served).close(0)
-})
-
-async function start() {
-  const entry = new URL('workerd/entry.ts', import.meta.url).pathname
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    external: ['cloudflare:*'],
-    write: false,
-  })
-  const miniflare = new Miniflare({
-    cf: false,
-    name: 'fetchway',
-    modules: true,
-    script: outputFiles[0]?.text ?? '',
-    compatibilityDate: '2026-07-30',
-    durableObjects: {
-      REGISTRY: { className: 'Registry', useSQLite: true },
-      POOL: { className: 'Pool', useSQLite: true },
-      LIMITER: { className: 'Limiter', useSQLite: true },
-    },
-    // Miniflare's own front would be one more proxy between client and router.
-    unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
-  })
-  await miniflare.ready
-  const { origin } = await miniflare.unsafeGetDirectURL('fetchway')
-  return { miniflare, origin }
-}
-
-function portOf(engine: Engine): Promise<Served> {
-  const served = ports.get(engine) ?? serve((request) => engine.fetch(request), { breaksOnError: true })
-  ports.set(engine, served)
-  return served
-}
-
-let count = 0
-
-async function open(input: ConfigInput, fleet: Fleet, { store }: OpenOptions): Promise<Opened> {
-  const urls = new Map<string, string>()
-  for (const [name, engine] of Object.entries(fleet))
-    urls.set(name, engine ? (await portOf(engine)).url : await closedPort())
-  const defaults = {
-    healthInterval: 'off',
-    logLevel: process.env['WORKERD_LOG'] ?? 'silent',
-    retryDelay: '1ms',
-    host: '127.0.0.1',
-    usage: 'all',
-    keepAlive: 'off',
-  }
-  let text = JSON.stringify({ ...defaults, ...input })
-  for (const [name, url] of urls) text = text.replaceAll(`"${name}"`, `"${url}"`)
-  const router = `r${++count}`
-  const variables = { FETCHWAY_CONFIG: text }
-  const body = JSON.stringify({ prefix: store ?? router, variables })
-  await fetch(`${workerd.origin}/open/${router}`, { method: 'POST', body })
-  return {
-    fetch: (request) => send(request, router),
-    url: (name) => urls.get(name) ?? name,
-    drain: () => undefined,
-    reload: async () => undefined,
-    close: async () => void (await fetch(`${workerd.origin}/close/${router}`)),
-  }
-}
-
-/** Sends a request with a body of known length, as clients do. */
-async function send(request: Request, router: string): Promise<Response> {
-  const { method, signal } = request
-  const headers = new Headers(request.headers)
-  headers.set('x-router', router)
-  const body = request.body ? await request.bytes() : null
-  const url = request.url.replace('http://router', workerd.origin)
-  return fetch(url, { method, headers, signal, body, redirect: 'manual' })
-}
-
-/** A URL where connections are refused. */
-async function closedPort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return `http://127.0.0.1:${port}`
-}
+import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, type Fleet } from './_rig.ts'
+import { open, type OpenedHere } from './_workerd.ts'
 
 journeys({
   name: 'workerd',
   open,
   gaps: ['real-clock', 'early-leave', 'blind-connect', 'fixed-configuration'],
+})
+
+const STREAM = chat({ stream: true })
+const LONG = chat({ stream: true, max_tokens: 2000, ignore_eos: true })
+
+/** Opens a router, and closes it at rest. */
+async function through(
+  config: ConfigInput,
+  fleet: Fleet,
+  journey: (rig: Rig, opened: OpenedHere) => Promise<void>,
+): Promise<void> {
+  const opened = await open({ workers: Object.keys(fleet), ...config }, fleet)
+  const rig = new Rig(opened, fleet, config.adminKey)
+  try {
+    await journey(rig, opened)
+    await rig.rests()
+  } finally {
+    await opened.close()
+  }
+}
+
+describe('workerd: streams that nobody counts pass natively', () => {
+  it('says the same, and its end gives everything back', () =>
+    through({ usage: 'off' }, { [W1]: engine() }, async (rig) => {
+      const { text } = await rig.post(CHAT, STREAM)
+      assert.match(text, /data: \[DONE\]\n\n$/)
+      const whole = await rig.post(CHAT, chat())
+      assert.equal(saidIn(text), whole.body.choices[0].message.content)
+      await rig.rests()
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="ok"'), 2)
+      assert.equal(await rig.metric('fetchway_first_token_seconds_count'), 1)
+    }))
+
+  it('a client that leaves ends the work of the engine', () => {
+    const w1 = engine({ speed: 1, stepMs: 10 })
+    return through({ usage: 'off' }, { [W1]: w1 }, async (rig) => {
+      const leave = new AbortController()
+      const response = await rig.request(CHAT, { body: LONG, signal: leave.signal })
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+      for (let part = 0; part < 5; part++) await reader.read()
+      leave.abort()
+      await eventually(
+        () => w1.seen().running === 0,
+        () => 'the engine works on',
+      )
+      await rig.rests()
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="left"'), 1)
+    })
+  })
+
+  it('an engine that dies is told as an event of its own', () =>
+    through({ usage: 'off' }, { [W1]: engine() }, async (rig) => {
+      const { text } = await rig.post(CHAT, STREAM, { 'x-fault': 'slow=5ms; half-event-after=5' })
+      assert.match(text, /\n\ndata: \{"error":\{[^\n]*"code":"worker_died"[^\n]*\}\n\n$/)
+      assert.doesNotMatch(text, /\[DONE\]/)
+      await rig.rests()
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="truncated"'), 1)
+    }))
+
+  it('the whole still has its limit', () =>
+    through({ usage: 'off', totalTimeout: '150ms' }, { [W1]: engine() }, async (rig) => {
+      const { text } = await rig.post(CHAT, LONG, { 'x-fault': 'slow=5ms' })
+      assert.match(text, /"code":"total_timeout"[^\n]*\}\n\n$/)
+    }))
+})
+
+describe('workerd: objects come and go', () => {
+  it('a pool that is lost is made anew: streams go on, calls are served', () =>
+    through({ policy: 'round_robin' }, { [W1]: engine(), [W2]: engine() }, async (rig, { losePool }) => {
+      const running = rig.post(CHAT, chat({ stream: true, max_tokens: 20 }), { 'x-fault': 'slow=10ms' })
+      await eventually(
+        async () => (await rig.status()).in_flight === 1,
+        () => 'never in flight',
+      )
+      const calls = Promise.all(Array.from({ length: 20 }, () => rig.post(CHAT, chat())))
+      await losePool()
+      assert.ok((await calls).every(({ status }) => status === 200))
+      assert.match((await running).text, /data: \[DONE\]\n\n$/)
+    }))
+
+  it('a call that waits when the pool is lost waits on, or is decided', () => {
+    const w1 = engine()
+    return through({ maxInFlightPerWorker: 1 }, { [W1]: w1 }, async (rig, { losePool }) => {
+      const leave = new AbortController()
+      const first = await rig.request(CHAT, {
+        body: LONG,
+        headers: { 'x-fault': 'slow=5ms' },
+        signal: leave.signal,
+      })
+      const waiting = rig.post(CHAT, chat())
+      await rig.queued(1)
+      await losePool()
+      assert.equal((await waiting).status, 200)
+      leave.abort()
+      await assert.rejects(first.text())
+    })
+  })
+
+  it('a wrong configuration is told by every answer, with all that is wrong', async () => {
+    const config = { policy: 'best', retries: -1 } as unknown as ConfigInput
+    const opened = await open(config, {})
+    const rig = new Rig(opened, {}, undefined)
+    for (const reply of [await rig.post(CHAT, chat()), await rig.ask('/livez')]) {
+      assert.deepEqual([reply.status, reply.body.error.code], [500, 'invalid_configuration'])
+      assert.match(reply.body.error.message, /policy.*retries/)
+    }
+  })
+})
+
+describe('workerd: its gaps, so that we hear when they close', () => {
+  it('early-leave: a client that leaves before its answer has begun is not noticed', () => {
+    const w1 = engine({ speed: 1, stepMs: 10 })
+    return through({}, { [W1]: w1 }, async (rig) => {
+      const leave = new AbortController()
+      const asked = rig.request(CHAT, {
+        body: chat({ max_tokens: 60, ignore_eos: true }),
+        signal: leave.signal,
+      })
+      asked.catch(() => undefined)
+      await rig.busy(w1)
+      leave.abort()
+      await assert.rejects(asked)
+      await eventually(
+        () => w1.seen().finished === 1,
+        () => 'the gap has closed: the engine was stopped',
+      )
+      assert.equal(callsOf(w1).length, 1)
+    })
+  })
+
+  it('early-leave: a stream that waits is kept awake by default, which reveals the leave', () => {
+    const w1 = engine()
+    return through({ keepAlive: '20ms' }, { [W1]: w1 }, async (rig) => {
+      const leave = new AbortController()
+      const fault = { 'x-fault': 'stall-before-head' }
+      const response = await rig.request(CHAT, { body: STREAM, headers: fault, signal: leave.signal })
+      leave.abort()
+      await assert.rejects(response.text())
+      await rig.rests()
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="left"'), 1)
+    })
+  })
 })

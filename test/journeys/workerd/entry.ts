@@ -53,7 +53,7 @@ export class Pool extends tenanted(adapter.FetchwayPool) {}
 export class Limiter extends tenanted(adapter.FetchwayLimiter) {}
 
 export default {
-  /** `/open/NAME` (variables in the body) and `/close/NAME` are for the test; other requests name their router in a header. */
+  /** `/open/NAME` (variables in the body), `/close/NAME` and `/lose/NAME` are for the test; other requests name their router in a header. */
   async fetch(request: Request, bindings: Bindings, ctx: ExecutionContext): Promise<Response> {
     const [, command, name = ''] = new URL(request.url).pathname.split('/')
     if (command === 'open') {
@@ -61,7 +61,8 @@ export default {
       routers.set(name, { prefix, env: envOf(bindings, prefix, variables) })
       return new Response()
     }
-    if (command === 'close') return end(bindings, name)
+    if (command === 'close') return end(bindings, name, ['REGISTRY', 'POOL'])
+    if (command === 'lose') return end(bindings, name, ['POOL'])
     const router = routers.get(request.headers.get('x-router') ?? '')
     if (!router) return new Response('no such router', { status: 500 })
     const headers = new Headers(request.headers)
@@ -70,9 +71,10 @@ export default {
   },
 }
 
-async function end(bindings: Bindings, name: string): Promise<Response> {
+/** Ends the incarnations of a router's objects. */
+async function end(bindings: Bindings, name: string, kinds: readonly (keyof Bindings)[]): Promise<Response> {
   const prefix = routers.get(name)?.prefix
-  const ended = (['REGISTRY', 'POOL'] as const).map((kind) =>
+  const ended = kinds.map((kind) =>
     bindings[kind]
       .getByName(`${prefix}/main`)
       .end()
