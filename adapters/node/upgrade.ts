@@ -3,13 +3,18 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
+import { Refusal } from '../../src/openai/errors.ts'
+import { TUNNEL } from '../../src/tunnel/name.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
+import { ChunkDecoder } from './wire/chunks.ts'
 import { formatHead, parseHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure, openSocket, targetOf } from './wire/origin.ts'
 
 const MAX_HEAD = 65_536
+/** How long a refused client may take to read the end and close, ms. */
+const LINGER = 250
 
 /**
  * Sends a client's handshake to a worker and returns what the worker said: an `UpgradeResponse` that the server attaches to
@@ -23,6 +28,12 @@ export async function upgrade(
 ): Promise<Response> {
   if (!(request instanceof NodeRequest) || !request.isUpgrade)
     throw new TypeError('the request asks for no upgrade')
+  if (worker.url.startsWith(TUNNEL))
+    throw new Refusal(
+      501,
+      'no_websockets',
+      'The worker of this model has dialled in, and takes no WebSockets.',
+    )
   const target = targetOf(worker.url)
   const handshake = ['connection', 'Upgrade', 'upgrade', request.headers.get('upgrade') ?? 'websocket']
   for (const [name, value] of request.headers)
@@ -46,13 +57,25 @@ interface Rest {
   readonly closed: () => void
 }
 
-/** The worker's answer to a handshake: 101, or a refusal whose body follows. Only the server can send it. */
-export class UpgradeResponse {
+/** A Response that takes the client's socket over. Only the server can send it. */
+export abstract class SocketResponse {
+  abstract attach(client: Duplex, early: Buffer): void
+  /** Nobody is there any more to send it to. */
+  abstract drop(): void
+
+  static {
+    Object.setPrototypeOf(this.prototype, Response.prototype)
+  }
+}
+
+/** The worker's answer to a handshake: 101, or a refusal whose body follows. */
+export class UpgradeResponse extends SocketResponse {
   readonly #worker: Socket
   readonly #head: ResponseHead
   readonly #rest: Rest
 
   constructor(worker: Socket, head: ResponseHead, rest: Rest) {
+    super()
     this.#worker = worker
     this.#head = head
     this.#rest = rest
@@ -78,7 +101,6 @@ export class UpgradeResponse {
     return null
   }
 
-  /** Nobody is there any more to send it to. */
   drop(): void {
     this.#worker.destroy()
   }
@@ -93,6 +115,7 @@ export class UpgradeResponse {
       if (status === 101 || raw[i]!.toLowerCase() !== 'connection') head += `${raw[i]!}: ${raw[i + 1]!}\r\n`
     }
     client.write(status === 101 ? `${head}\r\n` : `${head}Connection: close\r\n\r\n`, 'latin1')
+    if (status !== 101) return refuse(client, worker, this.#head, this.#rest.rest)
     if (this.#rest.rest.length > 0) client.write(this.#rest.rest)
     if (early.length > 0) worker.write(early)
     client.pipe(worker)
@@ -107,10 +130,40 @@ export class UpgradeResponse {
     worker.once('close', () => client.end())
     if ('setNoDelay' in client) (client as Socket).setNoDelay(true)
   }
+}
 
-  static {
-    Object.setPrototypeOf(this.prototype, Response.prototype)
+/**
+ * Passes the body of a worker's refusal, and closes. The sockets are not joined: to the worker, what the client sends
+ * next would be requests, past everything that the router checks.
+ */
+function refuse(client: Duplex, worker: Socket, { framing }: ResponseHead, rest: Buffer): void {
+  const chunks = framing.kind === 'chunked' ? new ChunkDecoder() : null
+  let left = framing.kind === 'length' ? framing.length : framing.kind === 'none' ? 0 : Infinity
+  const end = () => {
+    worker.destroy()
+    client.end(() => setTimeout(() => client.destroy(), LINGER).unref())
   }
+  const pass = (bytes: Buffer) => {
+    let passed = bytes
+    try {
+      // The decoder works in place; the client gets the bytes as they came.
+      if (chunks?.decode(Buffer.from(bytes)) && chunks.done) left = chunks.consumed
+    } catch {
+      return end()
+    }
+    if (bytes.length > left) passed = bytes.subarray(0, left)
+    left -= passed.length
+    if (passed.length > 0 && !client.write(passed)) worker.pause()
+    if (left <= 0) end()
+  }
+  client.on('data', () => undefined) // read and dropped, so that closing is no reset
+  client.on('drain', () => worker.resume())
+  client.once('close', () => worker.destroy())
+  worker.on('data', pass)
+  worker.once('error', end)
+  worker.once('close', end)
+  pass(rest)
+  worker.resume()
 }
 
 function readAnswer(socket: Socket, signal: AbortSignal): Promise<{ answer: ResponseHead; rest: Buffer }> {

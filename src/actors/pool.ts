@@ -263,8 +263,8 @@ export class Pool {
   }
 
   #hold(id: string, state: string): void {
-    const lease = this.#ledger.leases.get(id)
-    if (lease) this.#holders.set(state, lease.seat.id)
+    const seat = this.#ledger.leases.get(id)?.seat
+    if (seat && this.holder(state) === null) this.#holders.set(state, seat.id) // not what another one holds
   }
 
   #noRoom(code: 'queue_full' | 'queue_timeout'): RefusalValue {

@@ -2,8 +2,9 @@
 import type { Ask } from '../actors/ask.ts'
 import type { Core } from '../core.ts'
 import type { Call } from '../openai/call.ts'
-import { Refusal } from '../openai/errors.ts'
+import { Refusal, quoted } from '../openai/errors.ts'
 import { setMultipartField } from '../openai/multipart.ts'
+import { BodyError, type TopLevel } from '../openai/scan.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import type { OutgoingBody } from '../host.ts'
 import type { Caller } from './auth.ts'
@@ -61,10 +62,14 @@ function waitsUntil({ config, host }: Core, call: Call): number {
   return config.totalTimeout > 0 ? Math.min(queue, call.startedAt + config.totalTimeout) : queue
 }
 
+/** An own key alone: a client may ask for a model called `constructor`. */
+const aliasOf = ({ config }: Core, name: string): string | undefined =>
+  Object.hasOwn(config.aliases, name) ? config.aliases[name] : undefined
+
 /** The model that a call means: an alias resolved, and known to exist. */
 async function resolveModel(core: Core, call: Call): Promise<string | null> {
   if (call.model === null) return null
-  const model = core.config.aliases[call.model] ?? call.model
+  const model = aliasOf(core, call.model) ?? call.model
   if (core.config.models === 'ignore' || core.models.has(model)) return model
   if (await core.models.find(model)) return model
   const { directory } = core.models
@@ -78,19 +83,22 @@ async function resolveModel(core: Core, call: Call): Promise<string | null> {
     )
   }
   if (directory.pending > 0) {
-    const message = `The model ${JSON.stringify(call.model)} is not known yet: ${directory.pending} worker(s) have not answered so far.`
+    const message = `The model ${quoted(call.model)} is not known yet: ${directory.pending} worker(s) have not answered so far.`
     throw new Refusal(503, 'no_workers', message, 2)
   }
   const names = [...directory.models.map((entry) => entry.id), ...Object.keys(core.config.aliases)]
   throw new Refusal(
     404,
     'model_not_found',
-    `The model ${JSON.stringify(call.model)} does not exist here. Known models: ${list(names)}.`,
+    `The model ${quoted(call.model)} does not exist here. Known models: ${list(names)}.`,
   )
 }
 
 function list(names: readonly string[]): string {
-  const shown = names.slice(0, 10).join(', ')
+  const shown = names
+    .slice(0, 10)
+    .map((name) => name.slice(0, 200))
+    .join(', ')
   return names.length > 10 ? `${shown} and ${names.length - 10} more (GET /v1/models)` : shown || 'none'
 }
 
@@ -99,10 +107,19 @@ function wantsUsage({ config, host }: Core, call: Call): boolean {
   if (call.shape !== 'chat' && call.shape !== 'completions') return false
   const options = call.body.top.kind('stream_options')
   if (options === 'object') {
-    const { include_usage: asked } = call.body.top.json('stream_options') as { include_usage?: unknown }
-    if (asked === true) return false
+    if (includesUsage(call.body.top)) return false
   } else if (options !== null && options !== 'null') return false
   return config.usage === 'all' || host.random() < SAMPLE
+}
+
+/** True also for options that are no JSON inside: they are left alone, for the engine to refuse. */
+function includesUsage(top: TopLevel): boolean {
+  try {
+    return (top.json('stream_options') as { include_usage?: unknown }).include_usage === true
+  } catch (error) {
+    if (error instanceof BodyError) return true
+    throw error
+  }
 }
 
 function editsOf(call: Call, model: string | null, asksUsage: boolean): Edit[] {

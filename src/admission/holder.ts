@@ -2,7 +2,7 @@
 import type { Core } from '../core.ts'
 import { askWorker } from '../discovery/ask.ts'
 import type { WorkerRef } from '../host.ts'
-import { Refusal } from '../openai/errors.ts'
+import { Refusal, quoted } from '../openai/errors.ts'
 
 /** Longest wait for one worker's word. */
 const ASK_TIMEOUT = 5000
@@ -15,22 +15,27 @@ const KINDS = [
 
 /** Id of the worker that holds it. Throws 404 when none does. */
 export async function holderOf(core: Core, state: string): Promise<string> {
+  if (!isId(state)) throw nobody(state)
   const pool = core.host.pool('main')
   const known = await pool.holder(state)
   if (known !== null) return known
   const membership = await core.host.registry('main').members(0)
   const workers = (membership?.members ?? []).map((member) => member.ref)
   const found = workers.length === 1 ? (workers[0] as WorkerRef) : await search(core, workers, state)
-  if (!found) {
-    throw new Refusal(
-      404,
-      'state_not_found',
-      `No worker here holds ${JSON.stringify(state)}: it was deleted, has expired, or its worker is gone.`,
-    )
-  }
+  if (!found) throw nobody(state)
   await pool.hold(state, found.id)
   return found.id
 }
+
+/** Engines' ids are short words; anything else is a client that plays with us, and would be put into a path. */
+const isId = (state: string): boolean => /^(?!\.{1,2}$)[\x21-\x7e]{1,256}$/.test(state)
+
+const nobody = (state: string): Refusal =>
+  new Refusal(
+    404,
+    'state_not_found',
+    `No worker here holds ${quoted(state)}: it was deleted, has expired, or its worker is gone.`,
+  )
 
 /** Asks all workers at once; the first that has it wins. */
 async function search(core: Core, workers: readonly WorkerRef[], state: string): Promise<WorkerRef | null> {

@@ -28,15 +28,22 @@ export interface ClientHeaders {
   readonly keys: HeaderList
 }
 
-/** Sorts a client's headers. `isOurs`: the router checks keys itself, so the client's key is not for the worker. */
-export function readHeaders(headers: Headers, idName: string, isOurs: boolean): ClientHeaders {
+/** Which of a client's keys are the router's own. */
+export interface OwnKeys {
+  /** The router checks keys itself, so the client's key is not for the worker. */
+  readonly isOurs: boolean
+  readonly adminKey?: string | undefined
+}
+
+/** Sorts a client's headers. */
+export function readHeaders(headers: Headers, idName: string, { isOurs, adminKey }: OwnKeys): ClientHeaders {
   const named = connectionNames(headers)
   const passed: string[] = ['accept-encoding', 'identity']
   const keys: string[] = []
   headers.forEach((value, name) => {
     if (NEVER_SENT.has(name) || named?.has(name) || name === idName) return
     if (!KEYS.has(name)) passed.push(name, value)
-    else if (!isOurs) keys.push(name, value)
+    else if (!isOurs && (adminKey === undefined || !value.includes(adminKey))) keys.push(name, value)
   })
   return { passed, keys }
 }
@@ -50,11 +57,15 @@ function connectionNames(headers: Headers): Set<string> | null {
 /** The headers of one attempt: the client's, the worker's own key and extras, and the request's ids. */
 export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: HeaderList): string[] {
   const own = worker.headers ? Object.entries(worker.headers) : []
-  let passed = client.passed
-  if (own.length > 0) passed = without(passed, new Set(own.map(([name]) => name.toLowerCase())))
+  let { passed, keys } = client
+  if (own.length > 0) {
+    const names = new Set(own.map(([name]) => name.toLowerCase()))
+    passed = without(passed, names)
+    keys = without(keys, names)
+  }
   const headers = [...passed, ...ids]
   if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
-  else headers.push(...client.keys)
+  else headers.push(...keys)
   for (const [name, value] of own) headers.push(name.toLowerCase(), value)
   return headers
 }

@@ -7,6 +7,7 @@ import type { HeaderList } from '../host.ts'
 import type { Endpoint } from './endpoints.ts'
 import { Refusal } from './errors.ts'
 import { readMultipart, streamMultipart } from './form.ts'
+import { checkReach } from './reach.ts'
 import { BodyError, scanTop, type TopLevel } from './scan.ts'
 import { shapeOf, type Shape } from './shapes.ts'
 
@@ -69,9 +70,14 @@ export async function readCall(
   const { config, host } = core
   const startedAt = host.now()
   const path = pathOf(request.url)
+  // A path of the list is one without surprises.
+  if (endpoint.name !== path) checkReach(request.method, pathname(path))
   const requestId = requestIdOf(request.headers, core)
   const idName = idNameOf(core)
-  const headers = readHeaders(request.headers, idName, config.apiKeys.length > 0)
+  const headers = readHeaders(request.headers, idName, {
+    isOurs: config.apiKeys.length > 0,
+    adminKey: config.adminKey,
+  })
   const reading = await readForm(core, request, endpoint)
   const top = reading.body.kind === 'json' ? reading.body.top : null
   try {

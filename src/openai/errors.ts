@@ -15,6 +15,11 @@ export class Refusal extends Error implements RefusalValue {
   }
 }
 
+/** What a client named, for an error's text: quoted, and cut where it is long enough to be a burden. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}
+
 const OPENAI_TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
   403: 'permission_error',

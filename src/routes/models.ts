@@ -3,7 +3,7 @@ import { authenticate } from '../admission/auth.ts'
 import type { ModelEntry } from '../actors/members.ts'
 import type { Core } from '../core.ts'
 import { decoded } from '../openai/call.ts'
-import { Refusal } from '../openai/errors.ts'
+import { Refusal, quoted } from '../openai/errors.ts'
 import { json } from './reply.ts'
 
 interface Listed {
@@ -30,7 +30,7 @@ export async function showModel(core: Core, request: Request, id: string): Promi
     throw new Refusal(
       404,
       'model_not_found',
-      `The model ${JSON.stringify(name)} does not exist here: GET /v1/models lists them.`,
+      `The model ${quoted(name)} does not exist here: GET /v1/models lists them.`,
     )
   }
   return json(found)

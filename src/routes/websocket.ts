@@ -7,7 +7,7 @@ import { inTime } from '../forward/attempt.ts'
 import { headersFor } from '../forward/headers.ts'
 import { ClientLeft } from '../forward/left.ts'
 import { UpstreamFailure } from '../host.ts'
-import { readCall, type Call } from '../openai/call.ts'
+import { pathname, pathOf, readCall, type Call } from '../openai/call.ts'
 import type { Endpoint } from '../openai/endpoints.ts'
 import { Refusal } from '../openai/errors.ts'
 
@@ -16,8 +16,14 @@ const REALTIME: Endpoint = { name: 'websocket', body: 'none', engines: null }
 /** Joins a client's WebSocket with a worker's. Throws a `Refusal` when no worker takes it. */
 export async function websocket(core: Core, request: Request): Promise<Response> {
   const { host } = core
+  // Only what makes up the API: an engine has more doors than that.
+  const path = pathname(pathOf(request.url))
+  if (request.method !== 'GET' || !path.startsWith('/v1/'))
+    throw new Refusal(404, 'not_found', 'WebSockets are opened by GET of a path under /v1.')
   const caller = authenticate(core.config, request.headers)
   const call = await readCall(core, request, REALTIME, { caller, signal: request.signal })
+  // A handshake has no body, whatever its head says.
+  call.release()
   const { ask } = await admit(core, call, caller)
   const pool = host.pool('main')
   const leave = () => host.after(Promise.resolve(pool.settle(ask.id, { kind: 'left' })))

@@ -17,13 +17,13 @@ test('what belongs to one connection stays behind, and what Connection names', (
     traceparent: '00-1-2-01',
     'x-any': 'thing',
   })
-  const { passed } = readHeaders(headers, 'x-request-id', false)
+  const { passed } = readHeaders(headers, 'x-request-id', { isOurs: false })
   assert.deepEqual(passed, ['accept-encoding', 'identity', 'traceparent', '00-1-2-01', 'x-any', 'thing'])
 })
 
 test("a client's key passes to a worker without a key, and only when the router has none of its own", () => {
   const headers = new Headers({ authorization: 'Bearer client', 'x-api-key': 'client' })
-  const open = readHeaders(headers, 'x-request-id', false)
+  const open = readHeaders(headers, 'x-request-id', { isOurs: false })
   assert.equal(headerOf(headersFor(worker, open, []), 'authorization'), 'Bearer client')
   const keyed = { ...worker, apiKey: 'workers' }
   assert.deepEqual(
@@ -31,12 +31,14 @@ test("a client's key passes to a worker without a key, and only when the router 
     ['Bearer workers'],
   )
   assert.equal(headerOf(headersFor(keyed, open, []), 'x-api-key'), undefined)
-  const ours = readHeaders(headers, 'x-request-id', true)
+  const ours = readHeaders(headers, 'x-request-id', { isOurs: true })
   assert.equal(headerOf(headersFor(worker, ours, []), 'authorization'), undefined)
 })
 
 test("a worker's extra headers win over the client's of the same names", () => {
-  const headers = readHeaders(new Headers({ 'CF-Access-Client-Id': 'forged', a: 'b' }), 'x-request-id', false)
+  const headers = readHeaders(new Headers({ 'CF-Access-Client-Id': 'forged', a: 'b' }), 'x-request-id', {
+    isOurs: false,
+  })
   const sent = headersFor({ ...worker, headers: { 'CF-Access-Client-Id': 'ours' } }, headers, [
     'x-request-id',
     'r',
