@@ -15,6 +15,8 @@ export interface BunServer {
   readonly port?: number
   /** `true` ends what is left, too. */
   stop(endsAll: boolean): Promise<void>
+  /** Idle limit of that request's connection from now on; 0: none. */
+  timeout(request: Request, seconds: number): void
   upgrade(request: Request, options: { data: Joined; headers?: Record<string, string> }): boolean
 }
 

@@ -1,4 +1,5 @@
 // What Bun gives of its own: its server and its WebSockets.
+import http from 'node:http'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Host } from '../../src/host.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
@@ -8,6 +9,8 @@ import { filesOf } from '../web/storage.ts'
 import { openWorkerSocket } from '../web/websocket.ts'
 import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
 
+/** Connections that bring no whole request in this time are closed, seconds. */
+const IDLE = 75
 /** The server that took a request which asks for an upgrade: only it can do that. */
 const upgrading = new WeakMap<Request, BunServer>()
 /** Stands for a response where Bun has answered the handshake itself. */
@@ -19,11 +22,12 @@ export const bunPlatform: Platform = {
   async listen(handler, options) {
     const { host, port, socket, tls } = options
     if (socket !== undefined) await freeSocketFile(socket)
+    // One for the whole process: Bun's servers have no option of their own for it.
+    ;(http as { maxHeaderSize: number }).maxHeaderSize = options.maxHeader
     const server = runtime.serve({
       ...(socket === undefined ? { hostname: host, port } : { unix: socket }),
       ...(tls && { tls }),
-      // A stream may think for minutes; the app's own limits end it.
-      idleTimeout: 0,
+      idleTimeout: IDLE,
       // The app refuses what is too large, in its own words.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
@@ -48,6 +52,8 @@ function answering(
 ): Pick<BunServeOptions, 'fetch' | 'error'> {
   return {
     async fetch(request, server) {
+      // A call may think for minutes; the app's own limits end it.
+      server.timeout(request, 0)
       if (request.headers.has('upgrade')) upgrading.set(request, server)
       const response = await handler(request)
       return response === switched ? undefined : response

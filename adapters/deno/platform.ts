@@ -1,5 +1,6 @@
 // What Deno gives of its own: its server, its WebSockets, and its key-value store where that is switched on.
 import type { Config } from '../../src/config/schema.ts'
+import { UpstreamFailure } from '../../src/host.ts'
 import type { Host } from '../../src/host.ts'
 import { untilIdle, type Handler, type Listener, type Platform } from '../web/serve.ts'
 import { createSocketHost } from '../web/socket-host.ts'
@@ -25,7 +26,8 @@ export const denoPlatform: Platform = {
         signal: breaker.signal,
         onListen: () => undefined, // the app says itself where it listens
         onError(error) {
-          onError(error)
+          // Bodies that break with their worker come here, too, and are told of already.
+          if (!(error instanceof UpstreamFailure)) onError(error)
           return new Response(null, { status: 500 })
         },
       },

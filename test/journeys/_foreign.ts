@@ -34,7 +34,7 @@ export class Resident {
   readonly #waiting = new Map<number, (told: Told) => void>()
   #last = 0
   #failure: string | null = null
-  /** Promises that failed in the child with nobody to see it. */
+  /** What failed in the child with nobody to see it. */
   unseen = 0
 
   /** `args` come before the script. */
@@ -91,7 +91,7 @@ export class Resident {
       },
       close: async () => {
         await this.ask({ kind: 'close', router })
-        assert.equal(this.unseen, 0, 'a promise failed unseen')
+        assert.equal(this.unseen, 0, 'something failed unseen')
       },
     }
   }

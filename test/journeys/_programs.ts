@@ -155,6 +155,13 @@ export function programs(start: Start): void {
       await router.stop()
     })
 
+    it('takes request heads of tens of kilobytes', async () => {
+      const router = await open([])
+      const headers = { 'x-long': 'x'.repeat(40_000) }
+      assert.equal((await fetch(`${router.url}/livez`, { headers })).status, 200)
+      await router.stop()
+    })
+
     it('works on hundreds of calls at once', async () => {
       const w1 = engine()
       const url = (await listenAll({ [W1]: w1 })).get(W1)!

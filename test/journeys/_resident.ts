@@ -11,7 +11,7 @@ export type Wish =
   | { readonly id: number; readonly kind: 'reload'; readonly router: number; readonly config: ConfigInput }
   | { readonly id: number; readonly kind: 'drain' | 'close'; readonly router: number }
 
-/** What it hears; `unseen` counts promises that failed with nobody to see it. */
+/** What it hears; `unseen` counts failures that nobody saw coming: rejections without a handler, handlers that threw. */
 export interface Told {
   readonly id: number
   readonly url?: string
@@ -31,10 +31,11 @@ const platform: Platform =
     : (await import('../../adapters/bun/platform.ts')).bunPlatform
 const routers = new Map<number, Router>()
 let unseen = 0
-process.on('unhandledRejection', (error) => {
+const fail = (error: unknown) => {
   unseen++
-  process.stderr.write(`A promise failed unseen: ${error instanceof Error ? error.stack : String(error)}\n`)
-})
+  process.stderr.write(`Nobody saw ${error instanceof Error ? error.stack : String(error)}\n`)
+}
+process.on('unhandledRejection', fail)
 
 async function fulfil(wish: Wish): Promise<{ url?: string }> {
   if (wish.kind === 'open') return open(wish.id, wish.config)
@@ -56,11 +57,11 @@ async function open(id: number, input: ConfigInput): Promise<{ url: string }> {
   const app = createApp(config, host)
   await app.start()
   await host.registry('main').settled()
-  const onError = (error: unknown) => process.stderr.write(`${String(error)}\n`)
   const front = await platform.listen((request) => app.fetch(request), {
     host: '127.0.0.1',
     port: 0,
-    onError,
+    maxHeader: config.maxHeader,
+    onError: fail,
   })
   routers.set(id, { app, front, close: () => host.close() })
   return { url: front.url }
