@@ -41,12 +41,12 @@ class Relay implements Source, BodySink {
     this.#watch.leave()
   }
 
-  data(bytes: Uint8Array, hasMore: boolean): void {
+  data(bytes: Uint8Array, isLast: boolean): void {
     if (this.#isOver) return
     try {
       const passed = this.#watch.chunk(bytes)
       if (passed === null || passed.byteLength === 0) return
-      if (!this.#sink!.write(passed, hasMore)) this.#upstream.pause()
+      if (!this.#sink!.write(passed, isLast)) this.#upstream.pause()
     } catch (error) {
       this.#upstream.cancel()
       this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))

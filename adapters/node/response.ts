@@ -4,8 +4,8 @@ import { HeaderView } from './headers.ts'
 
 /** Where a body goes: a client's socket, or a web stream. */
 export interface Sink {
-  /** False: full; the source waits for `resume`. `hasMore`: more bytes, or the end, follow at once. */
-  write(bytes: Uint8Array, hasMore: boolean): boolean
+  /** False: full; the source waits for `resume`. `isLast`: the end follows at once. */
+  write(bytes: Uint8Array, isLast: boolean): boolean
   end(bytes: Uint8Array | null): void
   /** Breaks off in a way that can't be taken for an end. */
   break(error: Error): void

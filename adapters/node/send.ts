@@ -41,9 +41,10 @@ function sendSource(source: Source, res: ServerResponse, head: Head): () => void
   writeHead(res, head)
   const onDrain = () => source.resume()
   res.on('drain', onDrain)
-  source.flow(new ClientSink(res, head.headers, onDrain))
+  const sink = new ClientSink(res, head.headers, onDrain)
+  source.flow(sink)
   // A body that has not begun yet must not hold back its head.
-  if (!res.writableEnded) res.flushHeaders()
+  if (!sink.isOpen && !res.writableEnded) res.flushHeaders()
   return () => source.cancel()
 }
 
@@ -55,62 +56,59 @@ class ClientSink implements Sink {
   readonly #res: ServerResponse
   readonly #isChunked: boolean
   readonly #isDelimited: boolean
-  /** Bytes of the announced length that are still to come; NaN where none was announced. */
-  #left: number
   readonly #onDrain: () => void
+  /** The last bytes, which wait for the end, so that both go out by one write. */
+  #held = ''
   /** The head went out with bytes of the body: from then on they may go straight to the socket. */
-  #isOpen = false
+  isOpen = false
 
   constructor(res: ServerResponse, headers: HeaderList, onDrain: () => void) {
     this.#res = res
     this.#isChunked = res.chunkedEncoding
-    this.#left = this.#isChunked ? Number.NaN : lengthIn(headers)
-    this.#isDelimited = this.#isChunked || !Number.isNaN(this.#left)
+    this.#isDelimited = res.chunkedEncoding || hasName(headers, 'content-length')
     this.#onDrain = onDrain
     res.chunkedEncoding = false
   }
 
-  write(bytes: Uint8Array, hasMore: boolean): boolean {
+  write(bytes: Uint8Array, isLast: boolean): boolean {
     const size = bytes.byteLength
-    this.#left -= size
     if (size > SMALL) return this.#writeLarge(bytes)
-    const text = this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
-    if (this.#left === 0) return this.#writeLast(text)
-    if (this.#isOpen && !hasMore) return this.#writeThrough(text)
-    this.#isOpen = true
-    // Gathered with whatever else comes in this turn.
-    return this.#res.write(text, 'latin1')
-  }
-
-  /** Sends what nothing follows with one plain write; node:http would wait for the nothing that `end` adds, and gather the two. */
-  #writeLast(text: string): boolean {
-    const { socket } = this.#res
-    socket?.cork()
-    const hasRoom = this.#res.write(text, 'latin1')
-    socket?.uncork()
-    return hasRoom
-  }
-
-  /** Writes to the socket itself. A response that waits for an earlier one on its connection has none yet. */
-  #writeThrough(text: string): boolean {
-    const { socket } = this.#res
-    if (!socket) return this.#res.write(text, 'latin1')
-    const hasRoom = socket.write(text, 'latin1')
-    if (!hasRoom) socket.once('drain', this.#onDrain)
-    return hasRoom
+    this.#held += this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
+    return isLast || this.#flush()
   }
 
   end(bytes: Uint8Array | null): void {
     if (bytes !== null && bytes.byteLength > 0) this.write(bytes, true)
-    if (this.#isChunked) this.#res.end('0\r\n\r\n', 'latin1')
-    else this.#res.end()
+    if (this.#isChunked) this.#held += '0\r\n\r\n'
+    this.#flush()
+    this.#res.end()
   }
 
   break(): void {
     breakOff(this.#res, this.#isDelimited)
   }
 
+  /** Sends what is held by one plain write; node:http would wait for the end of the turn, and gather it with the nothing of `end`. */
+  #flush(): boolean {
+    const text = this.#held
+    const { socket } = this.#res
+    if (text === '') return true
+    this.#held = ''
+    // A response that waits for an earlier one on its connection has no socket yet.
+    if (this.isOpen && socket) {
+      const hasRoom = socket.write(text, 'latin1')
+      if (!hasRoom) socket.once('drain', this.#onDrain)
+      return hasRoom
+    }
+    this.isOpen = this.#res.req.method !== 'HEAD'
+    socket?.cork()
+    const hasRoom = this.#res.write(text, 'latin1')
+    socket?.uncork()
+    return hasRoom
+  }
+
   #writeLarge(bytes: Uint8Array): boolean {
+    this.#flush()
     if (!this.#isChunked) return this.#res.write(bytes)
     this.#res.write(`${bytes.byteLength.toString(16)}\r\n`, 'latin1')
     this.#res.write(bytes)
@@ -211,15 +209,6 @@ function drain(res: ServerResponse): Promise<void> {
 function hasName(headers: HeaderList, name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() === name) return true
   return false
-}
-
-/** Content-Length, NaN where there is none. */
-function lengthIn(headers: HeaderList): number {
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!
-    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(headers[i + 1])
-  }
-  return Number.NaN
 }
 
 /** Frees what a response holds that nobody will send (the client left while it was made). */
