@@ -9,8 +9,8 @@ import { abortFailure, Origin, targetOf } from './wire/origin.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
 export interface BodySink {
-  /** `hasMore`: more bytes, or the end, follow at once. */
-  data(bytes: Uint8Array, hasMore: boolean): void
+  /** `isLast`: the end follows at once. */
+  data(bytes: Uint8Array, isLast: boolean): void
   end(): void
   fail(failure: UpstreamFailure): void
 }
@@ -168,7 +168,7 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#queued = 0
     let left = queue.length
     for (const bytes of queue)
-      if (this.#state !== 'cancelled') sink.data(bytes, --left > 0 || this.#state === 'ended')
+      if (this.#state !== 'cancelled') sink.data(bytes, --left === 0 && this.#state === 'ended')
     if (this.#state === 'ended') sink.end()
     else if (this.#state === 'failed') sink.fail(this.#failure!)
   }
