@@ -50,6 +50,8 @@ export interface Upstream {
   first(): Promise<Uint8Array | null>
   /** Reads the whole rest (after `first`, including it) up to `limit` bytes; for small answers that the router itself needs. */
   bytes(limit: number): Promise<Uint8Array>
+  /** What it sent waits, for the client reads no further: silence is the client's then. A host that can't tell leaves it out. */
+  readonly isHeld?: boolean
   /** Closes the connection; the worker notices at once. */
   cancel(): void
 }

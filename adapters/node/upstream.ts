@@ -92,6 +92,7 @@ function isRetryable(exchange: NodeUpstream, error: unknown, outgoing: Outgoing)
 /** One response. Before somebody takes its body by `pipe`, what comes early is kept, and the worker held back above a mark. */
 export class NodeUpstream implements Upstream, Receiver {
   status = 0
+  isHeld = false
   headers: HeaderList = []
   readonly #connection: Connection
   readonly #signal: AbortSignal
@@ -174,10 +175,12 @@ export class NodeUpstream implements Upstream, Receiver {
   }
 
   pause(): void {
+    this.isHeld = true
     if (this.#state === 'open') this.#connection.pause()
   }
 
   resume(): void {
+    this.isHeld = false
     if (this.#state === 'open') this.#connection.resume()
   }
 

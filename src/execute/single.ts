@@ -4,7 +4,7 @@ import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import { Deadline } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
-import { UpstreamFailure } from '../host.ts'
+import { UpstreamFailure, type OutgoingBody, type Upstream } from '../host.ts'
 import type { Attempted } from './attempted.ts'
 
 /** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
@@ -17,17 +17,19 @@ export async function single(
   const { host, config } = core
   let broken: UpstreamFailure | null = null
   const rules = { firstToken: config.firstTokenTimeout, idle: config.idleTimeout, total: config.totalTimeout }
+  let upstream: Upstream | null = null
+  const sending = tracked(body)
   const deadline = new Deadline(host, rules, call.startedAt, (failure) => {
-    broken = failure
-    abort.abort(failure)
+    broken = sending.isOpen() || upstream?.isHeld ? blameless(failure) : failure
+    abort.abort(broken)
   })
   const sentAt = host.now()
   try {
-    const upstream = await host.fetch(plan.worker, {
+    upstream = await host.fetch(plan.worker, {
       method: call.method,
       path: call.path,
       headers: headersFor(plan.worker, call.headers, call.ids),
-      body,
+      body: sending.body,
       connectTimeout: config.connectTimeout,
       isOnce: call.makesState,
       signal: abort.signal,
@@ -42,6 +44,21 @@ export async function single(
     deadline.stop()
     return { kind: 'failed', plan, failure: broken ?? failureOf(error) }
   }
+}
+
+/** A client that reads no further, or whose upload stalls, is no fault of the worker: no breaker may count it. */
+function blameless(failure: UpstreamFailure): UpstreamFailure {
+  return failure.kind === 'total_timeout' ? failure : new UpstreamFailure('aborted', 'the client stood still')
+}
+
+/** The body, and whether a stream's end is still to come. */
+function tracked(body: OutgoingBody): { readonly body: OutgoingBody; readonly isOpen: () => boolean } {
+  if (body === null || !('getReader' in body)) return { body, isOpen: () => false }
+  let isOpen = true
+  const flush = () => {
+    isOpen = false
+  }
+  return { body: body.pipeThrough(new TransformStream({ flush })), isOpen: () => isOpen }
 }
 
 function failureOf(error: unknown): UpstreamFailure {

@@ -132,6 +132,8 @@ function refusalOf({ failure, plan }: Failed): Refusal {
   }
   if (failure.kind === 'connect')
     return new Refusal(502, 'worker_unreachable', `${tried} could not be reached.`)
+  if (failure.kind === 'aborted')
+    return new Refusal(408, 'upload_too_slow', 'The request body did not come to its end in time.')
   if (failure.kind === 'protocol')
     return new Refusal(502, 'worker_protocol_error', `${tried} did not speak HTTP properly.`)
   return new Refusal(502, 'worker_died', `${tried} broke the connection before it answered.`)
