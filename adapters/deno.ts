@@ -42,7 +42,7 @@ async function startOnce(placed: Config): Promise<Started> {
   return one
 }
 
-const counted = countLive(async (request) => (await start(UNKNOWN)).app.fetch(request))
+const counted = countLive(async (request) => (await start(UNKNOWN)).fetch(request))
 /** Deno closes its listener with the process, so that nothing is left to do but to wait. */
 const main: Pick<Listener, 'close'> = {
   close: (graceMs) => untilIdle(counted.live, performance.now() + graceMs),

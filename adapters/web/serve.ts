@@ -53,6 +53,8 @@ export interface Running {
 /** An app on its host, before anybody listens. */
 export interface Started {
   readonly app: App
+  /** The app's data plane; from `end` on its answers ask clients to open no further request on their connections. */
+  readonly fetch: Handler
   readonly log: (event: LogEvent) => void
   reload(config: Config): Promise<void>
   /** Readiness goes off; resolves when calls in flight have ended or their grace is over, and the listeners are closed. */
@@ -72,8 +74,12 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
     write = createLog(next)
     grace = next.grace
   }
+  let isEnding = false
+  const fetch: Handler = (request) =>
+    isEnding ? app.fetch(request).then(lastOfConnection) : app.fetch(request)
   const end: Started['end'] = async (listeners) => {
     const deadline = performance.now() + grace
+    isEnding = true
     app.drain()
     await untilIdle(() => app.inFlight(), deadline)
     const left = Math.max(0, deadline - performance.now())
@@ -81,7 +87,7 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
     await app.close()
     host.close()
   }
-  return { app, log, reload, end }
+  return { app, fetch, log, reload, end }
 }
 
 /**
@@ -91,8 +97,8 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
  */
 export async function serveApp(platform: Platform, config: Config): Promise<Running> {
   const started = await startApp(platform, config)
-  const { app, log, reload, end } = started
-  const main = await platform.listen((request) => app.fetch(request), await listenOptions(config, log))
+  const { fetch, log, reload, end } = started
+  const main = await platform.listen(fetch, await listenOptions(config, log))
   const admin = await listenForAdmin(platform, config, started)
   const listeners = admin ? [main, admin] : [main]
   let stopping: Promise<void> | null = null
@@ -100,6 +106,11 @@ export async function serveApp(platform: Platform, config: Config): Promise<Runn
   announce(main.url, admin?.url ?? null)
   endOnSignals(stop, log)
   return { url: main.url, adminUrl: admin?.url ?? null, reload, stop }
+}
+
+function lastOfConnection(response: Response): Response {
+  if (response.status !== 101) response.headers.set('connection', 'close')
+  return response
 }
 
 /** On stdout whatever the log level: scripts that take a free port (--port 0) read it there. */

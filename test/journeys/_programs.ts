@@ -110,7 +110,9 @@ export function programs(start: Start): void {
         async () => (await router.ask('/readyz')).status === 503,
         () => 'still ready',
       )
-      assert.equal((await router.ask(CHAT, chat())).status, 200)
+      const late = await fetch(router.url + CHAT, { ...slow, body: JSON.stringify(chat()) })
+      assert.deepEqual([late.status, late.headers.get('connection')], [200, 'close'])
+      await late.text()
       assert.match(await stream.text(), /data: \[DONE\]\n\n$/)
       assert.equal(await ended, 0)
       assert.equal(router.errors, '')
