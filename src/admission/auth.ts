@@ -60,6 +60,14 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
 
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host)
 
+/** A browser sent it for a page from elsewhere. Reaching this machine's loopback is all that such a page needs to add a worker. */
+function isForeign(headers: Headers): boolean {
+  const origin = headers.get('origin')
+  const host = headers.get('host')
+  if (origin === null || host === null) return false
+  return !URL.canParse(origin) || new URL(origin).host !== host.toLowerCase()
+}
+
 /** Lets a request into the control plane, or throws: it is open only on a loopback listener without a key. */
 export function authorizeAdmin(config: Config, headers: Headers): void {
   if (config.adminKey !== undefined) {
@@ -71,7 +79,14 @@ export function authorizeAdmin(config: Config, headers: Headers): void {
       'The control plane needs the admin key: send it as "Authorization: Bearer KEY".',
     )
   }
-  if (config.socket !== undefined || isLoopback(config.host)) return
+  if (config.socket !== undefined || isLoopback(config.host)) {
+    if (!isForeign(headers)) return
+    throw new Refusal(
+      403,
+      'foreign_origin',
+      'Without an admin key the control plane is not open to web pages of other origins: set one (--admin-key KEY).',
+    )
+  }
   throw new Refusal(
     403,
     'admin_closed',

@@ -81,6 +81,20 @@ export function answerHeaders(engine: HeaderList, ours: HeaderList): string[] {
   return headers
 }
 
+/** Redirects to the worker itself become relative ones: where workers are is not for clients, and they could not go there. */
+export function hideOrigin(headers: HeaderList, workerUrl: string): HeaderList {
+  if (!URL.canParse(workerUrl)) return headers
+  const worker = new URL(workerUrl)
+  const base = worker.pathname.replace(/\/$/, '')
+  return headers.map((value, i) => {
+    const isPlace = i % 2 === 1 && (headers[i - 1] as string).toLowerCase() === 'location'
+    const place = isPlace && URL.canParse(value) ? new URL(value) : null
+    if (!place || place.host !== worker.host) return value
+    const path = place.pathname.startsWith(`${base}/`) ? place.pathname.slice(base.length) : place.pathname
+    return path + place.search + place.hash
+  })
+}
+
 function isOurs(name: string, ours: HeaderList): boolean {
   for (let i = 0; i < ours.length; i += 2) {
     const own = ours[i] as string

@@ -6,7 +6,7 @@ import type { Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
 import { createJsonWatch } from '../openai/watch.ts'
 import { closing, passingOf, type Ending, type Passage } from './closing.ts'
-import { answerHeaders, headerOf, isEventStream } from './headers.ts'
+import { answerHeaders, headerOf, hideOrigin, isEventStream } from './headers.ts'
 import { StreamRelay } from './stream-relay.ts'
 
 /** The client's Response. From here on the call ends by its Watch, once. */
@@ -24,7 +24,9 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.decision,
   ]
   // An event stream may end with other bytes than the engine announced.
-  const engine = isStream ? withoutLength(upstream.headers) : upstream.headers
+  const own = isStream ? withoutLength(upstream.headers) : upstream.headers
+  const isRedirect = upstream.status >= 300 && upstream.status < 400
+  const engine = isRedirect ? hideOrigin(own, plan.worker.url) : own
   const answer = { status: upstream.status, headers: answerHeaders(engine, ours) }
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
