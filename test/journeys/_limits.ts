@@ -121,7 +121,7 @@ export const limits: Journeys = {
 
   async 'who waits too long is refused'({ open, has }) {
     const w1 = engine()
-    const limit = has('real-clock') ? 60 : 60_000
+    const limit = has('real-clock') ? 400 : 60_000
     const config = { maxInFlightPerWorker: 1, queueTimeout: `${limit}ms` }
     const rig = await open(config, { [W1]: w1 }, { movesClock: !has('real-clock') })
     const first = await hold(rig, w1)
@@ -137,7 +137,7 @@ export const limits: Journeys = {
   async 'comments keep a waiting stream awake, and an error that comes late is an event'({ open }) {
     const w1 = engine()
     const rig = await open(
-      { maxInFlightPerWorker: 1, keepAlive: '10ms', queueTimeout: '150ms' },
+      { maxInFlightPerWorker: 1, keepAlive: '10ms', queueTimeout: '400ms' },
       { [W1]: w1 },
     )
     const first = await hold(rig, w1)
