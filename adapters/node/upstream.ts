@@ -144,7 +144,8 @@ export class NodeUpstream implements Upstream, Receiver {
           parts.push(bytes)
           size += bytes.byteLength
           if (size < limit) return
-          if (size > limit) this.cancel()
+          // Just enough is enough, too: nobody would close a connection on which no more comes.
+          this.cancel()
           resolve(Buffer.concat(parts).subarray(0, limit))
         },
         end: () => resolve(Buffer.concat(parts)),

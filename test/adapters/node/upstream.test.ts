@@ -253,3 +253,13 @@ test('a worker on a unix socket is reached', async (t) => {
   const { ref } = await worker(t, script, join(folder, 'w.sock'))
   assert.equal(text(await (await fetcher(t)(ref, outgoing())).bytes(100)), 'hello')
 })
+
+test('a worker that sends just as much as is read, and holds the rest back, is not waited for', async (t) => {
+  const { ref, peers } = await worker(t, async (peer) => {
+    await peer.until('body')
+    peer.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello')
+  })
+  const answer = await fetcher(t)(ref, outgoing())
+  assert.equal(text(await answer.bytes(5)), 'hello')
+  await peers[0]!.closed
+})
