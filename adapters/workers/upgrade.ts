@@ -16,8 +16,10 @@ export async function upgrade(
     return answer
   }
   const [client, ours] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
-  theirs.accept()
-  ours.accept()
+  for (const socket of [theirs, ours]) {
+    socket.binaryType = 'arraybuffer'
+    socket.accept()
+  }
   let isOver = false
   const join = (from: WebSocket, to: WebSocket) => {
     from.addEventListener('message', ({ data }) => to.send(data as string | ArrayBuffer))

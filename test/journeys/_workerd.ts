@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { after } from 'node:test'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
+import { WebSocket } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import type { Fleet, Opened, OpenOptions } from './_rig.ts'
 import { listenAll, named, send } from './_sockets.ts'
@@ -48,6 +49,8 @@ async function start() {
 export interface OpenedHere extends Opened {
   /** Ends the incarnation of its pool: what that had in memory is lost. */
   losePool(): Promise<void>
+  /** A client's WebSocket. */
+  socket(path: string, protocols?: string[]): WebSocket
 }
 
 let count = 0
@@ -75,6 +78,10 @@ export async function open(
     url: (name) => urls.get(name) ?? name,
     drain: () => fixed(),
     reload: () => fixed(),
+    socket: (path, protocols = []) =>
+      new WebSocket(workerd.origin.replace('http', 'ws') + path, protocols, {
+        headers: { 'x-router': router },
+      }),
     losePool: () => command('lose', router),
     close: () => command('close', router),
   }

@@ -1,6 +1,9 @@
 // The journeys on real workerd, and what is special there: native passing, lost pools, and the gaps, each with its reproduction.
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { after, describe, it } from 'node:test'
+import { WebSocketServer } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import { journeys } from './_journeys.ts'
 import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, type Fleet } from './_rig.ts'
@@ -117,6 +120,46 @@ describe('workerd: objects come and go', () => {
       assert.match(reply.body.error.message, /policy.*retries/)
     }
   })
+})
+
+describe('workerd: WebSockets', () => {
+  it('passes texts, bytes, the subprotocol and the end both ways, and gives its place back', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    server.on('connection', (socket) => {
+      socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+      socket.on('message', (data) => String(data) === 'end' && socket.close(4001, 'enough'))
+    })
+    after(() => server.close())
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await through({ workers: [{ url, models: ['m'] }] }, {}, async (rig, { socket }) => {
+      const client = socket('/v1/realtime?model=m', ['realtime'])
+      await once(client, 'open')
+      assert.equal(client.protocol, 'realtime')
+      for (const [message, isBinary] of [
+        [Buffer.from([0, 255]), true],
+        [Buffer.from('hello'), false],
+      ] as const) {
+        client.send(message, { binary: isBinary })
+        assert.deepEqual(await once(client, 'message'), [message, isBinary])
+      }
+      assert.equal((await rig.status()).in_flight, 1)
+      client.send('end')
+      const [code, reason] = (await once(client, 'close')) as [number, Buffer]
+      assert.deepEqual([code, String(reason)], [4001, 'enough'])
+      await rig.rests()
+      const gone = socket('/v1/realtime?model=m')
+      await once(gone, 'open')
+      gone.terminate()
+    })
+  })
+
+  it('a worker that takes none is heard', () =>
+    through({}, { [W1]: engine() }, async (_, { socket }) => {
+      const client = socket('/v1/realtime?model=m')
+      const [error] = (await once(client, 'error')) as [Error]
+      assert.match(error.message, /404/)
+    }))
 })
 
 describe('workerd: its gaps, so that we hear when they close', () => {
