@@ -100,6 +100,8 @@ const HOP_BY_HOP = new Set([
 export class WebUpstream implements Upstream {
   readonly status: number
   readonly headers: HeaderList
+  /** Set by a relay that waits for the client. */
+  isHeld = false
   readonly #call: Call
   readonly #body: ReadableStream<Uint8Array> | null
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null

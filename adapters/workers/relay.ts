@@ -59,7 +59,9 @@ async function passSeen(
       const bytes = await upstream.next()
       if (bytes === null) return true
       const passed = watch.chunk(bytes)
+      upstream.isHeld = true
       if (passed !== null && passed.byteLength > 0) await write(writer, passed)
+      upstream.isHeld = false
       if (watch.mayPassUnseen?.()) return false
     }
   } finally {
