@@ -1,0 +1,249 @@
+// The tree's nodes in typed arrays: each is a run of up to sixteen blocks that all prompts coming that far share.
+
+/** Blocks in a node at most. */
+export const NODE_BLOCKS = 16
+/** Bytes of one node with its two places in the table. */
+export const NODE_BYTES = NODE_BLOCKS * 8 + 8 * 4 + 8 + 2 * 4
+
+const FIELDS = 8
+const PARENT = 0
+const DEPTH = 1
+const FILL = 2
+const CHILDREN = 3
+const FIRST = 4
+const HOLDERS = 5
+
+/**
+ * A node is a number from 1 on; 0 is the root, which holds no blocks. Children are found through one hash table by parent and
+ * first block (open addressing with linear probing; removal shifts back, so there are no tombstones).
+ */
+export class Nodes {
+  #hashes: Float64Array
+  #fields: Int32Array
+  /** Popularity of each node, see `warm`. */
+  #heat: Float64Array
+  #table: Int32Array
+  #capacity = 0
+  /** The next number that was never used, and the list of those given back. */
+  #fresh = 1
+  #free = 0
+  #used = 0
+
+  constructor(capacity: number) {
+    this.#hashes = new Float64Array(0)
+    this.#fields = new Int32Array(0)
+    this.#heat = new Float64Array(0)
+    this.#table = new Int32Array(0)
+    this.resize(capacity)
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  /** Number 0 is never given out. */
+  get room(): number {
+    return this.#capacity - 1 - this.#used
+  }
+
+  /** Makes the arrays larger; numbers stay. */
+  resize(capacity: number): void {
+    this.#capacity = capacity
+    this.#hashes = grown(this.#hashes, new Float64Array(capacity * NODE_BLOCKS))
+    this.#fields = grown(this.#fields, new Int32Array(capacity * FIELDS))
+    this.#heat = grown(this.#heat, new Float64Array(capacity))
+    this.#table = new Int32Array(capacity * 2)
+    for (let node = 1; node < this.#fresh; node++) if (this.fill(node) > 0) this.#enter(node)
+  }
+
+  parent(node: number): number {
+    return this.#fields[node * FIELDS + PARENT]!
+  }
+
+  /** Blocks of the path before this node. */
+  depth(node: number): number {
+    return this.#fields[node * FIELDS + DEPTH]!
+  }
+
+  /** Its blocks; a deeper one than any worker holds may be left over. */
+  fill(node: number): number {
+    return this.#fields[node * FIELDS + FILL]!
+  }
+
+  isLeaf(node: number): boolean {
+    return this.#fields[node * FIELDS + CHILDREN] === 0
+  }
+
+  /** First of the holdings of this node. */
+  first(node: number): number {
+    return this.#fields[node * FIELDS + FIRST]!
+  }
+
+  setFirst(node: number, holding: number): void {
+    this.#fields[node * FIELDS + FIRST] = holding
+  }
+
+  holders(node: number): number {
+    return this.#fields[node * FIELDS + HOLDERS]!
+  }
+
+  addHolders(node: number, count: number): void {
+    this.#fields[node * FIELDS + HOLDERS]! += count
+  }
+
+  /** The child that begins with this block, or 0. */
+  find(parent: number, hash: number): number {
+    const table = this.#table
+    for (let at = this.#home(parent, hash); ;) {
+      const node = table[at]!
+      if (node === 0) return 0
+      if (this.#hashes[node * NODE_BLOCKS] === hash && this.#fields[node * FIELDS + PARENT] === parent)
+        return node
+      if (++at === table.length) at = 0
+    }
+  }
+
+  /** How many of the node's blocks the path has from `depth` on. */
+  common(node: number, path: Float64Array, depth: number): number {
+    const start = node * NODE_BLOCKS
+    const most = Math.min(this.fill(node), path.length - depth)
+    let count = 0
+    while (count < most && this.#hashes[start + count] === path[depth + count]) count++
+    return count
+  }
+
+  /** A child with the path's blocks from `depth` on, as many as fit. The caller saw to the room. */
+  make(parent: number, path: Float64Array, depth: number): number {
+    const node = this.#take()
+    const fill = Math.min(NODE_BLOCKS, path.length - depth)
+    this.#hashes.set(path.subarray(depth, depth + fill), node * NODE_BLOCKS)
+    this.#setUp(node, parent, depth, fill)
+    this.#heat[node] = -Infinity
+    if (parent !== 0) this.#fields[parent * FIELDS + CHILDREN]!++
+    this.#enter(node)
+    return node
+  }
+
+  /** Lengthens a leaf by the path's blocks from `depth`, which must be where it ends; how many fitted. */
+  append(node: number, path: Float64Array, depth: number): number {
+    const fill = this.fill(node)
+    const count = Math.min(NODE_BLOCKS - fill, path.length - depth)
+    this.#hashes.set(path.subarray(depth, depth + count), node * NODE_BLOCKS + fill)
+    this.#fields[node * FIELDS + FILL] = fill + count
+    return count
+  }
+
+  /** Forgets the blocks of a leaf from the `fill`th on. */
+  cut(node: number, fill: number): void {
+    this.#fields[node * FIELDS + FILL] = fill
+  }
+
+  /** Puts a new node before this one that takes its first `count` blocks. This one keeps its number, its children, and its holdings. */
+  split(node: number, count: number): number {
+    const upper = this.#take()
+    const at = this.#place(node)
+    const start = node * NODE_BLOCKS
+    const fill = this.fill(node)
+    this.#hashes.copyWithin(upper * NODE_BLOCKS, start, start + count)
+    this.#setUp(upper, this.parent(node), this.depth(node), count)
+    this.#fields[upper * FIELDS + CHILDREN] = 1
+    this.#heat[upper] = this.#heat[node]!
+    this.#table[at] = upper
+    this.#hashes.copyWithin(start, start + count, start + fill)
+    const field = node * FIELDS
+    this.#fields[field + PARENT] = upper
+    this.#fields[field + DEPTH]! += count
+    this.#fields[field + FILL] = fill - count
+    this.#enter(node)
+    return upper
+  }
+
+  /** Gives back a node that has neither children nor holdings. */
+  free(node: number): void {
+    this.#leave(this.#place(node))
+    const parent = this.parent(node)
+    if (parent !== 0) this.#fields[parent * FIELDS + CHILDREN]!--
+    this.#fields[node * FIELDS + FILL] = 0
+    this.#fields[node * FIELDS + PARENT] = this.#free
+    this.#free = node
+    this.#used--
+  }
+
+  /**
+   * Counts one request. A count that decays as e^(-t/τ) is kept as the instant at which it will have fallen to 1: one number a
+   * node, and nothing to do as time passes.
+   */
+  warm(node: number, now: number, tau: number): void {
+    const heat = this.#heat[node]!
+    this.#heat[node] = now + tau * Math.log1p(Math.exp((heat - now) / tau))
+  }
+
+  /** The decayed count of requests. */
+  warmth(node: number, now: number, tau: number): number {
+    return Math.exp((this.#heat[node]! - now) / tau)
+  }
+
+  #take(): number {
+    this.#used++
+    const node = this.#free
+    if (node === 0) return this.#fresh++
+    this.#free = this.parent(node)
+    return node
+  }
+
+  #setUp(node: number, parent: number, depth: number, fill: number): void {
+    const field = node * FIELDS
+    this.#fields.fill(0, field, field + FIELDS)
+    this.#fields[field + PARENT] = parent
+    this.#fields[field + DEPTH] = depth
+    this.#fields[field + FILL] = fill
+  }
+
+  /** Where the search begins: the mixed 32 bits scaled to the table, so that its size need not be a power of two. */
+  #home(parent: number, hash: number): number {
+    const mixed = Math.imul((hash >>> 0) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b)
+    return Math.floor(((mixed ^ (mixed >>> 15)) >>> 0) * (this.#table.length / 4294967296))
+  }
+
+  #homeOf(node: number): number {
+    return this.#home(this.parent(node), this.#hashes[node * NODE_BLOCKS]!)
+  }
+
+  #enter(node: number): void {
+    const table = this.#table
+    let at = this.#homeOf(node)
+    while (table[at] !== 0) if (++at === table.length) at = 0
+    table[at] = node
+  }
+
+  #place(node: number): number {
+    const table = this.#table
+    let at = this.#homeOf(node)
+    while (table[at] !== node) if (++at === table.length) at = 0
+    return at
+  }
+
+  /** Empties a place; what was pushed behind it moves up (Knuth 6.4, algorithm R). */
+  #leave(place: number): void {
+    const table = this.#table
+    const size = table.length
+    let hole = place
+    for (let at = (place + 1) % size; table[at] !== 0; at = (at + 1) % size) {
+      const fromHome = (at - this.#homeOf(table[at]!) + size) % size
+      if (fromHome < (at - hole + size) % size) continue
+      table[hole] = table[at]!
+      hole = at
+    }
+    table[hole] = 0
+  }
+}
+
+/** The new array with the old one's content. */
+export function grown<T extends Float64Array | Int32Array>(old: T, made: T): T {
+  made.set(old)
+  return made
+}

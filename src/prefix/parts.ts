@@ -1,0 +1,126 @@
+// Walks lists of messages, tools and content parts: leaves out cache marks and sets media apart.
+import { findQuote, type ByteText } from '../openai/words.ts'
+import { addMedia, addText, type Draft } from './draft.ts'
+import { MAX_BYTES } from './sizes.ts'
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+
+/** Shorter texts are taken as they are, even when they are media: a URL, an icon. */
+const MEDIA_MIN = 1024
+/** `data:` URLs name their type first; the mark that ends it stands early. */
+const DATA_HEAD_MAX = 128
+const MARK = codes('"cache_control"')
+const DATA = codes('data:')
+const BASE64 = codes(';base64,')
+/** Keys whose long texts are base64 in some API: Anthropic's sources, OpenAI's audio and files. */
+const MEDIA_KEYS = ['"data"', '"file_data"', '"b64_json"'].map(codes)
+
+/**
+ * Adds the bytes from `start` to the text's end, which hold JSON values with commas between. Walks from string to string, four
+ * bytes at a time, and stops looking where the draft is full. `isMedia`: every long text is one.
+ */
+export function walkParts(draft: Draft, text: ByteText, start: number, isMedia: boolean): void {
+  const { bytes, end } = text
+  let from = start
+  let keyStart = start
+  let keyEnd = start
+  for (let at = findQuote(text, start); at < end; at = findQuote(text, at)) {
+    const close = endOfString(text, at)
+    if (close - at === MARK.length && startsWith(bytes, at, MARK) && isKey(text, close)) {
+      const cut = cutMark(text, at, close)
+      addText(draft, from, Math.max(from, cut.start))
+      from = cut.end
+      at = cut.end
+      continue
+    }
+    if (close - at >= MEDIA_MIN) {
+      if (isMedia || isMediaText(text, at + 1, { start: keyStart, end: keyEnd })) {
+        addText(draft, from, at + 1)
+        addMedia(draft, at + 1, close - 1)
+        from = close - 1
+      }
+    }
+    if (draft.length + close - from >= MAX_BYTES) break
+    keyStart = at
+    keyEnd = close
+    at = close
+  }
+  addText(draft, from, end)
+}
+
+/** Behind the closing quote of the string whose opening one is at `open`, or the end. */
+function endOfString(text: ByteText, open: number): number {
+  const { bytes, end } = text
+  for (let at = open + 1; ;) {
+    const quote = findQuote(text, at)
+    if (quote >= end) return end
+    let slash = quote
+    while (bytes[slash - 1] === BACKSLASH) slash--
+    if (((quote - slash) & 1) === 0) return quote + 1
+    at = quote + 1
+  }
+}
+
+/** A member with the comma before it, or with the one behind it where it is the first. */
+function cutMark(text: ByteText, open: number, close: number): { start: number; end: number } {
+  const { bytes } = text
+  const end = endOfValue(text, skipBlanks(text, skipBlanks(text, close) + 1))
+  let before = open
+  while (before > 0 && bytes[before - 1]! <= 0x20) before--
+  if (bytes[before - 1] === COMMA) return { start: before - 1, end }
+  const after = skipBlanks(text, end)
+  return { start: open, end: bytes[after] === COMMA ? skipBlanks(text, after + 1) : end }
+}
+
+/** Behind a value: brackets are counted outside of strings; a scalar ends where the next comma or bracket stands. */
+function endOfValue(text: ByteText, start: number): number {
+  const { bytes, end } = text
+  let depth = 0
+  for (let at = start; at < end;) {
+    const byte = bytes[at]!
+    if (byte === QUOTE) {
+      at = endOfString(text, at)
+      if (depth === 0) return at
+      continue
+    }
+    const isClose = byte === 0x7d || byte === 0x5d
+    if (depth === 0 && (isClose || byte === COMMA)) return at
+    at++
+    if (byte === 0x7b || byte === 0x5b) depth++
+    else if (isClose && --depth === 0) return at
+  }
+  return end
+}
+
+function isMediaText(text: ByteText, start: number, before: { start: number; end: number }): boolean {
+  const { bytes } = text
+  if (startsWith(bytes, start, DATA)) {
+    for (let at = start + DATA.length; at < start + DATA_HEAD_MAX; at++)
+      if (startsWith(bytes, at, BASE64)) return true
+    return false
+  }
+  const length = before.end - before.start
+  if (!isKey(text, before.end)) return false
+  return MEDIA_KEYS.some((key) => key.length === length && startsWith(bytes, before.start, key))
+}
+
+function isKey(text: ByteText, end: number): boolean {
+  return text.bytes[skipBlanks(text, end)] === COLON
+}
+
+function skipBlanks(text: ByteText, at: number): number {
+  while (at < text.end && text.bytes[at]! <= 0x20) at++
+  return at
+}
+
+function startsWith(bytes: Uint8Array, start: number, head: readonly number[]): boolean {
+  for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false
+  return true
+}
+
+function codes(text: string): number[] {
+  return Array.from(text, (char) => char.charCodeAt(0))
+}

@@ -1,0 +1,94 @@
+// Finds the canonical bytes of a prompt: those parts of a JSON body that the engine makes the prompt of, in the prompt's order.
+import type { TopLevel } from '../openai/scan.ts'
+import { textOf } from '../openai/words.ts'
+import { addMedia, addText, type Draft } from './draft.ts'
+import { walkParts } from './parts.ts'
+
+/**
+ * A prompt as stretches of the body it came in. Two prompts that begin alike have spans whose bytes, one after the other, begin
+ * alike, whatever else their bodies hold.
+ */
+export interface Prompt {
+  readonly bytes: Uint8Array
+  /** Seeds the hashes together with `keys`: the model as the workers know it. */
+  readonly model: string | null
+  /** Values that part caches from each other (adapter, salt): kind, start, end of each. */
+  readonly keys: readonly number[]
+  /** Three numbers a span: start, end, and 1 for media, which count by their digest. Ends at `MAX_BYTES`. */
+  readonly spans: readonly number[]
+  /** Canonical bytes in all; media count as `MEDIA_BYTES` each. */
+  readonly length: number
+}
+
+/** Members that keep caches apart. An engine that doesn't know one of them ignores it, and then so little is sent there that it doesn't matter. */
+const KEYS = ['lora_path', 'cache_salt', 'extra_key', 'chat_template'] as const
+/** Members that make the prompt, in the order in which templates render them. A body has few of them. */
+const MEDIA = ['image_data', 'video_data', 'audio_data'] as const
+const PARTS = [
+  'tools',
+  'functions',
+  'documents',
+  'instructions',
+  'system',
+  'messages',
+  'prompt',
+  'input',
+  'text',
+  'input_ids',
+] as const
+
+const QUOTE = 0x22
+const OPEN_OBJECT = 0x7b
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+
+/**
+ * The prompt of a JSON body, without copying a byte of it: `messages`, `prompt` (text, texts, token ids), Responses' `input` with
+ * `instructions`, Anthropic's `system` with `messages`, or `/generate`'s `text` or `input_ids`, led by the tools. Bytes count as
+ * they came, so key order and blanks matter; `cache_control` marks, the brackets around a list and whatever follows it do not.
+ * Never throws: a body that makes no sense has few spans or strange ones.
+ */
+export function readPrompt(top: TopLevel, model: string | null): Prompt {
+  const draft: Draft = { spans: [], length: 0 }
+  const keys: number[] = []
+  for (let kind = 0; kind < KEYS.length; kind++) {
+    const span = top.span(KEYS[kind]!)
+    if (span !== null && !isNull(top.bytes, span.start)) keys.push(kind, span.start, span.end)
+  }
+  for (const name of MEDIA) addValue(draft, top, name, true)
+  for (const name of PARTS) addValue(draft, top, name, false)
+  return { bytes: top.bytes, model, keys, spans: draft.spans, length: draft.length }
+}
+
+function addValue(draft: Draft, top: TopLevel, name: string, isMedia: boolean): void {
+  const span = top.span(name)
+  if (span === null) return
+  const bytes = top.bytes
+  const first = bytes[span.start]
+  if (first === QUOTE) {
+    if (isMedia) addMedia(draft, span.start + 1, span.end - 1)
+    else addText(draft, span.start + 1, span.end - 1)
+  } else if (first === OPEN_OBJECT || first === OPEN_ARRAY) addList(draft, top, span, isMedia)
+}
+
+/**
+ * What is inside the brackets, so that a longer list goes on where a shorter one ends. A list of texts is cut inside the first
+ * quote too: then a text alone and the first of a list are the same prompt.
+ */
+function addList(draft: Draft, top: TopLevel, span: { start: number; end: number }, isMedia: boolean): void {
+  const bytes = top.bytes
+  let start = span.start
+  let end = span.end
+  while (start < end && (bytes[start] === OPEN_ARRAY || bytes[start]! <= 0x20)) start++
+  while (end > start && (bytes[end - 1] === CLOSE_ARRAY || bytes[end - 1]! <= 0x20)) end--
+  if (isMedia || bytes[start] === OPEN_OBJECT) {
+    walkParts(draft, textOf(bytes, end), start, isMedia)
+    return
+  }
+  const isText = bytes[start] === QUOTE
+  addText(draft, isText ? start + 1 : start, isText && bytes[end - 1] === QUOTE ? end - 1 : end)
+}
+
+function isNull(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0x6e
+}
