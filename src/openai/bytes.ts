@@ -13,6 +13,16 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
+/** Small parts are put together up to this size: an engine that sends byte by byte must not make as many parts. */
+const SMALL = 4096
+
+/** Adds a part behind the others; the last one grows while both are small. */
+export function append(parts: Uint8Array[], part: Uint8Array): void {
+  const last = parts.at(-1)
+  if (last !== undefined && last.length + part.length <= SMALL) parts[parts.length - 1] = join([last, part])
+  else parts.push(part)
+}
+
 /** Whether `head` stands at `start`. */
 export function startsWith(bytes: Uint8Array, start: number, head: ArrayLike<number>): boolean {
   for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false

@@ -1,7 +1,7 @@
 // Watches a whole (not streamed) answer go by, to read its token counts and id without holding it.
 import type { Usage } from '../actors/ask.ts'
 import { scanTop } from './scan.ts'
-import { join } from './bytes.ts'
+import { append, join } from './bytes.ts'
 import { findUsage, usageAtEnd, usageIn, usageOf } from './usage.ts'
 
 export interface JsonWatch {
@@ -33,9 +33,9 @@ class Windows implements JsonWatch {
   #tailBytes = 0
 
   chunk(bytes: Uint8Array): void {
-    if (this.length < WINDOW) this.#head.push(bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
+    if (this.length < WINDOW) append(this.#head, bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
     this.length += bytes.length
-    this.#tail.push(bytes)
+    append(this.#tail, bytes)
     this.#tailBytes += bytes.length
     let drop = 0
     while (this.#tailBytes - this.#tail[drop]!.length >= WINDOW) this.#tailBytes -= this.#tail[drop++]!.length

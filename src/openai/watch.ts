@@ -10,7 +10,7 @@ import {
   typeOf,
 } from './shapes.ts'
 import type { Shape, StreamFailure } from './shapes.ts'
-import { join, startsWith } from './bytes.ts'
+import { append, join, startsWith } from './bytes.ts'
 import { EventFinder, nameLineOf, readEvent } from './sse.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
 
@@ -188,7 +188,7 @@ class SseWatch implements StreamWatch {
       this.#pieceBytes += piece.length
       return earlier
     }
-    earlier.push(piece)
+    append(earlier, piece)
     this.#pieceBytes += piece.length
     while (this.#pieceBytes > READ_BYTES && earlier.length > 2)
       this.#pieceBytes -= earlier.splice(1, 1)[0]!.length

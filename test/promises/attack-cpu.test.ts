@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseHead } from '../../adapters/node/wire/head.ts'
 import { findUsage } from '../../src/openai/usage.ts'
+import { createStreamWatch } from '../../src/openai/watch.ts'
 import { router, send } from './_router.ts'
 
 /** Far more than any of these may take, far less than each took once. Milliseconds. */
@@ -36,6 +37,16 @@ for (const [what, fields] of [
 test("a worker's answer that breaks off inside a string full of quotes is searched for usage at once", () => {
   const tail = `{"usage":{"a":"${'\\"'.repeat(60_000)}`
   const took = spent(() => assert.equal(findUsage(tail), null))
+  assert.ok(took < SOON, `${took} ms`)
+})
+
+test('an endless line that comes byte by byte costs as much for its last byte as for its first', () => {
+  const watch = createStreamWatch({ shape: 'chat', stripUsage: false, now: () => 0, onFirstToken() {} })
+  const byte = Buffer.from('x')
+  for (let sent = 0; sent < 300_000; sent++) watch.chunk(byte)
+  const took = spent(() => {
+    for (let sent = 0; sent < 5000; sent++) watch.chunk(byte)
+  })
   assert.ok(took < SOON, `${took} ms`)
 })
 
