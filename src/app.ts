@@ -4,6 +4,7 @@ import { Models } from './admission/models.ts'
 import type { PoolView } from './actors/pool.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
+import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
@@ -17,6 +18,7 @@ import { showPool } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
 import { version } from './version.ts'
 import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
+import { tunnel, TUNNEL_PATH } from './routes/tunnel.ts'
 import { websocket } from './routes/websocket.ts'
 
 export interface App {
@@ -55,6 +57,7 @@ export function createApp(config: Config, host: Host): App {
   }
 
   const route = async (request: Request, path: string): Promise<Response> => {
+    if (path === TUNNEL_PATH) return tunnel(core, request)
     if (isUpgrade(request)) return websocket(core, request)
     const found = await answer(data, request, core)
     if (found) return found
@@ -84,6 +87,7 @@ export function createApp(config: Config, host: Host): App {
     },
     reload: async (next) => {
       adopt(next)
+      host.tunnels?.configure(next)
       await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
     },
     adopt,
@@ -125,6 +129,8 @@ async function guarded(
     return await route(request)
   } catch (error) {
     if (error instanceof Refusal) return refuse(error, pathname(pathOf(request.url)))
+    // Nobody reads what is answered.
+    if (error instanceof ClientLeft) return new Response(null, { status: 499 })
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
     core.host.log({ level: 'error', message: 'a request failed inside the router', detail })
     return refuse({
