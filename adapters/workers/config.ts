@@ -25,7 +25,8 @@ export function readConfig(variables: Variables): Loaded {
   const loaded = load({ environment, ...(whole && { file: whole, variables: environment }) })
   if (loaded.config === null) return loaded
   const { config, origins } = loaded
-  if (config.adminListen !== undefined) return { config: null, issues: [noListener(config)] }
+  const issues = notHere(config)
+  if (issues.length > 0) return { config: null, issues }
   return {
     ...loaded,
     config: Object.freeze({
@@ -38,9 +39,18 @@ export function readConfig(variables: Variables): Loaded {
   }
 }
 
-function noListener({ adminListen }: Config): ConfigIssue {
-  const message = `${adminListen} can't be listened on: a Worker has one address; protect the control plane with adminKey`
-  return { source: 'default', name: 'adminListen', key: 'adminListen', message }
+/** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
+function notHere({ adminListen, prefill, decode, ranks, workers }: Config): ConfigIssue[] {
+  const issues: ConfigIssue[] = []
+  const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
+  if (adminListen !== undefined) {
+    const instead = 'protect the control plane with adminKey'
+    tell('adminListen', `${adminListen} can't be listened on: a Worker has one address; ${instead}`)
+  }
+  if (prefill.length > 0 || decode.length > 0 || workers.some(({ role }) => role !== 'mixed'))
+    tell('workers', 'prefill/decode disaggregation is not here yet: give the workers without a role')
+  if (ranks !== undefined) tell('ranks', 'data-parallel ranks are not here yet')
+  return issues
 }
 
 /** Variables as texts; a list of texts is one with commas. */

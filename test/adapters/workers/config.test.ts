@@ -53,7 +53,8 @@ test('everything that is wrong is told at once', () => {
   assert.match(messages({ FETCHWAY_CONFIG: '[]' })[0] ?? '', /expected keys/)
 })
 
-test('a listener of its own is refused rather than forgotten', () => {
+test('what a Worker can not do is refused rather than forgotten', () => {
+  assert.match(messages({ FETCHWAY_PREFILL: 'http://a:1' })[0] ?? '', /disaggregation/)
   assert.match(
     messages({ FETCHWAY_ADMIN_LISTEN: '127.0.0.1:9000', FETCHWAY_ADMIN_KEY: 'k' })[0] ?? '',
     /one address/,
