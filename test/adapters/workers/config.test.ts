@@ -54,7 +54,10 @@ test('everything that is wrong is told at once', () => {
 })
 
 test('what a Worker can not do is refused rather than forgotten', () => {
-  assert.match(messages({ FETCHWAY_PREFILL: 'http://a:1' })[0] ?? '', /disaggregation/)
+  assert.match(
+    messages({ FETCHWAY_PREFILL: 'http://a:1', FETCHWAY_DECODE: 'http://b:1' })[0] ?? '',
+    /disaggregation/,
+  )
   assert.match(
     messages({ FETCHWAY_ADMIN_LISTEN: '127.0.0.1:9000', FETCHWAY_ADMIN_KEY: 'k' })[0] ?? '',
     /one address/,
