@@ -1,5 +1,6 @@
 // Lets a call in: its model must exist, its tenant have allowance left. Makes the ask and the body that the workers get.
 import type { Ask } from '../actors/ask.ts'
+import type { Allowance } from '../actors/limiter.ts'
 import type { Core } from '../core.ts'
 import type { Call } from '../openai/call.ts'
 import { Refusal, quoted } from '../openai/errors.ts'
@@ -31,7 +32,7 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
   const { config, host } = core
   const model = await resolveModel(core, call)
   if (caller.allowance) {
-    const seconds = await host.limiter(caller.tenant).take(caller.allowance, call.tokens)
+    const seconds = await overLimit(core, caller.allowance, call.tokens)
     if (seconds > 0) {
       const message = `The rate limit of ${caller.tenant} is used up: try again in ${seconds} s.`
       throw new Refusal(429, 'rate_limited', message, seconds)
@@ -54,6 +55,20 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     makesState: call.makesState,
   }
   return { call, caller, ask, body: bodyOf(call, model, edits), stripUsage: asksUsage, model }
+}
+
+/** Seconds until there is room again, 0 when there is. A limiter that is lost stops nobody. */
+async function overLimit({ host }: Core, allowance: Allowance, tokens: number): Promise<number> {
+  try {
+    return await host.limiter(allowance.tenant).take(allowance, tokens)
+  } catch (error) {
+    host.log({
+      level: 'warn',
+      message: 'the limiter did not answer: let in without it',
+      error: String(error),
+    })
+    return 0
+  }
 }
 
 /** Epoch ms until which a call may wait for room: not longer than the whole of it may take. */
