@@ -29,7 +29,7 @@ const SAMPLE = 0.1
 
 /** Admits a call or throws a `Refusal`: 404 for an unknown model, 429 when the tenant's allowance is used up. */
 export async function admit(core: Core, call: Call, caller: Caller): Promise<Admitted> {
-  const { config, host } = core
+  const { config } = core
   const model = await resolveModel(core, call)
   if (caller.allowance) {
     const seconds = await overLimit(core, caller.allowance, call.tokens)
