@@ -3,6 +3,7 @@
 import { scanTop } from '../../src/openai/scan.ts'
 import { hashBlocks } from '../../src/prefix/blocks.ts'
 import { readPrompt } from '../../src/prefix/prompt.ts'
+import { RadixTree } from '../../src/prefix/radix.ts'
 
 const encoder = new TextEncoder()
 const prose = 'The quick brown fox jumps over the lazy dog. '
@@ -35,7 +36,7 @@ const bodies: Record<string, Uint8Array> = {
 }
 
 /** Best of nine rounds, µs: other work on the machine only ever adds. */
-export function time(run: () => unknown, calls: number): number {
+function time(run: () => unknown, calls: number): number {
   for (let i = 0; i < calls * 2; i++) run()
   let best = Infinity
   for (let round = 0; round < 9; round++) {
@@ -70,4 +71,52 @@ function timeKeys(): void {
   }
 }
 
+const WORKERS = 64
+const BLOCKS = 128
+let hash = 1
+/** A path whose first `shared` blocks are those of `beginning`. */
+function pathAfter(beginning: Float64Array, shared: number): Float64Array {
+  const path = Float64Array.from({ length: BLOCKS }, () => (hash = (hash * 48271) % 2147483647))
+  path.set(beginning.subarray(0, shared))
+  return path
+}
+
+/** Conversations of 128 blocks, the first 20 shared by all of them, each on one worker and every fourth on a second one. */
+function conversations(tree: RadixTree): Float64Array[] {
+  const system = pathAfter(new Float64Array(0), 0)
+  const paths = Array.from({ length: Math.ceil(1e6 / (BLOCKS - 20)) }, () => pathAfter(system, 20))
+  for (const [i, path] of paths.entries()) {
+    tree.insert(path, i % WORKERS, i)
+    if (i % 4 === 0) tree.insert(path, (i + 7) % WORKERS, i)
+  }
+  return paths
+}
+
+/** The hardest case: every worker holds every path, each to a depth of its own. */
+function everywhere(tree: RadixTree): Float64Array[] {
+  const paths = Array.from({ length: Math.ceil(1e6 / BLOCKS) }, () => pathAfter(new Float64Array(0), 0))
+  for (const [i, path] of paths.entries())
+    for (let worker = 0; worker < WORKERS; worker++)
+      tree.insert(path.subarray(0, BLOCKS - 2 * worker), worker, i)
+  return paths
+}
+
+function timeTree(name: string, fill: (tree: RadixTree) => Float64Array[]): void {
+  const tree = new RadixTree()
+  for (let worker = 0; worker < WORKERS; worker++) tree.add(Infinity)
+  const paths = fill(tree)
+  const depths = new Int32Array(WORKERS)
+  // Another path each time, far from the last one in memory.
+  const next = () => paths[(hash = (hash * 48271) % 2147483647) % paths.length]!
+  const match = time(() => tree.match(next(), depths), 2000)
+  const insert = time(() => tree.insert(next(), hash % WORKERS, 0), 500)
+  const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0)
+  console.log(
+    `${name.padEnd(24)} ${paths.length} paths of ${BLOCKS}: match ${match.toFixed(1)} µs, insert ${insert.toFixed(1)}; ` +
+      `${megabytes(tree.bytes)} MiB in use, ${megabytes(tree.reserved)} taken`,
+  )
+}
+
 timeKeys()
+timeTree('conversations', conversations)
+timeTree('every worker has all', everywhere)

@@ -1,11 +1,14 @@
 // What the workers of a pool hold of the prompts they were sent: one radix tree over block hashes, shared by all of them.
-import { HOLDING_BYTES, type Holder, type Holdings } from './holdings.ts'
-import { NODE_BLOCKS, NODE_BYTES, type Nodes } from './nodes.ts'
+import { HOLDING_BYTES, type Holder } from './holdings.ts'
+import { NODE_BLOCKS, NODE_BYTES } from './nodes.ts'
 import { TREE_BYTES, bytesAt } from './sizes.ts'
 import { Tree } from './tree.ts'
 
 /** How fast the popularity of a prefix fades, ms. */
 const TAU = 30_000
+/** The share of the budget up to which the arrays grow by doubling. */
+const DOUBLING_SHARE = 1 / 16
+const HOLDINGS_PER_NODE = 2
 
 /**
  * The pool's view of its workers' KV caches. Workers are numbers from `add`; a path is what `hashBlocks` returned. A worker holds
@@ -17,6 +20,8 @@ export class RadixTree {
   readonly #budget: number
   readonly #tau: number
   #tick = 0
+  /** The arrays have got all that the budget allows. */
+  #isWhole = false
 
   /** `budget`: bytes that its arrays may take (some 70 KB are the least); `tau`: ms in which popularity falls to 1/e. */
   constructor(budget: number = TREE_BYTES, tau: number = TAU) {
@@ -29,7 +34,10 @@ export class RadixTree {
     return this.#tree.nodes.used * NODE_BYTES + this.#tree.holdings.used * HOLDING_BYTES
   }
 
-  /** Bytes of the arrays, free places included: at most the budget. They grow as needed and do not shrink. */
+  /**
+   * Bytes of the arrays, free places included: at most the budget. They grow as needed and do not shrink; places that were
+   * never used are no resident memory yet.
+   */
   get reserved(): number {
     return this.#tree.nodes.capacity * NODE_BYTES + this.#tree.holdings.capacity * HOLDING_BYTES
   }
@@ -151,16 +159,31 @@ export class RadixTree {
   }
 
   #hasRoom(nodes: number, holdings: number): boolean {
-    if (this.#tree.nodes.room < nodes) this.#grow(this.#tree.nodes, NODE_BYTES, nodes)
-    if (this.#tree.holdings.room < holdings) this.#grow(this.#tree.holdings, HOLDING_BYTES, holdings)
-    return this.#tree.nodes.room >= nodes && this.#tree.holdings.room >= holdings
+    const tree = this.#tree
+    const isFree = () => tree.nodes.room >= nodes && tree.holdings.room >= holdings
+    while (!isFree()) if (!this.#grow()) return false
+    return true
   }
 
-  /** Doubles a store, or gives it what is left of the budget when that is worth the copying. */
-  #grow(store: Nodes | Holdings, size: number, room: number): void {
-    const spare = Math.floor((this.#budget - this.reserved) / size)
-    const added = Math.min(Math.max(store.capacity, room), spare)
-    if (added >= Math.max(room - store.room, store.capacity >> 4)) store.resize(store.capacity + added)
+  /**
+   * Doubles the arrays while they are small, then takes the whole budget at once: memory that was never touched costs nothing,
+   * while copying hundreds of megabytes later would hold up every pick for as long. False when there is no more to take.
+   */
+  #grow(): boolean {
+    const { nodes, holdings } = this.#tree
+    if (this.#isWhole) return false
+    const doubled = this.reserved * 2
+    this.#isWhole = doubled > this.#budget * DOUBLING_SHARE
+    const bytes = this.#isWhole ? this.#budget : doubled
+    if (bytes < this.reserved) return false
+    // How many workers hold a node differs from fleet to fleet: what was seen so far tells, with room for more.
+    const perNode = Math.max(HOLDINGS_PER_NODE, (1.25 * holdings.used) / Math.max(1, nodes.used))
+    const wanted = Math.floor(bytes / (NODE_BYTES + perNode * HOLDING_BYTES))
+    const most = Math.floor((bytes - holdings.capacity * HOLDING_BYTES) / NODE_BYTES)
+    const count = Math.max(nodes.capacity, Math.min(wanted, most))
+    nodes.resize(count)
+    holdings.resize(Math.floor((bytes - count * NODE_BYTES) / HOLDING_BYTES))
+    return true
   }
 
   /** Forgets a worker's oldest blocks until it holds no more than it can. */
