@@ -1,4 +1,4 @@
-// Times prompt keys and the prefix tree: `node bench/micro/prefix.ts`. The aims: hashing ≤ 15 µs for 16 KB and ≤ 100 µs for 128 KB
+// Times prompt keys and the prefix tree: `node bench/micro/prefix.ts [collisions]`. The aims: hashing ≤ 15 µs for 16 KB and ≤ 100 µs for 128 KB
 // with the finding of spans; a look-up of 128 blocks over 64 workers ≤ 20 µs with 1,000,000 blocks held.
 import { scanTop } from '../../src/openai/scan.ts'
 import { hashBlocks } from '../../src/prefix/blocks.ts'
@@ -117,6 +117,56 @@ function timeTree(name: string, fill: (tree: RadixTree) => Float64Array[]): void
   )
 }
 
+/** Ten million hashes of random blocks, and of blocks that only count up: equal pairs there are, and those that chance expects. */
+function countCollisions(name: string, fill: (words: Int32Array, i: number) => void): void {
+  const count = 1e7
+  const words = new Int32Array(64)
+  const bytes = new Uint8Array(words.buffer)
+  const prompt = { bytes, model: null, keys: [], spans: [0, 256, 0], length: 256 }
+  const hashes = new Float64Array(count)
+  for (let i = 0; i < count; i++) {
+    fill(words, i)
+    hashes[i] = hashBlocks(prompt)[0]!
+  }
+  const equal = (cut: (hash: number) => number) => {
+    const sorted = hashes.map(cut).sort()
+    let pairs = 0
+    for (let i = 1; i < count; i++) if (sorted[i] === sorted[i - 1]) pairs++
+    return pairs
+  }
+  const found = [
+    equal((hash) => hash),
+    equal((hash) => hash % 2 ** 40),
+    equal((hash) => Math.floor(hash / 4096)),
+  ]
+  const chance = (bits: number) => (count ** 2 / 2 / 2 ** bits).toFixed(2)
+  console.log(
+    `${name.padEnd(24)} ${count} blocks: ${found[0]} equal pairs (chance ${chance(52)}); in their lower 40 bits ${found[1]}, ` +
+      `in their upper 40 ${found[2]} (chance ${chance(40)})`,
+  )
+}
+
+if (process.argv[2] === 'collisions') {
+  let state = 1
+  const next = () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    return (state ^= state << 5)
+  }
+  countCollisions('random blocks', (words) => {
+    for (let at = 0; at < 64; at++) words[at] = next()
+  })
+  countCollisions('counters in one pair', (words, i) => {
+    words[8] = i
+    words[9] = Math.imul(i, 7)
+  })
+  countCollisions('digits, 16 letters', (words, i) => {
+    // Eight digits over four words, as numbers in a text are.
+    for (let at = 0; at < 4; at++)
+      words[4 + at] = 0x30303030 + ((i >> (at * 6)) & 7) + (((i >> (at * 6 + 3)) & 7) << 24)
+  })
+  process.exit()
+}
 timeKeys()
 timeTree('conversations', conversations)
 timeTree('every worker has all', everywhere)
