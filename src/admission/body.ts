@@ -21,7 +21,10 @@ export class BodyBudget {
   /** Reserves before reading. Throws 413 when it could never fit, 429 when it does not fit now. */
   reserve(bytes: number): void {
     if (bytes > this.limit) throw tooLarge(this.limit)
-    if (this.used + bytes > this.limit) {
+    // First counted, then looked at: of two threads that take the last room at once, none may go unseen.
+    this.#tally.add(bytes)
+    if (this.used > this.limit) {
+      this.#tally.add(-bytes)
       throw new Refusal(
         429,
         'buffers_full',
@@ -29,7 +32,6 @@ export class BodyBudget {
         1,
       )
     }
-    this.#tally.add(bytes)
   }
 
   release(bytes: number): void {

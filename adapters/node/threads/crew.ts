@@ -62,6 +62,11 @@ export class Crew {
     return at.url
   }
 
+  /** Threads that listen now, or are about to. */
+  get size(): number {
+    return this.#threads.size
+  }
+
   adopt(config: Config): void {
     this.#config = config
     this.#tellAll('adopt', config)
