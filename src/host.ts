@@ -2,6 +2,7 @@
 import type { Registry } from './actors/registry.ts'
 import type { Pool } from './actors/pool.ts'
 import type { Limiter } from './actors/limiter.ts'
+import type { Config } from './config/schema.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
@@ -123,6 +124,16 @@ export interface Peers {
   metrics(own: Reading): Promise<readonly Reading[]>
 }
 
+/** Where dialled-in workers come in. Requests to `tunnel:` URLs go through `Host.fetch` like any. */
+export interface TunnelDoor {
+  /** Answers a WebSocket handshake of a worker; who it is, its first frame tells. */
+  accept(request: Request): Promise<Response>
+  /** The worker with that id was removed: its link ends. Harmless for any other worker. */
+  drop(workerId: string): void
+  /** A new configuration: workers whose token is none any more are cut off and removed. */
+  configure(config: Config): void
+}
+
 export interface Host {
   /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
@@ -141,6 +152,8 @@ export interface Host {
   /** Keeps the work alive after the response (waitUntil); rejections are logged. */
   after(work: Promise<unknown>): void
   log(event: LogEvent): void
+  /** Lets workers dial in (GET /fetchway/v1/tunnel); absent: this runtime takes none. */
+  readonly tunnels?: TunnelDoor
   /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
   readonly isPerRequest?: boolean
   /** What the process can tell of itself, for /metrics. */

@@ -6,6 +6,7 @@ const INDENT = 34
 
 export const COMMANDS: readonly (readonly [string, string])[] = [
   ['serve [URL…]', 'route calls to these workers (also without the word "serve")'],
+  ['connect URL', 'lend an engine without an inbound port to the router there'],
   ['demo', 'a fleet of simulated engines under load behind a real router'],
   ['engine', 'one simulated engine: vllm, sglang or lmdeploy'],
   ['config check FILE', 'say what is wrong with a file, with lines'],

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>
   },
   demo: async () => (await import('./demo.ts')).demo,
   engine: async () => (await import('./engine.ts')).engine,
+  connect: async () => (await import('./connect.ts')).connect,
   config: async () => (await import('./config.ts')).config,
   help: () => Promise.resolve(help),
 }

@@ -64,13 +64,17 @@ export async function serve(argv: readonly string[], program: Program = onNode):
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
 export function notYet(
-  { prefill, decode, ranks, threads, workers }: Config,
-  hasThreads = false,
+  { prefill, decode, ranks, threads, workers, tunnelTokens }: Config,
+  isNode = false,
 ): string | null {
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
-  return threads > 1 && !hasThreads
+  if (tunnelTokens.length > 0 && !isNode)
+    return 'workers that dial in (--tunnel-token) are for Node alone yet: start the router there'
+  if (tunnelTokens.length > 0 && threads > 1)
+    return 'workers that dial in (--tunnel-token) need a single thread yet: leave out --threads'
+  return threads > 1 && !isNode
     ? 'more than one thread (--threads) is for Node alone: start the router there, or leave it out'
     : null
 }

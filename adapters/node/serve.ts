@@ -50,6 +50,8 @@ export async function serveApp(
     front.drain()
     admin?.drain()
     await untilIdle(() => front.inFlight(), deadline)
+    // Their sockets would be waited for.
+    host.tunnels.close()
     const left = Math.min(Math.max(0, deadline - performance.now()), 1000)
     await Promise.all([front.close(left), admin?.close(left)])
     await app.close()

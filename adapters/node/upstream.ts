@@ -1,8 +1,8 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
 import { UpstreamFailure } from '../../src/host.ts'
-import type { HeaderList, Host, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
+import type { HeaderList, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
 import { Workbench } from './wire/connection.ts'
-import type { Connection, Receiver } from './wire/connection.ts'
+import type { Receiver } from './wire/connection.ts'
 import { formatHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure, Origin, targetOf } from './wire/origin.ts'
@@ -16,7 +16,7 @@ export interface BodySink {
 }
 
 export interface NodeFetch {
-  (worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
+  (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream>
   /** Closes all connections to workers. */
   close(): void
 }
@@ -43,9 +43,10 @@ export function createFetch(rested = RESTED): NodeFetch {
     origins.set(url, origin)
     return origin
   }
-  const fetch: Host['fetch'] = async (worker, outgoing) => {
+  const fetch = async (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> => {
     const origin = originOf(worker.url)
     const head = requestHead(origin, outgoing)
+    const { method, body } = outgoing
     if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
     const idle = outgoing.isOnce ? null : origin.take()
     if (idle) {
@@ -53,14 +54,15 @@ export function createFetch(rested = RESTED): NodeFetch {
       const hasRested = sentAt - idle.idleSince >= rested
       const exchange = new NodeUpstream(idle, outgoing.signal)
       try {
-        return await exchange.send(head, outgoing)
+        return await exchange.send((receiver) => idle.send(head, method, body, receiver))
       } catch (error) {
         const isStale = hasRested && performance.now() - sentAt <= STALE
         if (!isStale || !isRetryable(exchange, error, outgoing)) throw error
       }
     }
     const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)
-    return new NodeUpstream(connection, outgoing.signal).send(head, outgoing)
+    const exchange = new NodeUpstream(connection, outgoing.signal)
+    return exchange.send((receiver) => connection.send(head, method, body, receiver))
   }
   const close = () => {
     for (const origin of origins.values()) origin.close()
@@ -89,23 +91,33 @@ function isRetryable(exchange: NodeUpstream, error: unknown, outgoing: Outgoing)
   return outgoing.body === null || !('getReader' in outgoing.body)
 }
 
+/** What a response comes over: a connection of ours, or a stream inside a tunnel. */
+export interface Carrier {
+  /** A byte of the response came. */
+  readonly heard: boolean
+  pause(): void
+  resume(): void
+  /** Ends it at once; the receiver hears nothing more. */
+  destroy(): void
+}
+
 /** One response. Before somebody takes its body by `pipe`, what comes early is kept, and the worker held back above a mark. */
 export class NodeUpstream implements Upstream, Receiver {
   status = 0
   isHeld = false
   headers: HeaderList = []
-  readonly #connection: Connection
+  readonly #connection: Carrier
   readonly #signal: AbortSignal
   #queue: Uint8Array[] = []
   #queued = 0
   #sink: BodySink | null = null
   #state: 'open' | 'ended' | 'failed' | 'cancelled' = 'open'
   #failure: UpstreamFailure | null = null
-  #answer: { resolve(upstream: Upstream): void; reject(failure: UpstreamFailure): void } | null = null
+  #answer: { resolve(upstream: NodeUpstream): void; reject(failure: UpstreamFailure): void } | null = null
   /** Wakes `first`. */
   #wake: (() => void) | null = null
 
-  constructor(connection: Connection, signal: AbortSignal) {
+  constructor(connection: Carrier, signal: AbortSignal) {
     this.#connection = connection
     this.#signal = signal
   }
@@ -114,14 +126,14 @@ export class NodeUpstream implements Upstream, Receiver {
     return this.#connection.heard
   }
 
-  /** Sends the request; resolves with itself when the head is here. */
-  send(head: string, outgoing: Outgoing): Promise<Upstream> {
+  /** Has the request sent; resolves with itself when the head is here. */
+  send(begin: (receiver: Receiver) => void): Promise<NodeUpstream> {
     return new Promise((resolve, reject) => {
       this.#answer = { resolve, reject }
       // Aborted in the moment between connecting and sending.
       if (this.#signal.aborted) return this.handleEvent()
       this.#signal.addEventListener('abort', this)
-      this.#connection.send(head, outgoing.method, outgoing.body, this)
+      begin(this)
     })
   }
 
@@ -191,7 +203,7 @@ export class NodeUpstream implements Upstream, Receiver {
     this.fail(abortFailure(this.#signal))
   }
 
-  head(head: ResponseHead): void {
+  head(head: Pick<ResponseHead, 'status' | 'headers'>): void {
     this.status = head.status
     this.headers = head.headers
     this.#answer?.resolve(this)

@@ -13,6 +13,8 @@ export interface WorkerRecord {
   readonly source: WorkerSource
   readonly addedAt: number
   draining: boolean
+  /** False: its tunnel is gone. */
+  reachable?: boolean
   /** What the worker said of itself; null until it answered. Kept when it dies, so that its models stay known. */
   facts: EngineFacts | null
   /** When it is asked (again), epoch ms. */
@@ -31,6 +33,8 @@ export interface Member {
   /** Names it answers to, adapters included; null: any. Empty until it was asked. */
   readonly models: readonly string[] | null
   readonly draining: boolean
+  /** False: it is down, and no probe need find that out. */
+  readonly reachable?: boolean
   readonly maxInFlight: number | null
   readonly kvCapacityTokens: number | null
 }
@@ -107,6 +111,7 @@ export function memberOf(
     weight: record.spec.weight,
     models: modelsOf(record, models === 'ignore'),
     draining: record.draining,
+    ...(record.reachable === false && { reachable: false }),
     maxInFlight: record.spec.maxInFlight ?? null,
     kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
   }

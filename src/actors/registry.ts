@@ -28,6 +28,8 @@ export type Registered = { readonly worker: WorkerView } | { readonly refusal: R
 /** What PATCH may change; `null` takes a value back. */
 export interface WorkerChange {
   readonly draining?: boolean | undefined
+  /** What its tunnel knows at once. */
+  readonly reachable?: boolean
   readonly spec?: Partial<WorkerSpec> | undefined
 }
 
@@ -75,6 +77,7 @@ export class Registry {
     const record = this.#records.get(id)
     if (!record) return unknown(id)
     if (change.draining !== undefined) record.draining = change.draining
+    if (change.reachable !== undefined) record.reachable = change.reachable
     if (change.spec) {
       record.spec = withoutNulls({ ...record.spec, ...change.spec })
       record.askAt = this.#state.now()

@@ -20,7 +20,7 @@ export class Roster {
     for (const member of membership.members) {
       gone.delete(member.ref.id)
       const seat = this.seats.get(member.ref.id)
-      if (seat) seat.member = member
+      if (seat) seat.join(member)
       else this.seats.set(member.ref.id, new Seat(member))
     }
     for (const id of gone) this.seats.delete(id)

@@ -31,6 +31,19 @@ export class Seat implements Candidate {
 
   constructor(member: Member) {
     this.member = member
+    this.isDown = member.reachable === false
+  }
+
+  /** Takes over what the registry says anew. A tunnel that came back is believed: a probe then looks at the engine behind it. */
+  join(member: Member): void {
+    const isGone = member.reachable === false
+    const wasGone = this.member.reachable === false
+    this.member = member
+    if (isGone === wasGone) return
+    this.isDown = isGone
+    this.isSuspect = false
+    this.probeFailures = 0
+    this.probeAt = 0
   }
 
   get id(): string {

@@ -32,7 +32,7 @@ export interface Field {
   readonly isSecret: boolean
 }
 
-const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey']
+const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey', 'tunnelTokens']
 
 /** JSON Schema of the configuration file (what may be written, not what comes out), for editors and `config schema`. */
 export function jsonSchema(): Record<string, unknown> {

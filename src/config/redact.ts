@@ -3,11 +3,12 @@ import type { Config } from './schema.ts'
 
 const HIDDEN = '[hidden]'
 
-/** A copy without API keys and without the values of workers' extra headers. */
+/** A copy without API keys and tokens, and without the values of workers' extra headers. */
 export function redact(config: Config): Config {
   return {
     ...config,
     apiKeys: config.apiKeys.map((apiKey) => ({ ...apiKey, key: HIDDEN })),
+    tunnelTokens: config.tunnelTokens.map((entry) => ({ ...entry, token: HIDDEN })),
     ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
     ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
     workers: config.workers.map((worker) => ({

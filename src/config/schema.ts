@@ -56,6 +56,15 @@ const apiKey = z.union([
   }),
 ])
 
+const tunnelToken = z.union([
+  headerText.transform((token) => ({ token, name: undefined, revoked: false })),
+  z.strictObject({
+    token: headerText,
+    name: z.string().min(1).optional().describe('the only worker name that it is good for; none: any'),
+    revoked: flag(false).describe('turned away, and cut off at a reload'),
+  }),
+])
+
 const worker = z.union([
   z
     .string()
@@ -112,6 +121,10 @@ const keys = {
     .optional()
     .describe('HOST:PORT or unix:/path of a listener of its own for the control plane'),
   workerApiKey: headerText.optional().describe('sent to workers that have no key of their own'),
+  tunnelTokens: z
+    .array(tunnelToken)
+    .prefault([])
+    .describe('tokens of workers that dial in (fetchway connect); none: nobody may'),
 }
 
 const limits = {

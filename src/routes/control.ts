@@ -43,7 +43,8 @@ export async function changeWorker(core: Core, request: Request, id: string): Pr
   const current = await registryOf(core).get(id)
   if (!current) throw notFound(id)
   const given = Object.keys(rest)
-  const parsed = readSpec({ url: current.url, ...withoutNull(rest) })
+  // Its own URL may be one that nobody can give (tunnel:).
+  const parsed = readSpec({ url: 'http://worker', ...withoutNull(rest) })
   const spec = Object.fromEntries(given.map((key) => [key, parsed[key as keyof WorkerSpec] ?? null]))
   const change = { draining, ...(given.length > 0 && { spec: spec as Partial<WorkerSpec> }) }
   return json(accepted(await registryOf(core).patch(id, change)).worker)
@@ -59,6 +60,7 @@ export async function drainWorker(core: Core, id: string, draining: boolean): Pr
 export async function removeWorker(core: Core, id: string): Promise<Response> {
   const { worker } = accepted(await registryOf(core).remove(id))
   core.instruments.forget(id)
+  core.host.tunnels?.drop(id)
   return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
 }
 

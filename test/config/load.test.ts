@@ -45,6 +45,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   adminKey: { text: 'sk-admin', value: 'sk-admin' },
   adminListen: { text: '127.0.0.1:9009', value: '127.0.0.1:9009' },
   workerApiKey: { text: 'sk-worker', value: 'sk-worker' },
+  tunnelTokens: { text: 'box', file: '[box]', value: [{ token: 'box', name: undefined, revoked: false }] },
   healthPath: { text: '/ping', value: '/ping' },
   retryDelay: { text: '75ms', value: 75 },
   retryJitter: { text: '0.75', value: 0.75 },
