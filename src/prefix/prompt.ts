@@ -22,20 +22,12 @@ export interface Prompt {
 
 /** Members that keep caches apart. An engine that doesn't know one of them ignores it, and then so little is sent there that it doesn't matter. */
 const KEYS = ['lora_path', 'cache_salt', 'extra_key', 'chat_template'] as const
-/** Members that make the prompt, in the order in which templates render them. A body has few of them. */
+/** Members that come before the prompt itself, in the order in which templates render them. */
+const HEADS = ['tools', 'functions', 'documents', 'instructions', 'system'] as const
+/** `/generate` sends media apart from the text that they belong to: other media make another prompt. */
 const MEDIA = ['image_data', 'video_data', 'audio_data'] as const
-const PARTS = [
-  'tools',
-  'functions',
-  'documents',
-  'instructions',
-  'system',
-  'messages',
-  'prompt',
-  'input',
-  'text',
-  'input_ids',
-] as const
+/** The prompt itself is the first of these that there is. */
+const BODIES = ['messages', 'prompt', 'input', 'text', 'input_ids'] as const
 
 const QUOTE = 0x22
 const OPEN_OBJECT = 0x7b
@@ -56,10 +48,13 @@ export function readPrompt(top: TopLevel, model: string | null): Prompt {
     if (span !== null && !isNull(top.bytes, span.start)) keys.push(kind, span.start, span.end)
   }
   for (const name of MEDIA) addValue(draft, top, name, true)
-  for (const name of PARTS) addValue(draft, top, name, false)
+  for (const name of HEADS) addValue(draft, top, name, false)
+  const head = draft.length
+  for (const name of BODIES) if (draft.length === head) addValue(draft, top, name, false)
   return { bytes: top.bytes, model, keys, spans: draft.spans, length: draft.length }
 }
 
+/** Texts and lists; an object is something else by that name (Responses have a `text` and a `prompt` of settings). */
 function addValue(draft: Draft, top: TopLevel, name: string, isMedia: boolean): void {
   const span = top.span(name)
   if (span === null) return
@@ -68,7 +63,7 @@ function addValue(draft: Draft, top: TopLevel, name: string, isMedia: boolean): 
   if (first === QUOTE) {
     if (isMedia) addMedia(draft, span.start + 1, span.end - 1)
     else addText(draft, span.start + 1, span.end - 1)
-  } else if (first === OPEN_OBJECT || first === OPEN_ARRAY) addList(draft, top, span, isMedia)
+  } else if (first === OPEN_ARRAY) addList(draft, top, span, isMedia)
 }
 
 /**

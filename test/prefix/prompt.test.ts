@@ -47,6 +47,8 @@ test('each API has its own members, tools first', () => {
   assert.equal(canonical({ system: 'rules', messages: [{ a: 1 }] }), 'rules{"a":1}')
   assert.equal(canonical({ text: 'native', sampling_params: {} }), 'native')
   assert.equal(canonical({ input_ids: [[5, 6], [7]] }), '5,6],[7')
+  assert.equal(canonical({ input: 'hello', text: { format: 'json' }, prompt: { id: 'p' } }), 'hello')
+  assert.equal(canonical({ messages: [{ a: 1 }], text: 'unknown field' }), '{"a":1}')
   assert.equal(canonical({ prompt: null, messages: 7, input: true, tools: [] }), '')
 })
 
@@ -134,9 +136,9 @@ test('what keeps caches apart seeds the hashes and is not in the text', () => {
 
 test('spans end where hashing does, and the length still counts all', () => {
   const messages = Array.from({ length: 3000 }, () => ({ role: 'user', content: 'x'.repeat(1000) }))
-  const { length, spans } = promptOf({ messages, input: 'rest' })
+  const { length, spans } = promptOf({ messages, tools: ['rest'] })
   assert.equal(length, JSON.stringify(messages).length - 2 + 4)
-  assert.equal(spans.length, 3)
+  assert.equal(spans.length, 6)
   assert.ok(length > MAX_BYTES)
 })
 
