@@ -31,7 +31,8 @@ async function bundle() {
   const { build } = await import('esbuild')
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ['adapters/cli/main.ts'],
+    // A serving thread (--threads) starts from a file of its own.
+    entryPoints: { main: 'adapters/cli/main.ts', thread: 'adapters/node/threads/thread.ts' },
     outdir: 'dist',
     chunkNames: 'parts/[name]-[hash]',
     bundle: true,
@@ -81,6 +82,7 @@ function swapManifest() {
     'adapters/node.js',
     'adapters/node/handover.js',
     'dist/main.js',
+    'dist/thread.js',
     'dist/parts',
     'dist/LICENSES.txt',
   ]

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
@@ -72,6 +74,15 @@ test('the installed program reads a YAML file', async () => {
   const { status, stdout, stderr } = await start(['config', 'check', join(root, 'examples', 'fleet.yaml')])
   assert.equal(status, 0, stderr)
   assert.match(stdout, /good/)
+})
+
+test('the installed program serves by several threads', async (t) => {
+  const argv = [join(installed, 'adapters', 'node.js'), '--port', '0', '--threads', '2']
+  const child = spawn(process.execPath, argv, { cwd: work.path, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  const [line] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(20_000) })) as [Buffer]
+  const url = /Listening on (\S+)/.exec(line.toString())?.[1]
+  assert.equal((await fetch(`${url}/livez`)).status, 200)
 })
 
 test('a Node that is too old is told so in one sentence', async (t) => {
