@@ -138,6 +138,32 @@ test('a tree that is too small for its prompts stays inside its budget and keeps
   assert.equal(tree.bytes, 0)
 })
 
+test('under the pressure of its budget it never claims what no worker was sent, and loses track of nothing', () => {
+  const budget = 90_000
+  const tree = treeOf([Infinity, Infinity, Infinity, Infinity], budget)
+  const model = new Model()
+  for (let worker = 0; worker < WORKERS; worker++) model.add(worker, Infinity)
+  const steps = fc.sample(operation, { numRuns: 6000, seed: 5 })
+  for (const [i, step] of steps.entries()) {
+    if (step.kind === 'insert') {
+      // Beginnings of a few runs, endings of their own: splits, and nodes that empty.
+      const path = Float64Array.from([...step.path, ...upTo(1 + (i % 20), 100 + i)])
+      apply(tree, model, { ...step, path })
+      const depths = depthsOf(tree, path)
+      assert.equal(depths[step.worker], path.length)
+      for (const [worker, depth] of depths.entries()) assert.ok(depth <= model.depth(path, worker))
+    } else if (step.kind === 'truncate') {
+      apply(tree, model, step)
+      for (const [worker, depth] of depthsOf(tree, step.path).entries())
+        assert.ok(depth <= model.depth(step.path, worker))
+    } else if (i % 500 === 0) apply(tree, model, { kind: 'clear', worker: step.worker })
+    assert.ok(tree.reserved <= budget)
+  }
+  assert.ok(tree.bytes > budget / 2)
+  for (let worker = 0; worker < WORKERS; worker++) tree.remove(worker)
+  assert.equal(tree.bytes, 0)
+})
+
 test('a path that the budget can never hold is left out without harm', () => {
   const tree = treeOf([Infinity], 1)
   tree.insert(upTo(20), 0, 0)
