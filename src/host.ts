@@ -128,7 +128,7 @@ export interface Peers {
 export interface TunnelDoor {
   /** Answers a WebSocket handshake of a worker; who it is, its first frame tells. */
   accept(request: Request): Promise<Response>
-  /** The worker with that id was removed: its link ends. Harmless for any other worker. */
+  /** The worker with that id was removed: its link ends behind what is under way. Harmless for any other worker. */
   drop(workerId: string): void
   /** A new configuration: workers whose token is none any more are cut off and removed. */
   configure(config: Config): void

@@ -6,6 +6,9 @@ import { CLOSE, Link, type LinkTimes, type Wire } from '../tunnel/link.ts'
 
 /** A call waits so long for a link that was lost just now; others are better then. Milliseconds. */
 const PATIENCE = 1000
+/** Exchanges of a worker that was removed may finish within this time, and it is looked at this often. Milliseconds. */
+const RETIRING = 180_000
+const RETIRING_LOOK = 50
 
 export interface TunnelEar {
   /** Whether the worker can be reached; told when it changes. */
@@ -21,6 +24,8 @@ export interface Dialled {
 /** The worker's link and who may continue it. In the process that holds the socket; never in a pool. */
 export class Tunnel {
   readonly name: string
+  /** Removed: it goes on for what is under way only. */
+  isRetired = false
   readonly #clock: Pick<Host, 'now' | 'timer'>
   readonly #times: LinkTimes
   readonly #ear: TunnelEar
@@ -97,6 +102,18 @@ export class Tunnel {
     if (!link?.isUp) throw new UpstreamFailure('connect', `the tunnel of ${this.name} is not connected`)
     if (outgoing.signal.aborted) return
     exchange.send((head) => link.open(head), outgoing, receiver)
+  }
+
+  /** The worker was removed: the link ends with the last exchange that is under way, at the latest after `RETIRING`. */
+  retire(code: number, reason: string, ended: () => void): void {
+    this.isRetired = true
+    const deadline = this.#clock.now() + RETIRING
+    const look = () => {
+      if (this.size > 0 && this.#clock.now() < deadline) return void this.#clock.timer(RETIRING_LOOK, look)
+      this.close(code, reason)
+      ended()
+    }
+    look()
   }
 
   /** Ends the link for good. */

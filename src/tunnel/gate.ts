@@ -76,12 +76,11 @@ export class Gate {
     }
   }
 
-  /** A worker was removed: its link ends, and who dialled does not come again by itself. */
+  /** A worker was removed: its link ends behind what is under way, and who dialled does not come again by itself. */
   drop(workerId: string): void {
     for (const [name, tunnel] of this.#tunnels) {
       if (opaqueId('w', TUNNEL + name) !== workerId) continue
-      this.#tunnels.delete(name)
-      tunnel.close(CLOSE.removed, 'this worker was removed from the router')
+      tunnel.retire(CLOSE.removed, 'this worker was removed from the router', () => this.#forget(tunnel))
     }
   }
 
@@ -128,10 +127,13 @@ export class Gate {
 
   #welcome(wire: Wire, hello: Hello): Link {
     const { name, token, received } = hello
-    const tunnel = this.#tunnels.get(name) ?? this.#made(name)
+    const known = this.#tunnels.get(name)
     const id = opaqueId('w', TUNNEL + name)
-    const theirs = tunnel.resumable(hello.session, received)
+    const theirs = known?.resumable(hello.session, received) ?? null
     const isResumed = theirs !== null
+    // One that was removed goes on for what is under way; anything else begins anew.
+    if (known?.isRetired && !isResumed) this.#forget(known)
+    const tunnel = this.#tunnels.get(name) ?? this.#made(name)
     const session = isResumed ? hello.session : this.#newSession()
     wire.send(encodeJson('welcome', 0, { session, resumed: isResumed, received: theirs ?? 0, id, name }))
     const link = isResumed
@@ -139,8 +141,12 @@ export class Gate {
       : tunnel.begin(wire, { token, session })
     const message = `worker ${TUNNEL}${name} ${isResumed ? 'is connected again' : 'has dialled in'}`
     this.#host.log({ level: 'info', message, worker: id })
-    this.#do(() => this.#register(id, hello))
+    if (!tunnel.isRetired) this.#do(() => this.#register(id, hello))
     return link
+  }
+
+  #forget(tunnel: Tunnel): void {
+    if (this.#tunnels.get(tunnel.name) === tunnel) this.#tunnels.delete(tunnel.name)
   }
 
   #made(name: string): Tunnel {

@@ -4,7 +4,7 @@ import type { Journeys, Start } from './_journeys.ts'
 import { callsOf, chat, CHAT, engine, eventually, eventsOf, unless, W1, W2, W3, WORKERS } from './_rig.ts'
 
 export const control: Journeys = {
-  async 'a worker is added, serves, is shown, and is removed'({ open }) {
+  'a worker is added, serves, is shown, and is removed': unless('dialled-in', async ({ open }: Start) => {
     const w1 = engine()
     const rig = await open({ workers: [] }, { [W1]: w1 })
     assert.equal((await rig.post(CHAT, chat())).body.error.code, 'no_workers')
@@ -28,7 +28,7 @@ export const control: Journeys = {
     assert.equal((await rig.post(CHAT, chat())).status, 503)
     assert.equal((await rig.admin('GET', `${WORKERS}/${added.body.id}`)).status, 404)
     assert.equal((await rig.admin('DELETE', `${WORKERS}/${added.body.id}`)).status, 404)
-  },
+  }),
 
   async 'a worker that cannot be is refused with the reason'({ open }) {
     const rig = await open({}, { [W1]: engine() })
@@ -112,25 +112,28 @@ export const control: Journeys = {
     assert.equal((await rig.post('/v1/responses', next)).status, 404)
   },
 
-  async 'workers added by the API outlive a restart; removed ones do not come back'({ open, close }) {
-    const fleet = { [W1]: engine(), [W2]: engine(), [W3]: engine() }
-    const store = `restart-${Math.random()}`
-    const before = await open({ workers: [W1] }, fleet, { store })
-    await before.admin('POST', WORKERS, { url: before.url(W2), labels: { kept: 'yes' } })
-    const third = await before.admin('POST', WORKERS, { url: before.url(W3) })
-    await before.admin('POST', `${WORKERS}/${(await before.worker(W2)).id}/drain`)
-    await before.admin('DELETE', `${WORKERS}/${third.body.id}`)
-    await close(before)
-    const rig = await open({ workers: [W1] }, fleet, { store })
-    assert.deepEqual(
-      (await rig.workers()).map((one) => [one.url, one.source, one.draining, one.labels]),
-      [
-        [rig.url(W1), 'flag', false, {}],
-        [rig.url(W2), 'api', true, { kept: 'yes' }],
-      ],
-    )
-    assert.equal((await rig.post(CHAT, chat())).status, 200)
-  },
+  'workers added by the API outlive a restart; removed ones do not come back': unless(
+    'dialled-in',
+    async ({ open, close }: Start) => {
+      const fleet = { [W1]: engine(), [W2]: engine(), [W3]: engine() }
+      const store = `restart-${Math.random()}`
+      const before = await open({ workers: [W1] }, fleet, { store })
+      await before.admin('POST', WORKERS, { url: before.url(W2), labels: { kept: 'yes' } })
+      const third = await before.admin('POST', WORKERS, { url: before.url(W3) })
+      await before.admin('POST', `${WORKERS}/${(await before.worker(W2)).id}/drain`)
+      await before.admin('DELETE', `${WORKERS}/${third.body.id}`)
+      await close(before)
+      const rig = await open({ workers: [W1] }, fleet, { store })
+      assert.deepEqual(
+        (await rig.workers()).map((one) => [one.url, one.source, one.draining, one.labels]),
+        [
+          [rig.url(W1), 'flag', false, {}],
+          [rig.url(W2), 'api', true, { kept: 'yes' }],
+        ],
+      )
+      assert.equal((await rig.post(CHAT, chat())).status, 200)
+    },
+  ),
 
   async 'the control plane needs its key; health and metrics do not'({ open }) {
     const rig = await open({ adminKey: 'root', apiKeys: ['sk-1'] }, { [W1]: engine() })
