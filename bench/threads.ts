@@ -44,7 +44,8 @@ async function main(): Promise<void> {
       columns: values.columns.split(','),
       cell: Number(values.cell),
       reference: '1 thread',
-      warmth: 1,
+      // Each thread compiles for itself.
+      warmth: Number(values.threads),
     })
 }
 

@@ -1,6 +1,7 @@
 // The serving threads of a router, seen from the thread where its actors live: starts them, replaces those that die, and
 // speaks to all of them at once.
 import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { App } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
@@ -26,6 +27,7 @@ interface Thread {
   readonly line: Line
   readonly door: Door
   readonly startedAt: number
+  isListening: boolean
   /** What it told last of its metrics. */
   last: Reading | null
 }
@@ -35,7 +37,7 @@ const FIRST_PAUSE = 100
 const MAX_PAUSE = 5000
 /** A thread that lived so long had no fault from birth, ms. */
 const GOOD_LIFE = 10_000
-/** A thread that is too busy to tell its metrics is shown as it was, ms. */
+/** A thread that is too busy to answer in that time is gone on without, ms. */
 const PATIENCE = 1000
 
 export class Crew {
@@ -56,15 +58,15 @@ export class Crew {
   async start(port: number): Promise<string> {
     const threads = Array.from({ length: this.#config.threads }, (_, cell) => this.#spawn(cell))
     const [first, ...others] = threads as [Thread, ...Thread[]]
-    const at = await this.#ask(first, 'listen', port)
+    const at = await this.#listen(first, port)
     this.#port = at.port
-    await Promise.all(others.map((thread) => this.#ask(thread, 'listen', this.#port)))
+    await Promise.all(others.map((thread) => this.#listen(thread, at.port)))
     return at.url
   }
 
-  /** Threads that listen now, or are about to. */
+  /** Threads that listen now. */
   get size(): number {
-    return this.#threads.size
+    return [...this.#threads.values()].filter(({ isListening }) => isListening).length
   }
 
   adopt(config: Config): void {
@@ -80,7 +82,13 @@ export class Crew {
 
   /** Calls that have not ended yet, in all threads but that one. */
   async inFlight(but?: Thread): Promise<number> {
-    const counts = this.#others(but).map((thread) => this.#ask(thread, 'inFlight').catch(() => 0))
+    const counts = this.#others(but).map((thread) => {
+      // One that died has none any more; one that hangs has something that makes it hang.
+      return orElse(
+        this.#ask(thread, 'inFlight').catch(() => 0),
+        1,
+      )
+    })
     return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
   }
 
@@ -89,9 +97,7 @@ export class Crew {
     if (but) but.last = own
     const view = await this.#options.actors.pool('main').view()
     const readings = this.#others(but).map(async (thread) => {
-      const late = new Promise<null>((resolve) => setTimeout(resolve, PATIENCE, null).unref())
-      const asked = this.#ask(thread, 'read', view).catch(() => null)
-      thread.last = (await Promise.race([asked, late])) ?? thread.last
+      thread.last = (await orElse(this.#ask(thread, 'read', view), null)) ?? thread.last
       // Of one that died meanwhile it counts in this thread already.
       return this.#threads.get(thread.cell) === thread ? (thread.last ?? []) : []
     })
@@ -104,8 +110,7 @@ export class Crew {
     this.#isEnding = true
     await Promise.all(
       [...this.#threads.values()].map(async (thread) => {
-        // One that dies meanwhile has nothing left to close.
-        await this.#ask(thread, 'close', ms).catch(() => undefined)
+        await orElse(this.#ask(thread, 'close', ms), undefined, ms + PATIENCE)
         await thread.worker.terminate()
       }),
     )
@@ -126,7 +131,7 @@ export class Crew {
       onError: (error) => log({ level: 'error', message: 'A call from a serving thread failed', error }),
     })
     const startedAt = performance.now()
-    const thread: Thread = { cell, worker, line, door, startedAt, last: null }
+    const thread: Thread = { cell, worker, line, door, startedAt, isListening: false, last: null }
     const forThread = {
       live: async () => (await this.inFlight(thread)) + this.#options.app.inFlight(),
       metrics: (own: Reading) => this.metrics(own, thread),
@@ -168,10 +173,16 @@ export class Crew {
   #replace(cell: number): void {
     if (this.#isEnding) return
     const thread = this.#spawn(cell)
-    this.#ask(thread, 'listen', this.#port).catch((error: unknown) => {
+    this.#listen(thread, this.#port).catch((error: unknown) => {
       this.#options.log({ level: 'error', message: 'a serving thread cannot listen', error })
       void thread.worker.terminate()
     })
+  }
+
+  async #listen(thread: Thread, port: number): Promise<{ url: string; port: number }> {
+    const at = await this.#ask(thread, 'listen', port)
+    thread.isListening = true
+    return at
   }
 
   #others(but?: Thread): Thread[] {
@@ -189,6 +200,14 @@ export class Crew {
   ): Promise<Awaited<ReturnType<Orders[K]>>> {
     return line.call('thread', '', order, args) as Promise<Awaited<ReturnType<Orders[K]>>>
   }
+}
+
+/** What an answer is taken for that does not come in time, or never will. */
+async function orElse<T, U>(answer: Promise<T>, other: U, ms = PATIENCE): Promise<T | U> {
+  const late = new AbortController()
+  const { signal } = late
+  const tooLate = sleep(ms, other, { signal }).catch(() => other)
+  return Promise.race([answer.catch(() => other), tooLate]).finally(() => late.abort())
 }
 
 /** In the published package the programs of thread and process lie side by side, and this file is a part of the latter. */

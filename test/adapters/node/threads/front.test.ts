@@ -41,7 +41,7 @@ test('a thread that dies takes its own calls along and no others, and is replace
   assert.ok(rig.logs.some((line) => line.includes('a serving thread died')))
 
   // What the other one alone had is what the new one can't have got.
-  await eventually(async () => (await rig.crew.inFlight()) === 0 && rig.crew.size === 2, undefined, 5000)
+  await eventually(async () => (await rig.crew.inFlight()) === 0 && rig.crew.size === 2, undefined, 20_000)
   await openStreams()
   await rig.crew.kill(1)
   const again = (await rig.view()).leases
