@@ -16,13 +16,14 @@ const nameOf = (url: string) => new URL(url).hostname
 
 async function open(input: ConfigInput, fleet: Fleet): Promise<Opened> {
   // They dial in: what the configuration says of them besides is set when they are there.
-  const read = ({ workers: _, ...rest }: ConfigInput) =>
+  const read = (config: ConfigInput) =>
     configSchema.parse({
       healthInterval: 'off',
       retryDelay: '1ms',
       state: 'off',
       tunnelTokens: [TOKEN],
-      ...rest,
+      ...config,
+      workers: [],
     })
   const config = read(input)
   const host = createHost(config, () => undefined)
