@@ -49,6 +49,12 @@ function configurationPage() {
     '',
     ...table(['key', 'default', 'meaning'], objectRows('apiKeys')),
     '',
+    '## A tunnel token as an object',
+    '',
+    'In a file, an entry of `tunnelTokens` is the token itself or an object:',
+    '',
+    ...table(['key', 'default', 'meaning'], objectRows('tunnelTokens')),
+    '',
     '## Policies',
     '',
     ...table(

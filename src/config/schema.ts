@@ -59,7 +59,7 @@ const apiKey = z.union([
 const tunnelToken = z.union([
   headerText.transform((token) => ({ token, name: undefined, revoked: false })),
   z.strictObject({
-    token: headerText,
+    token: headerText.describe('what the worker sends first'),
     name: z.string().min(1).optional().describe('the only worker name that it is good for; none: any'),
     revoked: flag(false).describe('turned away, and cut off at a reload'),
   }),

@@ -57,8 +57,8 @@ export class Gate {
 
   /** Takes a socket that just opened. */
   accept(wire: Wire): WireEar {
-    if (this.#strangers.size >= MAX_STRANGERS) wire.close(1013, 'too many connections wait to be known')
-    else this.#strangers.add(wire)
+    this.#strangers.add(wire)
+    if (this.#strangers.size > MAX_STRANGERS) this.#turnAway()
     const cancel = this.#host.timer(PATIENCE, () => wire.close(CLOSE.silent, 'the first frame did not come'))
     let link: Link | null = null
     return {
@@ -143,6 +143,14 @@ export class Gate {
     this.#host.log({ level: 'info', message, worker: id })
     if (!tunnel.isRetired) this.#do(() => this.#register(id, hello))
     return link
+  }
+
+  /** The one that has said nothing for longest goes: a worker says who it is at once. */
+  #turnAway(): void {
+    const [oldest] = this.#strangers
+    if (!oldest) return
+    this.#strangers.delete(oldest)
+    oldest.close(1013, 'too many connections wait to be known')
   }
 
   #forget(tunnel: Tunnel): void {

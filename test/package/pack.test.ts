@@ -70,6 +70,12 @@ test('the installed demo loses no request', async () => {
   assert.match(stdout, /· 0 failed ·/)
 })
 
+test('the installed program has what it needs to dial a router', async () => {
+  const { status, stdout, stderr } = await start(['connect', '--help'])
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /--token/)
+})
+
 test('the installed program reads a YAML file', async () => {
   const { status, stdout, stderr } = await start(['config', 'check', join(root, 'examples', 'fleet.yaml')])
   assert.equal(status, 0, stderr)
