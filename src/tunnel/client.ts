@@ -147,7 +147,7 @@ export class TunnelClient {
       this.#link = this.#newLink()
       this.#session = session
     }
-    this.#link?.attach(wire, received)
+    this.#link?.attach(wire, isResumed ? received : 0)
     const { tell, name } = this.#options
     tell(isResumed ? 'resumed' : 'connected', `as ${name}, worker ${id}`)
   }
