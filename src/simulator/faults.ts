@@ -40,6 +40,7 @@ const BODY_FAULTS = [
   'garbage-after',
   'truncate',
   'slow',
+  'length-lie',
 ]
 
 /** What happens before the engine answers: a delay, a death (rejects as a broken connection does), or a stall. */
@@ -67,11 +68,16 @@ function forever(exchange: Exchange): Promise<never> {
   })
 }
 
+/** Announced for a stream, bytes: more than any stream has. */
+const NEVER_REACHED = 1e9
+
 /** The answer with its body broken as asked. */
 export async function faultAfter(exchange: Exchange, response: Response, faults: Faults): Promise<Response> {
   const headers = new Headers(response.headers)
+  const length = headers.get('content-length')
   if (faults.has('length-lie'))
-    headers.set('content-length', String(Number(headers.get('content-length') ?? 0) + 4096))
+    headers.set('content-length', String(length ? Number(length) + 4096 : NEVER_REACHED))
+  else if (faults.has('truncate') || faults.has('garbage-after')) headers.delete('content-length')
   const { status } = response
   if (!BODY_FAULTS.some((name) => faults.has(name))) return new Response(response.body, { status, headers })
   const isStream = headers.get('content-type')?.startsWith('text/event-stream')
@@ -107,7 +113,15 @@ function brokenBody(
 const GARBAGE = Uint8Array.of(0x64, 0x61, 0x74, 0x61, 0x3a, 0x20, 0x7b, 0xff, 0xfe, 0x00, 0x22, 0x0a, 0x0a)
 
 /** Real time, whatever the engine's clock says: it is the server's. */
-const HEAD_MS = 20
+const FLUSH_MS = 10
+
+/**
+ * Waits until a server has written what it was given: a body that breaks right behind a chunk takes head and chunk with it.
+ * Two timers, for between them the event loop turns even when it was held up for longer than one of them lasts.
+ */
+async function untilWritten(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, FLUSH_MS))
+}
 
 /** Passes a body on, chunk by chunk, until it is time to break it. */
 class BrokenSource {
@@ -121,6 +135,7 @@ class BrokenSource {
   readonly #endAt: number
   #garbageAt: number
   readonly #slow: number
+  readonly #isLie: boolean
   #count = 0
 
   constructor(exchange: Exchange, source: ReadableStream<Uint8Array>, faults: Faults) {
@@ -136,16 +151,14 @@ class BrokenSource {
     this.#garbageAt = after('garbage-after')
     this.#endAt = after('truncate', 3)
     this.#slow = parseDuration(faults.get('slow') ?? '0ms') ?? 0
+    this.#isLie = faults.has('length-lie')
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    // A server writes the head when the body stays silent for a moment: death must not come before that.
-    if (this.#dieAt === 0) await new Promise((resolve) => setTimeout(resolve, HEAD_MS))
-    if (this.#count >= this.#dieAt || this.#count > this.#halfAt)
-      return this.#die(controller, new ConnectionBroken())
+    if (this.#count >= this.#dieAt || this.#count > this.#halfAt) return this.#break(controller)
     if (this.#count >= this.#stallAt) return this.#stall(controller)
     if (this.#count >= this.#endAt) {
-      controller.close()
+      await this.#end(controller)
       return this.#reader.cancel()
     }
     if (this.#count >= this.#garbageAt) {
@@ -155,7 +168,7 @@ class BrokenSource {
     }
     if (this.#slow > 0 && this.#count > 0) await this.#exchange.sim.clock.sleep(this.#slow, this.#gone.signal)
     const { done, value } = await this.#reader.read()
-    if (done) return controller.close()
+    if (done) return this.#end(controller)
     this.#count++
     controller.enqueue(this.#count > this.#halfAt ? value.slice(0, Math.ceil(value.length / 2)) : value)
   }
@@ -172,6 +185,18 @@ class BrokenSource {
     } catch (error) {
       await this.#die(controller, error)
     }
+  }
+
+  /** After a length that lied the connection has to break, or its client would wait for the rest. */
+  async #end(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    if (this.#isLie) return this.#break(controller)
+    controller.close()
+  }
+
+  /** Dies once all that came before has been written. */
+  async #break(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    await untilWritten()
+    await this.#die(controller, new ConnectionBroken())
   }
 
   async #die(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import { serve } from '../../adapters/node/http.ts'
 import { createEngine, type Engine } from '../../src/simulator/engine.ts'
 import { ask, askJson, chat, HandClock, settle } from './_engine.ts'
 
@@ -22,6 +23,31 @@ async function read(
   } catch (error) {
     assert.ok(error instanceof TypeError)
     return { chunks, broken: true }
+  }
+}
+
+/** An engine behind a real socket. */
+async function served(t: TestContext, speed: number): Promise<string> {
+  const engine = quick({ speed })
+  const front = await serve((request) => engine.fetch(request), { breaksOnError: true })
+  t.after(() => front.close(0))
+  return `${front.url}/v1/chat/completions`
+}
+
+/** What a client of a socket gets until the answer ends or breaks. */
+async function post(url: string, body: Record<string, unknown>, fault: string) {
+  const headers = { 'content-type': 'application/json', 'x-fault': fault }
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  const { status } = response
+  const length = response.headers.get('content-length')
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for await (const bytes of response.body as ReadableStream<Uint8Array>) text += decoder.decode(bytes)
+    return { status, length, text, broken: false }
+  } catch {
+    // the break is what is looked for
+    return { status, length, text, broken: true }
   }
 }
 
@@ -80,11 +106,41 @@ void test('a whole body can break in its midst too', async () => {
   assert.throws(() => JSON.parse(chunks.join('')))
 })
 
-void test('length-lie announces more bytes than come', async () => {
-  const response = await ask(quick(), '/v1/chat/completions', chat('hello'), {
-    headers: { 'x-fault': 'length-lie' },
+for (const speed of [0, 1]) {
+  void test(`at speed ${speed} a socket gets the head and all chunks that came before death`, async (t) => {
+    const url = await served(t, speed)
+    for (const [fault, whole, half] of [
+      ['die-before-first', 0, false],
+      ['die-after=1', 1, false],
+      ['die-after=2', 2, false],
+      ['die-after=3', 3, false],
+      ['half-event-after=1', 1, true],
+      ['half-event-after=2', 2, true],
+    ] as const) {
+      const { status, text, broken } = await post(url, STREAM, fault)
+      assert.deepEqual([status, broken], [200, true], fault)
+      const events = text.split('\n\n')
+      const rest = events.pop()
+      assert.equal(events.length, whole, `${fault}: ${text}`)
+      assert.equal(rest !== '', half, `${fault}: ${text}`)
+    }
   })
-  assert.ok(Number(response.headers.get('content-length')) > (await response.arrayBuffer()).byteLength)
+}
+
+void test('length-lie announces more bytes than come, and then the connection breaks', async (t) => {
+  const url = await served(t, 0)
+  for (const body of [chat('hello'), STREAM]) {
+    const { length, text, broken } = await post(url, body, 'length-lie')
+    assert.ok(text.length > 0 && Number(length) > text.length)
+    assert.ok(broken)
+  }
+})
+
+void test('truncate ends a whole body early, yet cleanly', async (t) => {
+  const url = await served(t, 0)
+  const { text, broken } = await post(url, chat('hello'), 'truncate')
+  assert.ok(!broken)
+  assert.throws(() => JSON.parse(text))
 })
 
 void test('a stall hangs until the client leaves, before the head or in the stream', async () => {
