@@ -15,7 +15,7 @@ import { configSchema } from '../src/config/schema.ts'
 import { measureCpu } from './cpu.ts'
 import { launch, sumOf, type Router } from './routers.ts'
 import { freePort, separateCores, type Setup } from './setup.ts'
-import { seeded } from './stats.ts'
+import { median, seeded } from './stats.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -44,8 +44,8 @@ async function main(): Promise<void> {
       columns: values.columns.split(','),
       cell: Number(values.cell),
       reference: '1 thread',
-      // Each thread compiles for itself.
-      warmth: Number(values.threads),
+      // Each thread compiles for itself; before all have, their compilers are what is measured.
+      warmth: 2 * Number(values.threads),
     })
 }
 
@@ -131,7 +131,11 @@ async function measureRequests(
   const engines = ports.map((port) => `http://127.0.0.1:${port}`)
   const setup: Setup = { engines, folder, core, random: seeded(Date.now()) }
   try {
-    await measureCpu(setup, [routerOf(1), routerOf(threads)], options)
+    const { rows } = await measureCpu(setup, [routerOf(1), routerOf(threads)], options)
+    // Side by side they can only run where there are cores for them, for the load and for the engines.
+    if (core === null)
+      for (const { router, column, rates } of rows)
+        console.log(`${router}, ${column}: ${Math.round(median(rates))} calls a second`)
   } finally {
     engine.kill()
     rmSync(folder, { recursive: true, force: true })
