@@ -29,7 +29,7 @@ const OPTIONS: OptionTable = {
   },
   prefillTokensPerSecond: { kind: 'number', about: 'prompt tokens that it computes in a second' },
   blocks: { kind: 'integer', about: 'KV cache blocks' },
-  fault: { kind: 'text', about: 'how it misbehaves' },
+  fault: { kind: 'text', about: 'how it misbehaves: status=503;times=2' },
 }
 
 /** Serves until it is told to end. */

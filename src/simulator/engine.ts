@@ -34,7 +34,7 @@ export interface EngineOptions {
   readonly speed?: number
   /** Makes ids and other chance repeatable. */
   readonly seed?: number
-  /** Faults for all calls, in the words of the `x-fault` header (see faults.ts). */
+  /** Faults for all inference calls, or those that their `path=` names, in the words of the `x-fault` header (see faults.ts). */
   readonly fault?: string
 }
 
@@ -194,6 +194,14 @@ function faultReply(profile: Profile, status: number, faults: Faults): Response 
   )
 }
 
+/** Probes, metrics and the engine's controls are none. */
+function isInference({ method, url }: Exchange): boolean {
+  return (method === 'POST' || method === 'PUT') && INFERENCE.test(url.pathname)
+}
+
+const INFERENCE =
+  /^\/(?:v\d+\/(?!(?:un)?load_lora_adapter$|(?:de)?tokenize$)|(?:generate|pooling|classify|score|rerank)$)/
+
 /** The faults that are set for the engine as a whole. */
 class FaultBox {
   #faults: Faults
@@ -223,7 +231,8 @@ class FaultBox {
 
   #applies(exchange: Exchange): boolean {
     if (this.#faults.size === 0 || this.#left <= 0) return false
-    if (!exchange.url.pathname.startsWith(this.#faults.get('path') ?? '/')) return false
+    const path = this.#faults.get('path')
+    if (path === undefined ? !isInference(exchange) : !exchange.url.pathname.startsWith(path)) return false
     if (exchange.sim.clock.random() >= Number(this.#faults.get('p') ?? 1)) return false
     this.#left--
     return true

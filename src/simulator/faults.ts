@@ -8,7 +8,8 @@ import { parseDuration } from '../config/units.ts'
  * Names with their values (an empty one for bare words):
  * `status=503`, `retry-after=2`, `delay=1s` (before the head), `die-before-head`, `stall-before-head`,
  * `die-before-first`, `stall-before-first`, `die-after=N`, `stall-after=N`, `half-event-after=N`, `garbage-after=N`,
- * `truncate[=N]`, `slow=200ms` (each chunk), `length-lie`; and which calls: `path=/v1/`, `times=N`, `p=0.5`.
+ * `truncate[=N]`, `slow=200ms` (each chunk), `length-lie`; and, unless a header asks for its own call,
+ * which calls: `path=/v1/` (any call below it; else inference alone), `times=N`, `p=0.5`.
  */
 export type Faults = Map<string, string>
 

@@ -200,8 +200,22 @@ void test('faults can be set for all calls at run time, for a path, and for a nu
   assert.equal(await statuses('/fault', { fault: 'explode' }), 400)
 })
 
+void test('without a path faults strike inference alone, so that no probe uses them up', async () => {
+  const engine = quick({ engine: 'sglang', fault: 'status=500; times=3' })
+  const statuses = async (path: string, body?: Record<string, unknown>) =>
+    (await ask(engine, path, body)).status
+  for (const probe of ['/health', '/v1/models', '/metrics', '/get_load'])
+    assert.equal(await statuses(probe), 200, probe)
+  assert.equal(await statuses('/flush_cache', {}), 200)
+  assert.equal(await statuses('/v1/tokenize', { prompt: 'a' }), 200)
+  assert.equal(await statuses('/v1/chat/completions', chat('hello')), 500)
+  assert.equal(await statuses('/generate', { text: 'hello' }), 500)
+  assert.equal(await statuses('/v1/embeddings', { input: 'hello' }), 500)
+  assert.equal(await statuses('/v1/chat/completions', chat('hello')), 200)
+})
+
 void test('an engine can be made faulty from the start', async () => {
-  assert.equal((await ask(quick({ fault: 'status=429' }), '/v1/models')).status, 429)
+  assert.equal((await ask(quick({ fault: 'status=429; path=/' }), '/health')).status, 429)
   assert.throws(() => quick({ fault: 'explode' }), RangeError)
   const headers = { 'x-fault': 'explode' }
   assert.equal((await ask(quick(), '/health', undefined, { headers })).status, 400)
