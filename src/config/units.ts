@@ -1,4 +1,4 @@
-// Durations and sizes with units: `250ms`, `30s`, `5m`, `off`; `256MB`, `1GiB`.
+// Durations and sizes with units: `250ms`, `30s`, `1m30s`, `off`; `256MB`, `1GiB`.
 import * as z from 'zod'
 
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -15,14 +15,23 @@ const SIZES: Readonly<Record<string, number>> = {
   gib: 1024 ** 3,
 }
 
-/** Milliseconds, or null when the text is no duration. A bare number is seconds; `off` is 0. */
+/** Milliseconds, or null when the text is no duration. Parts add up (`1m30s`); a bare number is seconds; `off` is 0. */
 export function parseDuration(text: string | number): number | null {
   if (typeof text === 'number') return text >= 0 ? text * 1000 : null
   if (text === 'off') return 0
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
-  if (!match) return null
-  const unit = DURATIONS[match[2] ? match[2].toLowerCase() : 's']
-  return unit === undefined ? null : Number(match[1]) * unit
+  const words = text.trim().toLowerCase()
+  if (/^\d+(?:\.\d+)?$/.test(words)) return Number(words) * 1000
+  if (!/^(?:\d+(?:\.\d+)?\s*[a-z]+\s*)+$/.test(words)) return null
+  let sum = 0
+  let last = Infinity
+  for (const [, number, name = ''] of words.matchAll(/([\d.]+)\s*([a-z]+)/g)) {
+    const unit = Object.hasOwn(DURATIONS, name) ? DURATIONS[name]! : Infinity
+    // From the largest unit down, each once: anything else is rather a slip of the pen.
+    if (unit >= last) return null
+    last = unit
+    sum += Number(number) * unit
+  }
+  return sum
 }
 
 /** Bytes, or null when the text is no size. A bare number is bytes; `off` is 0. */
