@@ -6,6 +6,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document,
   type Node,
   type Scalar,
@@ -33,8 +34,11 @@ export function parseConfigFile(name: string, text: string): ParsedFile {
     uniqueKeys: true,
     merge: true,
   })
+  const names = document.errors.some(isDuplicate) ? namesOf(document) : null
   const issues = document.errors.map((error) => ({
-    message: tell(error.code, error.message),
+    message: isDuplicate(error)
+      ? `${names?.get(error.pos[0]) ?? 'a key'} is written twice; leave one out`
+      : tell(error.code, error.message),
     ...positionOf(lines, error.pos[0]),
   }))
   if (issues.length > 0 || document.contents === null) return { name, tree: null, issues }
@@ -90,13 +94,25 @@ function nameOf(key: Node): string {
   return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value))
 }
 
+const isDuplicate = ({ code }: { readonly code: string }): boolean => code === 'DUPLICATE_KEY'
+
+/** The keys of all maps by where they begin. */
+function namesOf(document: Document): Map<number, string> {
+  const names = new Map<number, string>()
+  visit(document, {
+    Pair(_, { key }) {
+      if (isScalar(key) && key.range) names.set(key.range[0], nameOf(key))
+    },
+  })
+  return names
+}
+
 function positionOf(lines: LineCounter, offset: number): { line: number; column: number } {
   const { line, col } = lines.linePos(offset)
   return { line: Math.max(1, line), column: Math.max(1, col) }
 }
 
 function tell(code: string, message: string): string {
-  if (code === 'DUPLICATE_KEY') return 'a key is written twice; leave one out'
   if (code === 'TAB_AS_INDENT') return 'indented by a tab; use spaces'
   return message
 }

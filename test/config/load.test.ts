@@ -169,7 +169,11 @@ test('JSON files are read with their lines too', () => {
 test('broken syntax and keys written twice name line and column', () => {
   assert.match(issuesOf({ file: yaml('port: 1\nworkers: [a') })[0] ?? '', /^f\.yaml:2:\d+: /)
   assert.deepEqual(issuesOf({ file: yaml('port: 1\nport: 2') }), [
-    'f.yaml:2:1: a key is written twice; leave one out',
+    'f.yaml:2:1: port is written twice; leave one out',
+  ])
+  assert.deepEqual(issuesOf({ file: yaml('aliases:\n  "a b": c\n  d: e\n  a b: f\nport: 1\nport: 2') }), [
+    'f.yaml:4:3: a b is written twice; leave one out',
+    'f.yaml:6:1: port is written twice; leave one out',
   ])
   assert.deepEqual(issuesOf({ file: yaml('- a') }), [
     'f.yaml:1:1: expected keys like "port: 8000" at the top',
