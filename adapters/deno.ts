@@ -50,7 +50,7 @@ const main: Pick<Listener, 'close'> = {
 
 export default {
   onListen(address: DenoAddress): void {
-    announce(urlOf(address, 'http'), config.adminListen ?? null)
+    announce(config, urlOf(address, 'http'), config.adminListen ?? null)
     const place = 'port' in address ? { host: address.hostname, port: address.port } : LOCAL
     start(place).catch(fail)
   },

@@ -6,6 +6,8 @@ import { formatIssue } from '../../src/config/issues.ts'
 import { fields } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import { planReload } from '../../src/config/reload.ts'
+import type { LogEvent } from '../../src/host.ts'
+import { formatLog } from '../../src/metrics/log.ts'
 import { loadSources, printIssues, type Surroundings } from './sources.ts'
 import { printVersion, type Status } from './command.ts'
 
@@ -47,7 +49,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
   printIssues(loaded.warnings, 'warning: ')
   const missing = notYet(loaded.config, program.hasThreads)
   if (missing !== null) {
-    say(missing)
+    say(loaded.config, 'error', missing)
     return 2
   }
   const { serveApp } = await router
@@ -57,7 +59,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
     await starting
     return null
   } catch (error) {
-    say(explainStart(error, loaded.config))
+    say(loaded.config, 'error', explainStart(error, loaded.config))
     process.exit(1) // probes may run already and would keep the process
   }
 }
@@ -123,31 +125,34 @@ export async function reload(
 ): Promise<Config> {
   const loaded = await loadSources(argv, at)
   if (loaded.config === null) {
-    say(`not reloaded, the running configuration stays: ${loaded.issues.map(formatIssue).join('; ')}`)
+    say(current, 'error', `${STAYS}: ${loaded.issues.map(formatIssue).join('; ')}`)
     return current
   }
   const { config, changed, needRestart } = planReload(current, loaded.config)
-  if (needRestart.length > 0) say(`changed, but needs a restart: ${needRestart.join(', ')}`)
+  if (needRestart.length > 0) say(current, 'warn', `changed, but needs a restart: ${needRestart.join(', ')}`)
   if (changed.length === 0) {
-    say('reloaded: nothing has changed')
+    say(current, 'info', 'reloaded: nothing has changed')
     return current
   }
   if (!running.reload) {
-    say(`changed, but needs a restart: ${changed.join(', ')}`)
+    say(current, 'warn', `changed, but needs a restart: ${changed.join(', ')}`)
     return current
   }
   try {
     await running.reload(config)
   } catch (error) {
-    say(
-      `not reloaded, the running configuration stays: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    say(current, 'error', `${STAYS}: ${error instanceof Error ? error.message : String(error)}`)
     return current
   }
-  say(`reloaded: ${changed.join(', ')}`)
+  say(config, 'info', `reloaded: ${changed.join(', ')}`)
   return config
 }
 
-function say(message: string): void {
-  process.stderr.write(`fetchway: ${message}\n`)
+const STAYS = 'not reloaded, the running configuration stays'
+
+/** On stderr whatever the log level, as JSON where logs are. */
+function say({ logFormat: format }: Config, level: LogEvent['level'], message: string): void {
+  const isJson = format === 'json'
+  const line = isJson ? formatLog({ level, message }, { format, at: Date.now() }) : `fetchway: ${message}`
+  process.stderr.write(`${line}\n`)
 }

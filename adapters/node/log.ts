@@ -1,7 +1,7 @@
 // Writes log events to stderr, for people or for machines.
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { createLogger } from '../../src/metrics/log.ts'
+import { createLogger, formatLog } from '../../src/metrics/log.ts'
 
 /** A logger by `logLevel` and `logFormat`; colours on a terminal only (a thread's own stderr never looks like one). */
 export function createLog(
@@ -12,4 +12,18 @@ export function createLog(
   const { logLevel: level, logFormat: format } = config
   const colour = format === 'pretty' && isTerminal && !process.env['NO_COLOR']
   return createLogger({ level, format, colour, now: Date.now, write: (line) => write(`${line}\n`) })
+}
+
+/**
+ * The line that tells where a router listens, without its newline: as JSON where logs are, with the URLs as fields too.
+ * It is for stdout, whatever the log level: scripts that take a free port (--port 0) read it there.
+ */
+export function listeningLine(
+  { logFormat: format }: Pick<Config, 'logFormat'>,
+  url: string,
+  adminUrl: string | null,
+): string {
+  const message = `Listening on ${url}${adminUrl ? `, control plane on ${adminUrl}` : ''}`
+  if (format === 'pretty') return message
+  return formatLog({ level: 'info', message, url, ...(adminUrl && { adminUrl }) }, { format, at: Date.now() })
 }

@@ -5,7 +5,7 @@ import type { LogEvent } from '../../src/host.ts'
 import { serveHere } from './front.ts'
 import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveOptions } from './listen.ts'
-import { createLog } from './log.ts'
+import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
 import { serveByThreads } from './threads/front.ts'
 
@@ -63,8 +63,7 @@ export async function serveApp(
     write = createLog(next)
     grace = next.grace
   }
-  // On stdout whatever the log level: scripts that take a free port (--port 0) read it there.
-  announce(`Listening on ${front.url}${admin ? `, control plane on ${admin.url}` : ''}`)
+  announce(listeningLine(given, front.url, admin?.url ?? null))
   handleSignals(stop, log)
   boundNursery()
   return { url: front.url, adminUrl: admin?.url ?? null, stop, reload }

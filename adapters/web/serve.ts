@@ -6,7 +6,7 @@ import process from 'node:process'
 import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { createLog } from '../node/log.ts'
+import { createLog, listeningLine } from '../node/log.ts'
 import type { WebHost } from './host.ts'
 
 export type Handler = (request: Request) => Promise<Response>
@@ -103,7 +103,7 @@ export async function serveApp(platform: Platform, config: Config): Promise<Runn
   const listeners = admin ? [main, admin] : [main]
   let stopping: Promise<void> | null = null
   const stop = () => (stopping ??= end(listeners))
-  announce(main.url, admin?.url ?? null)
+  announce(config, main.url, admin?.url ?? null)
   endOnSignals(stop, log)
   return { url: main.url, adminUrl: admin?.url ?? null, reload, stop }
 }
@@ -113,9 +113,9 @@ function lastOfConnection(response: Response): Response {
   return response
 }
 
-/** On stdout whatever the log level: scripts that take a free port (--port 0) read it there. */
-export function announce(url: string, adminUrl: string | null): void {
-  process.stdout.write(`Listening on ${url}${adminUrl ? `, control plane on ${adminUrl}` : ''}\n`)
+/** Tells on stdout where the router listens. */
+export function announce(config: Config, url: string, adminUrl: string | null): void {
+  process.stdout.write(`${listeningLine(config, url, adminUrl)}\n`)
 }
 
 /** The control plane's own listener, where one is configured. */

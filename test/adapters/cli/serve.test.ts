@@ -66,6 +66,27 @@ test('a bad file is refused with its line, and the running configuration stays',
   assert.equal(now, config)
 })
 
+test('where logs are JSON, so is what a reload says', async () => {
+  const { argv, config } = await start('logFormat: json\nport: 1')
+  await writeFile(file, 'logFormat: json\nport: 2\nretries: 9')
+  const good = await reloaded(argv, config)
+  await writeFile(file, 'retrys: 3')
+  const bad = await reloaded(argv, config)
+  const lines = (good.said + bad.said).trimEnd().split('\n')
+  assert.deepEqual(
+    lines.map((line) => {
+      const { time, level, message } = JSON.parse(line) as Record<string, string>
+      assert.ok(Math.abs(Date.parse(time ?? '') - Date.now()) < 60_000)
+      return `${level} ${message}`
+    }),
+    [
+      'warn changed, but needs a restart: port',
+      'info reloaded: retries',
+      `error not reloaded, the running configuration stays: ${file}:1:1: retrys: unknown key; did you mean retries?`,
+    ],
+  )
+})
+
 test('what needs a restart is told and keeps its running value', async () => {
   const { argv, config } = await start('port: 1')
   await writeFile(file, 'port: 2\nretries: 9')
