@@ -1,4 +1,5 @@
 // Puts the router together: configuration and host in, a fetch handler out.
+import { authenticate } from './admission/auth.ts'
 import { BodyBudget } from './admission/body.ts'
 import { Models } from './admission/models.ts'
 import type { PoolView } from './actors/pool.ts'
@@ -10,7 +11,7 @@ import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
 import type { Reading } from './metrics/reading.ts'
-import { pathname, pathOf } from './openai/call.ts'
+import { idNameOf, pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { inference } from './routes/inference.ts'
@@ -64,8 +65,7 @@ export function createApp(config: Config, host: Host): App {
     const controlled =
       core.config.adminListen === undefined ? await answer(control, request, core) : undefined
     if (controlled) return controlled
-    if (path.startsWith('/v1/')) return inference(core, request, OTHER)
-    throw notFound(request.method, path)
+    return elsewhere(core, request, path)
   }
 
   const adminRoute = async (request: Request): Promise<Response> => {
@@ -120,6 +120,16 @@ function createCore(config: Config, host: Host): Core {
   }
 }
 
+/** What no route knows: a path of the engines under /v1, or nothing. */
+function elsewhere(core: Core, request: Request, path: string): Promise<Response> {
+  const { method } = request
+  if (!path.startsWith('/v1/') && !endpoints.has(path)) throw notFound(method, path)
+  const endpoint = endpoints.get(path)
+  if (!endpoint || endpoint.makesState) return inference(core, request, OTHER)
+  authenticate(core.config, request.headers)
+  throw new Refusal(405, 'method_not_allowed', `${method} is not possible on ${path}: send POST.`)
+}
+
 async function guarded(
   core: Core,
   request: Request,
@@ -128,7 +138,10 @@ async function guarded(
   try {
     return await route(request)
   } catch (error) {
-    if (error instanceof Refusal) return refuse(error, pathname(pathOf(request.url)))
+    if (error instanceof Refusal) {
+      const id = requestIdOf(request.headers, core)
+      return refuse(error, pathname(pathOf(request.url)), id, idNameOf(core))
+    }
     // Nobody reads what is answered.
     if (error instanceof ClientLeft) return new Response(null, { status: 499 })
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)

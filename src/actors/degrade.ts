@@ -144,7 +144,7 @@ function configured(config: Config): readonly Member[] {
   return config.workers.map((spec) => {
     const id = opaqueId('w', spec.url)
     const record = { id, spec, source: 'flag', addedAt: 0, draining: false, facts: null } as const
-    const unasked = { ...record, askAt: 0, silent: 0, asked: false }
+    const unasked = { ...record, askAt: 0, silent: 0, asked: false, problem: null }
     return memberOf(unasked, { ...config, models: 'ignore' })
   })
 }

@@ -23,6 +23,8 @@ export interface WorkerRecord {
   silent: number
   /** It was asked at least once. */
   asked: boolean
+  /** Why it can't be used as it is configured; null: nothing is known against it. */
+  problem: string | null
 }
 
 /** A worker as its pool needs it. */
@@ -71,6 +73,8 @@ export interface WorkerView {
   readonly models: readonly string[]
   /** It said what it is, or was configured so that it need not. */
   readonly known: boolean
+  /** Why it can't be used as it is configured, or null. */
+  readonly problem: string | null
   readonly max_model_length: number | null
   readonly kv_capacity_tokens: number | null
   readonly weight: number
@@ -128,6 +132,7 @@ export function viewOf(record: WorkerRecord, hasKey: boolean): WorkerView {
     source: record.source,
     models: modelsOf(record) ?? [],
     known: facts !== null || spec.models !== undefined,
+    problem: record.problem,
     max_model_length: facts?.models.find((model) => model.maxModelLength)?.maxModelLength ?? null,
     kv_capacity_tokens: facts?.kvCapacityTokens ?? null,
     weight: spec.weight,

@@ -9,7 +9,7 @@ import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
 import { Holders } from './holders.ts'
 import { Ledger, LEASE_TIME, type Lease } from './ledger.ts'
 import { place, type Placement } from './placement.ts'
-import { gaveUp, noRoom, whyNoRetry } from './refusals.ts'
+import { gaveUp, isMoveToHealth, noRoom, whyNoRetry, whyNotThere } from './refusals.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
 import { viewOfSeat, type Seat, type SeatView } from './seat.ts'
@@ -39,6 +39,7 @@ interface Waiting extends Waiter {
   readonly resolve: (pick: Pick) => void
 }
 
+const FULL: Placement = { kind: 'full' }
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
 export class Pool {
@@ -73,13 +74,9 @@ export class Pool {
   /** The attempt failed before its first byte: ends its lease and chooses another worker, or refuses when no retry is due. */
   repick(failure: Failure, ask: Ask): Pick | Promise<Pick> {
     const lease = this.#end(ask.id, { kind: 'failed', failure })
-    const refusal = lease ? this.#mayRetry(lease, failure) : gaveUp('the lease of this call is gone')
-    if (refusal || !lease) {
-      this.#serveWaiters()
-      return { refusal: refusal as RefusalValue }
-    }
-    const turn = { tried: [...lease.tried, lease.seat.id], attempt: lease.plan.attempt + 1 }
-    const pick = this.#place(ask, turn, failure.kind === 'status' ? failure : null)
+    const pick = lease
+      ? this.#again(ask, lease, failure)
+      : { refusal: gaveUp('the lease of this call is gone') }
     this.#serveWaiters()
     return pick
   }
@@ -180,15 +177,28 @@ export class Pool {
     return this.#place(ask, FIRST_TURN, null)
   }
 
-  /** `passed`: an answer of an engine that can be handed on instead; then nobody waits. */
-  #place(ask: Ask, turn: Turn, passed: Failure | null): Pick | Promise<Pick> {
-    const placement = this.#isAtLimit() ? ({ kind: 'full' } as const) : this.#try(ask, turn)
+  #again(ask: Ask, lease: Lease, failure: Failure): Pick | Promise<Pick> {
+    const turn = { tried: [...lease.tried, lease.seat.id], attempt: lease.plan.attempt + 1 }
+    const refusal = whyNoRetry(lease, failure, this.#rules.retry.retries)
+    return refusal ? { refusal } : this.#place(ask, turn, failure)
+  }
+
+  /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
+  #place(ask: Ask, turn: Turn, failure: Failure | null): Pick | Promise<Pick> {
+    const placement = this.#isAtLimit() ? FULL : this.#try(ask, turn)
     if (placement.kind === 'refused') return { refusal: placement.refusal }
-    if (placement.kind === 'full')
-      return passed ? { refusal: gaveUp('the other workers are full') } : this.#wait(ask, turn)
-    if (placement.isAgain && passed?.retryAfter !== undefined)
-      return { refusal: gaveUp('the only worker is busy') }
+    const refusal = failure && (whyNotThere(failure, placement) ?? this.#overBudget(failure, placement))
+    if (refusal) return { refusal }
+    if (placement.kind === 'full') return this.#wait(ask, turn)
     return { plan: this.#open(ask, turn, placement.seat, { waited: 0, isAgain: placement.isAgain }) }
+  }
+
+  /** The budget is there against storms; calls that move from a worker that died to one that is well make none. */
+  #overBudget(failure: Failure, placement: Placement): RefusalValue | null {
+    // Without a breaker nobody knows who is well.
+    if (this.#rules.breaker.failures > 0 && isMoveToHealth(failure, placement)) return null
+    if (spendRetry(this.#budget, this.#rules.retry, this.#state.now())) return null
+    return gaveUp('the retry budget is spent', 'retry_budget')
   }
 
   #try(ask: Ask, turn: Turn): Placement {
@@ -199,14 +209,8 @@ export class Pool {
   #open(ask: Ask, turn: Turn, seat: Seat, how: { waited: number; isAgain: boolean }): Plan {
     const delay = how.isAgain ? backOff(this.#rules.retry, turn.attempt, this.#state.random()) : 0
     const { waited } = how
-    const plan: Plan = {
-      kind: 'single',
-      worker: seat.member.ref,
-      decision: ask.id,
-      attempt: turn.attempt,
-      waited,
-      delay,
-    }
+    const { attempt } = turn
+    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, attempt, waited, delay }
     this.#ledger.open(ask, seat, plan, { tried: turn.tried, now: this.#state.now() })
     this.#queue.served(ask)
     return plan
@@ -249,13 +253,6 @@ export class Pool {
       this.#rearm()
     }
     return ended?.lease ?? null
-  }
-
-  #mayRetry(lease: Lease, failure: Failure): RefusalValue | null {
-    const rules = this.#rules.retry
-    const refusal = whyNoRetry(lease, failure, rules.retries)
-    if (refusal || spendRetry(this.#budget, rules, this.#state.now())) return refusal
-    return gaveUp('the retry budget is spent', 'retry_budget')
   }
 
   #isAtLimit(): boolean {

@@ -1,6 +1,8 @@
 // What a pool says when it gives no worker, or no other one.
 import type { Failure, RefusalValue } from './ask.ts'
+import { isBusyStatus } from '../forward/retry.ts'
 import type { Lease } from './ledger.ts'
+import type { Placement } from './placement.ts'
 
 /** No further attempt: the router then tells the client what went wrong in the last one. */
 export const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
@@ -16,6 +18,22 @@ export function whyNoRetry(lease: Lease, failure: Failure, retries: number): Ref
   if (failure.kind.endsWith('_timeout') && !neverSent) return gaveUp('its time is up')
   if (failure.kind === 'aborted') return gaveUp('it was aborted')
   return lease.ask.makesState && !neverSent ? gaveUp('it may have made state already') : null
+}
+
+/** Why a retry does not go to where it could; null: it does. */
+export function whyNotThere(failure: Failure, placement: Placement): RefusalValue | null {
+  const isAnswer = failure.kind === 'status'
+  if (placement.kind === 'full') return isAnswer ? gaveUp('the other workers are full') : null
+  if (placement.kind !== 'seat' || !placement.isAgain) return null
+  if (isAnswer && failure.retryAfter !== undefined) return gaveUp('the only worker is busy')
+  // Its time to connect was given once; the next try would take as long again.
+  return failure.kind === 'connect_timeout' ? gaveUp('the only worker cannot be connected to') : null
+}
+
+/** From a worker that is broken (not busy) to another one that has not failed of late. */
+export function isMoveToHealth(failure: Failure, placement: Placement): boolean {
+  if (failure.kind === 'status' && isBusyStatus(failure.status as number)) return false
+  return placement.kind === 'seat' && !placement.isAgain && placement.seat.breaker.failedAt.length === 0
 }
 
 /** No room, or not in time: says when to come back, from how long calls hold their places. */

@@ -22,6 +22,8 @@ import { restoreWorkers, storeWorkers } from './stored-workers.ts'
 const FIRST_PAUSE = 250
 const MAX_PAUSE = 5_000
 const REFRESH = 60_000
+const LOOK_PAUSE = 2000
+const LOOK_TIME = 1000
 
 export type Registered = { readonly worker: WorkerView } | { readonly refusal: RefusalValue }
 
@@ -39,11 +41,15 @@ export class Registry {
   readonly #records = new Map<string, WorkerRecord>()
   /** Callers of `settled` that wait. */
   #waiting: Array<() => void> = []
-  #version = 1
+  /** Begins with the time: what a registry before this one told must not be taken for the same. */
+  #version: number
+  #lookedAt = -Infinity
+  #looking: Promise<unknown> | null = null
 
   constructor(config: Config, state: ActorState) {
     this.#config = config
     this.#state = state
+    this.#version = Math.floor(state.now())
     for (const spec of config.workers) this.#insert(spec, 'flag')
   }
 
@@ -124,6 +130,19 @@ export class Registry {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  /** Asks all workers now: somebody names a model that none is known to have. At most every two seconds, and not longer than one. */
+  async look(): Promise<void> {
+    const now = this.#state.now()
+    if (now - this.#lookedAt >= LOOK_PAUSE) {
+      this.#lookedAt = now
+      this.#looking = Promise.all([...this.#records.values()].map((record) => this.#ask(record)))
+    }
+    let cancel = () => {}
+    const late = new Promise((resolve) => (cancel = this.#state.timer(LOOK_TIME, () => resolve(null))))
+    await Promise.race([this.#looking, late])
+    cancel()
+  }
+
   /** Asks a worker (or all) again soon: it came back, or its adapters changed. */
   refresh(id?: string): void {
     for (const record of this.#records.values()) {
@@ -159,8 +178,10 @@ export class Registry {
   async #ask(record: WorkerRecord): Promise<void> {
     const worker = refOf(record, this.#config.workerApiKey)
     const timeout = this.#config.healthTimeout
+    let isKeyRefused = false
     const ask: AskWorker = async (method, path) => {
       const asked = await askWorker(this.#state, worker, { method, path, timeout })
+      if (asked.status === 401 || asked.status === 403) isKeyRefused = true
       return asked.status === 0 ? null : (asked as Exclude<typeof asked, { status: 0 }>)
     }
     const facts = await discover(ask, record.spec.engine, mayBeBare(record))
@@ -172,8 +193,9 @@ export class Registry {
     record.askAt =
       now + (facts ? REFRESH : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** Math.min(record.silent - 1, 8)))
     record.asked = true
+    this.#judge(record, facts === null && isKeyRefused)
     if (facts) record.facts = facts
-    if (facts && JSON.stringify(facts) !== before) this.#announce()
+    if (facts && JSON.stringify(facts) !== before) await this.#changed()
     if (isFirst)
       this.#state.log({
         level: 'info',
@@ -184,6 +206,14 @@ export class Registry {
     this.#tellSettled()
     // At once: those that hang must not hold up the next look at those that do not.
     this.#rearm()
+  }
+
+  /** Tells once of a worker that will never be ready as it is configured. */
+  #judge(record: WorkerRecord, isKeyRefused: boolean): void {
+    const problem = isKeyRefused ? 'it refuses the key (or the lack of one): set its apiKey' : null
+    if (problem !== null && record.problem !== problem)
+      this.#state.log({ level: 'warn', message: `worker ${record.spec.url}: ${problem}`, worker: record.id })
+    record.problem = problem
   }
 
   #tellSettled(): void {
@@ -209,6 +239,7 @@ export class Registry {
       askAt: 0,
       silent: 0,
       asked: false,
+      problem: null,
     }
     this.#records.set(id, record)
     return record

@@ -33,12 +33,18 @@ export class Roster {
     const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
     let seats = this.#serving.get(key)
     if (!seats) {
-      seats = [...this.seats.values()].filter((seat) => serves(seat.member, ask))
+      seats = servingBest([...this.seats.values()], ask)
       if (this.#serving.size >= MAX_KINDS) this.#serving.clear()
       this.#serving.set(key, seats)
     }
     return seats
   }
+}
+
+/** Those whose engine is known to have the endpoint; if none is, all that have the model: their engine's own answer is the truth. */
+function servingBest(seats: readonly Seat[], ask: Ask): readonly Seat[] {
+  const best = seats.filter((seat) => serves(seat.member, ask))
+  return best.length > 0 ? best : seats.filter((seat) => serves(seat.member, { ...ask, engines: null }))
 }
 
 /** A worker serves an ask when it has the model and the endpoint. Prefill and decode workers never serve alone. */

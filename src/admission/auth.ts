@@ -1,5 +1,6 @@
 // Who is calling: API keys of clients and of the control plane, compared in constant time.
 import type { Config } from '../config/schema.ts'
+import { parseAddress } from '../config/urls.ts'
 import { hashText } from '../hash.ts'
 import { Refusal } from '../openai/errors.ts'
 import type { Allowance } from '../actors/limiter.ts'
@@ -68,6 +69,12 @@ function isForeign(headers: Headers): boolean {
   return !URL.canParse(origin) || new URL(origin).host !== host.toLowerCase()
 }
 
+/** Whether the control plane's listener is for this machine only. */
+function isLocal({ adminListen, socket, host }: Config): boolean {
+  if (adminListen === undefined) return socket !== undefined || isLoopback(host)
+  return adminListen.startsWith('unix:') || isLoopback(parseAddress(adminListen)?.host ?? '')
+}
+
 /** Lets a request into the control plane, or throws: it is open only on a loopback listener without a key. */
 export function authorizeAdmin(config: Config, headers: Headers): void {
   if (config.adminKey !== undefined) {
@@ -79,7 +86,7 @@ export function authorizeAdmin(config: Config, headers: Headers): void {
       'The control plane needs the admin key: send it as "Authorization: Bearer KEY".',
     )
   }
-  if (config.socket !== undefined || isLoopback(config.host)) {
+  if (isLocal(config)) {
     if (!isForeign(headers)) return
     throw new Refusal(
       403,

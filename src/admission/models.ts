@@ -34,8 +34,11 @@ export class Models {
     }
     await this.refresh()
     const found = this.#byName.get(name)
-    if (found || this.#directory.pending === 0) return found ?? null
-    await this.#host.registry('main').settled()
+    if (found) return found
+    const registry = this.#host.registry('main')
+    if (this.#directory.pending > 0) await registry.settled()
+    // An adapter may have been loaded since the workers were asked.
+    else await registry.look()
     await this.refresh()
     return this.#byName.get(name) ?? null
   }

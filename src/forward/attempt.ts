@@ -124,7 +124,7 @@ const TIMEOUTS = new Set(['connect_timeout', 'first_token_timeout', 'idle_timeou
 
 /** What the client is told when no worker gave an answer. */
 function refusalOf({ failure, plan }: Failed): Refusal {
-  const tried = plan.attempt === 1 ? 'The worker' : `The last of ${plan.attempt} workers tried`
+  const tried = plan.attempt === 1 ? 'The worker' : `After ${plan.attempt} attempts the worker`
   if (TIMEOUTS.has(failure.kind)) {
     const what =
       failure.kind === 'connect_timeout' ? 'could not be connected to in time' : 'gave no answer in time'

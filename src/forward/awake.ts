@@ -1,7 +1,8 @@
 // Keeps a stream's connection awake while its call waits in the queue or for its first token: `: keep-alive` comments.
 import type { Core } from '../core.ts'
 import { idNameOf, type Call } from '../openai/call.ts'
-import { errorEvent, type Shape } from '../openai/shapes.ts'
+import { errorEvent, readFields, type Shape } from '../openai/shapes.ts'
+import { fieldsOf } from '../openai/usage.ts'
 
 const encoder = new TextEncoder()
 const COMMENT = encoder.encode(': keep-alive\n\n')
@@ -91,23 +92,21 @@ async function soon({ host, config }: Core, answer: Promise<Response>): Promise<
 const isEventStream = (response: Response): boolean =>
   response.body !== null && (response.headers.get('content-type') ?? '').startsWith('text/event-stream')
 
-/** An error that came too late for a status of its own, as the API's error event. */
+/** An answer that came too late for a status of its own, as an event: what the engine said stays what the client gets. */
 async function asEvent(response: Response, shape: Shape): Promise<string> {
   const text = await response.text()
+  const said = readFields(text)
+  const isGood = response.status < 400
+  if (said !== null && (isGood || (fieldsOf(said['error']) !== null && shape !== 'responses'))) {
+    const name = shape === 'messages' && !isGood ? 'event: error\n' : ''
+    return `${name}data: ${JSON.stringify(said)}\n\n`
+  }
   const code = response.headers.get('x-fetchway-error') ?? `status_${response.status}`
-  return errorEvent(shape, {
-    message: messageOf(text) ?? `The worker answered ${response.status}.`,
-    code,
-    status: response.status,
-  })
+  return errorEvent(shape, { message: messageOf(said, response.status), code, status: response.status })
 }
 
-function messageOf(text: string): string | null {
-  try {
-    const { error, message } = JSON.parse(text) as { error?: { message?: string }; message?: string }
-    return error?.message ?? message ?? null
-  } catch {
-    // Not JSON: the status tells what there is to tell.
-    return null
-  }
+function messageOf(said: Readonly<Record<string, unknown>> | null, status: number): string {
+  const inner = fieldsOf(said?.['error'])?.['message'] ?? said?.['message'] ?? said?.['detail']
+  if (typeof inner === 'string') return inner
+  return inner === undefined ? `The worker answered ${status}.` : JSON.stringify(inner)
 }

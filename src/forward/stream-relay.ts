@@ -4,6 +4,7 @@ import { createStreamWatch, type StreamWatch } from '../openai/watch.ts'
 import type { Ending, Passage } from './closing.ts'
 
 const encoder = new TextEncoder()
+const EMPTY = new Uint8Array(0)
 
 export class StreamRelay implements Watch {
   readonly #passage: Passage
@@ -63,6 +64,8 @@ export class StreamRelay implements Watch {
   }
 
   fail(given: UpstreamFailure): Uint8Array | null {
+    // All of it came before the connection broke: what is missing is only the end of the framing.
+    if (this.#passage.passing.shape !== 'other' && this.#stream.isFinished) return this.end() ?? EMPTY
     const failure = this.#passage.started.broken() ?? given
     if (failure.kind !== 'aborted') return this.#broke(failure)
     this.leave()

@@ -1,5 +1,5 @@
 // What the stream of each API looks like: which events carry a token, which end it, and how an error is told in it.
-import { anthropicType, openaiType } from './errors.ts'
+import { anthropicType, isRetryable, openaiType } from './errors.ts'
 import { fieldsOf } from './usage.ts'
 
 export { usageOf } from './usage.ts'
@@ -36,22 +36,34 @@ export function typeOf(name: string, data: string): string {
 export function isFirstToken(shape: Shape, name: string, data: string): boolean {
   if (data === '' || data === '[DONE]') return false
   if (shape === 'other') return true
-  if (shape === 'responses') return typeOf(name, data).endsWith('.delta')
-  if (shape === 'messages')
-    return (
-      typeOf(name, data) === 'content_block_delta' &&
-      hasText(readFields(data)?.['delta'], ['text', 'thinking', 'partial_json'])
-    )
+  if (shape === 'responses' || shape === 'messages') return isNamedToken(shape, typeOf(name, data), data)
   const fields = readFields(data)
+  // What has the form of no such event is output all the same: the answer has begun.
+  if (fields === null || isStrange(shape, fields)) return fields === null || !('error' in fields)
   if (shape === 'generate')
     return (
       hasText(fields, ['text', 'output_ids']) ||
-      Number(fieldsOf(fields?.['meta_info'])?.['completion_tokens']) > 0
+      Number(fieldsOf(fields['meta_info'])?.['completion_tokens']) > 0
     )
-  const choices = fields?.['choices']
-  if (!Array.isArray(choices)) return false
-  const keys = shape === 'chat' ? DELTA_KEYS : ['text', 'token_ids']
-  return choices.some((choice) => hasText(shape === 'chat' ? fieldsOf(choice)?.['delta'] : choice, keys))
+  const choices = fields['choices'] as unknown[]
+  if (shape === 'completions') return choices.some((choice) => hasText(choice, ['text', 'token_ids']))
+  return choices.some((choice) => {
+    const delta = fieldsOf(choice)?.['delta']
+    return delta === undefined || hasText(delta, DELTA_KEYS)
+  })
+}
+
+function isNamedToken(shape: 'responses' | 'messages', type: string, data: string): boolean {
+  if (type === 'error') return false
+  if (shape === 'responses') return !type.startsWith('response.') || type.endsWith('.delta')
+  if (type === 'content_block_delta')
+    return hasText(readFields(data)?.['delta'], ['text', 'thinking', 'partial_json'])
+  return !/^(?:message_|content_block_|ping$)/.test(type)
+}
+
+function isStrange(shape: Shape, fields: Readonly<Record<string, unknown>>): boolean {
+  if (shape !== 'generate') return !Array.isArray(fields['choices'])
+  return !('text' in fields || 'output_ids' in fields || 'meta_info' in fields)
 }
 
 const DELTA_KEYS = [
@@ -119,20 +131,17 @@ export function errorEvent(
   const lead = place.isInsideEvent ? '\n\n' : ''
   const { message, code, status = 502 } = failure
   if (shape === 'messages') {
-    return `${lead}event: error\ndata: ${JSON.stringify({ type: 'error', error: { type: anthropicType(status), message, code } })}\n\n`
+    return `${lead}event: error\ndata: ${JSON.stringify({ type: 'error', error: { type: anthropicType(status), message, code, retryable: isRetryable(status) } })}\n\n`
   }
   if (shape === 'responses') return `${lead}${responsesError(failure, place)}`
-  return `${lead}data: ${JSON.stringify({ error: { message, type: openaiType(status), param: null, code } })}\n\n`
+  return `${lead}data: ${JSON.stringify({ error: { message, type: openaiType(status), param: null, code, retryable: isRetryable(status) } })}\n\n`
 }
 
 function responsesError(failure: StreamFailure, place: StreamPlace): string {
   const { message, code } = failure
   const sequence_number = (place.sequence ?? -1) + 1
-  if (!place.responseId) {
-    return `event: error\ndata: ${JSON.stringify({ type: 'error', code, message, param: null, sequence_number })}\n\n`
-  }
   const response = {
-    id: place.responseId,
+    id: place.responseId ?? 'resp_unknown',
     object: 'response',
     created_at: place.createdAt ?? 0,
     status: 'failed',

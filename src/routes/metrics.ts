@@ -27,7 +27,8 @@ export function showPool(core: Core, view: PoolView, withUrls: boolean): void {
 
 function maySeeUrls(core: Core, request: Request): boolean {
   try {
-    authorizeAdmin(core.config, request.headers)
+    // This page is on every listener: who may see URLs is judged by the most open one.
+    authorizeAdmin({ ...core.config, adminListen: undefined }, request.headers)
     return true
   } catch {
     // The rest of the page is for everybody.

@@ -14,12 +14,14 @@ function rig() {
   let gate: Promise<unknown> = Promise.resolve()
   let onSettled = () => {}
   let settledCalls = 0
+  let onLook = () => {}
   const registry = {
     directory: async (since: number) => {
       pulls++
       await gate
       return since === current.version ? null : current
     },
+    look: async () => onLook(),
     settled: () => {
       settledCalls++
       return new Promise<void>((resolve) => (onSettled = resolve))
@@ -37,6 +39,8 @@ function rig() {
     },
     pass: (ms: number) => (time += ms),
     pulls: () => pulls,
+    /** What the workers turn out to have when they are asked anew. */
+    atLook: (run: () => void) => (onLook = run),
     settledCalls: () => settledCalls,
     settled: () => onSettled(),
     /** Answers wait until the function returned is called. */
@@ -77,6 +81,12 @@ test('an unknown model is looked for again each time', async () => {
   assert.equal(await models.find('b'), null)
   set({ models: [entry('a'), entry('b')] })
   assert.equal((await models.find('b'))?.id, 'b')
+})
+
+test('before a model is called unknown the workers are asked for it: an adapter may be new', async () => {
+  const { models, set, atLook } = rig()
+  atLook(() => set({ models: [entry('a'), entry('adapter')] }))
+  assert.equal((await models.find('adapter'))?.id, 'adapter')
 })
 
 test('many calls that look at once share one question', async () => {

@@ -37,6 +37,14 @@ const tokens: [Shape, string, string][] = [
   ['generate', '', '{"text":"a","meta_info":{}}'],
   ['generate', '', '{"output_ids":[1]}'],
   ['other', '', 'anything'],
+  // Of no form that is known here: output all the same.
+  ['chat', '', 'not json'],
+  ['chat', '', '{"n":1}'],
+  ['chat', '', '{"choices":[{"text":"x"}]}'],
+  ['completions', '', '{"n":1}'],
+  ['generate', '', '{"n":1}'],
+  ['responses', 'token', '{"n":1}'],
+  ['messages', 'token', '{"n":1}'],
 ]
 for (const [shape, name, data] of tokens) {
   test(`${shape}: ${name} ${data} is a token`, () => assert.equal(isFirstToken(shape, name, data), true))
@@ -49,8 +57,8 @@ const others: [Shape, string, string][] = [
   ['chat', '', delta({ role: 'assistant', content: null, tool_calls: [] })],
   ['chat', '', '{"choices":[]}'],
   ['chat', '', '{"error":{"message":"x"}}'],
-  ['chat', '', 'not json'],
-  ['chat', '', 'null'],
+  ['generate', '', '{"error":{"message":"x"}}'],
+  ['messages', 'error', '{"error":{"message":"x"}}'],
   ['completions', '', '{"choices":[{"text":""}]}'],
   ['responses', 'response.created', '{"type":"response.created","response":{"output":[]}}'],
   ['responses', 'response.in_progress', '{}'],
@@ -78,7 +86,13 @@ test('a broken chat, completions or generate stream ends in an error object and 
     assert.match(text, /^data: \{.*\}\n\n$/)
     assert.ok(!text.includes('[DONE]'))
     assert.deepEqual(JSON.parse(text.slice(6)), {
-      error: { message: 'The worker died.', type: 'server_error', param: null, code: 'upstream_reset' },
+      error: {
+        message: 'The worker died.',
+        type: 'server_error',
+        param: null,
+        code: 'upstream_reset',
+        retryable: true,
+      },
     })
   }
 })
@@ -88,14 +102,15 @@ test('a broken messages stream ends in an error event', () => {
   assert.equal(event!.name, 'error')
   assert.deepEqual(JSON.parse(event!.data!), {
     type: 'error',
-    error: { type: 'overloaded_error', message: 'The worker died.', code: 'upstream_reset' },
+    error: { type: 'overloaded_error', message: 'The worker died.', code: 'upstream_reset', retryable: true },
   })
 })
 
-test('a Responses stream that broke before it had an id ends in an error event', () => {
+test('a Responses stream that broke before it had an id ends in response.failed, too', () => {
   const [event] = seen('', errorEvent('responses', failure))
-  assert.equal(event!.name, 'error')
-  assert.equal((JSON.parse(event!.data!) as { type: string }).type, 'error')
+  assert.equal(event!.name, 'response.failed')
+  const { response } = JSON.parse(event!.data!) as { response: { id: string; status: string } }
+  assert.deepEqual([response.id, response.status], ['resp_unknown', 'failed'])
 })
 
 test('after half an event the error is an event of its own', () => {
