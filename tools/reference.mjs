@@ -23,7 +23,7 @@ function configurationPage() {
     '',
     'Every key has one name in three spellings: camelCase in a YAML or JSON file (`--config FILE`), a flag, and a variable.',
     'Flags beat the environment, which beats `.env` in the working directory, which beats the file.',
-    'Durations take `ms`, `s`, `m`, `h`, `d` (a bare number: seconds) or `off`; sizes take `KB`, `MB`, `GB`, `KiB`, `MiB`, `GiB`.',
+    'Durations take `ms`, `s`, `m`, `h`, `d` (`1m30s`; a bare number: seconds) or `off`; sizes take `KB`, `MB`, `GB`, `KiB`, `MiB`, `GiB`.',
     'Lists and maps are given by repeating the flag, or separated by commas in a variable. `${NAME}` in a file is replaced from the environment.',
     '`fetchway config show` prints what is in effect and where each value came from, `fetchway config check FILE` says what is wrong with a file,',
     'and `fetchway config schema` prints a JSON Schema for editors. SIGHUP makes a running router read everything anew.',

@@ -39,7 +39,7 @@ export function helpText(): string {
     ...row('-V, --version', 'the version'),
     '',
     ...wrap(
-      'Durations take ms, s, m, h, d (a bare number: seconds) or off; sizes take KB, MB, GB, KiB, MiB, GiB. The same names are read as FETCHWAY_… variables (FETCHWAY_QUEUE_TIMEOUT=30s; lists separated by commas), also from .env in the working directory. Flags beat the environment, which beats .env, which beats the file. ${NAME} in a file is replaced from the environment. SIGHUP reads everything anew.',
+      'Durations take ms, s, m, h, d (1m30s; a bare number: seconds) or off; sizes take KB, MB, GB, KiB, MiB, GiB. The same names are read as FETCHWAY_… variables (FETCHWAY_QUEUE_TIMEOUT=30s; lists separated by commas), also from .env in the working directory. Flags beat the environment, which beats .env, which beats the file. ${NAME} in a file is replaced from the environment. SIGHUP reads everything anew.',
       WIDTH,
     ),
     '',
