@@ -18,7 +18,7 @@ function flood(call: EngineCall): void {
 
 test('a client that stops to read is cut after the idle timeout, and its worker is not blamed', async (t) => {
   const worker = await engine(t, flood)
-  const config = { workers: [{ url: worker.url }], idleTimeout: '200ms', breakerFailures: 1 } as const
+  const config = { workers: [{ url: worker.url }], idleTimeout: '200ms', breakerFailures: 1 }
   const { url, workers, app } = await router(t, config)
   const peer = await client(t, url)
   peer.socket.pause()
@@ -32,7 +32,7 @@ test('a client that stops to read is cut after the idle timeout, and its worker 
 
 test('a client whose upload stalls is told so, and its worker is not blamed', async (t) => {
   const worker = await engine(t)
-  const config = { workers: [{ url: worker.url }], firstTokenTimeout: '200ms', breakerFailures: 1 } as const
+  const config = { workers: [{ url: worker.url }], firstTokenTimeout: '200ms', breakerFailures: 1 }
   const { url, workers, app } = await router(t, config)
   const peer = await client(t, url)
   const head = [
