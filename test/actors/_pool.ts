@@ -71,7 +71,7 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
   const pool = new Pool(configSchema.parse(config), state)
   const join = async (...next: Member[]) => {
     current = next
-    pool.hint(++version)
+    void pool.hint(++version)
     await clock.advance(0)
   }
   await join(...members)

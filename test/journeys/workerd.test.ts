@@ -127,7 +127,10 @@ describe('workerd: WebSockets', () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     server.on('connection', (socket) => {
       socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
-      socket.on('message', (data) => String(data) === 'end' && socket.close(4001, 'enough'))
+      socket.on(
+        'message',
+        (data) => (data as Buffer).toString('latin1') === 'end' && socket.close(4001, 'enough'),
+      )
     })
     after(() => server.close())
     await once(server, 'listening')
