@@ -145,8 +145,7 @@ function responsesError(failure: StreamFailure, place: StreamPlace): string {
     object: 'response',
     created_at: place.createdAt ?? 0,
     status: 'failed',
-    // OpenAI's clients know a closed list of codes here; ours stands beside it.
-    error: { code: 'server_error', message, router_code: code },
+    error: { code, message },
     incomplete_details: null,
     model: place.model ?? '',
     output: [],
