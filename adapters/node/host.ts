@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
+import { createTimers } from '../web/timers.ts'
 import { fileStorage, stateFile } from './disk.ts'
 import { relay } from './relay.ts'
 import { createTunnels, type NodeTunnels } from './tunnels.ts'
@@ -69,32 +70,6 @@ export function createSeams(log: (event: LogEvent) => void): NodeSeams {
     process: readings(),
     close,
   }
-}
-
-/** Timers that end together: actors arm their alarms for as long as they live. */
-function createTimers(): { start: Host['timer']; close(): void } {
-  const live = new Set<NodeJS.Timeout>()
-  let isClosed = false
-  const start = (ms: number, run: () => void) => {
-    if (isClosed) return () => {}
-    const ring = () => {
-      live.delete(timer)
-      run()
-    }
-    // Longer ones would ring at once.
-    const timer = setTimeout(ring, Math.min(ms, 2_147_483_647))
-    live.add(timer)
-    return () => {
-      live.delete(timer)
-      clearTimeout(timer)
-    }
-  }
-  const close = () => {
-    isClosed = true
-    for (const timer of live) clearTimeout(timer)
-    live.clear()
-  }
-  return { start, close }
 }
 
 function readings(): NonNullable<Host['process']> {
