@@ -1,5 +1,6 @@
 // `fetchway config check|show|schema`: looks at configurations without serving them.
-import { fields, jsonSchema } from '../../src/config/fields.ts'
+import { fields } from '../../src/config/fields.ts'
+import { jsonSchema } from '../../src/config/json-schema.ts'
 import type { Place } from '../../src/config/issues.ts'
 import { suggest } from '../../src/config/nearest.ts'
 import { redact } from '../../src/config/redact.ts'

@@ -1,6 +1,6 @@
 // What flags, environment and help know of each key: derived from the schema, so that there is no second table.
-import * as z from 'zod'
-import { configSchema, groups } from './schema.ts'
+import * as z from 'zod/mini'
+import { groups } from './schema.ts'
 
 export type FieldKind =
   | 'boolean'
@@ -33,17 +33,6 @@ export interface Field {
 }
 
 const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey', 'tunnelTokens']
-
-/** JSON Schema of the configuration file (what may be written, not what comes out), for editors and `config schema`. */
-export function jsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(configSchema, { io: 'input' }) as Record<string, unknown>
-  const properties = schema['properties'] as Record<string, unknown>
-  return {
-    ...schema,
-    title: 'Fetchway configuration',
-    properties: { $schema: { type: 'string', description: 'for editors; ignored' }, ...properties },
-  }
-}
 
 /** All keys in the order of the schema. */
 export function fields(): readonly Field[] {
@@ -96,8 +85,7 @@ function readShape(schema: z.core.$ZodType): Shape {
   if (def.type === 'array') return shape('list')
   if (def.type === 'record') return shape('map')
   if (def.type === 'boolean') return shape('boolean')
-  if (def.type === 'number')
-    return shape(schema instanceof z.ZodNumber && schema.isInt ? 'integer' : 'number')
+  if (def.type === 'number') return shape('format' in def ? 'integer' : 'number')
   return shape('text')
 }
 

@@ -1,5 +1,5 @@
 // Durations and sizes with units: `250ms`, `30s`, `1m30s`, `off`; `256MB`, `1GiB`.
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZES: Readonly<Record<string, number>> = {
@@ -46,32 +46,25 @@ export function parseSize(text: string | number): number | null {
 
 /** A duration in the config: `30s`, `250ms`, `off`, or a number of seconds. Becomes milliseconds, 0 when off. */
 export const duration = (initial: string) =>
-  z
-    .union([z.string(), z.number()])
-    .meta({ 'x-unit': 'duration' })
-    .transform((text, ctx) => {
-      const ms = parseDuration(text)
-      if (ms !== null) return ms
-      ctx.addIssue({
-        code: 'custom',
-        message: `expected a duration like 250ms, 30s, 5m or off, got ${JSON.stringify(text)}`,
-      })
-      return z.NEVER
-    })
-    .prefault(initial)
+  withUnit('duration', parseDuration, 'a duration like 250ms, 30s, 5m or off', initial)
 
 /** A size in the config: `256MB`, `1GiB`, or a number of bytes. Becomes bytes, 0 when off. */
 export const size = (initial: string) =>
-  z
-    .union([z.string(), z.number()])
-    .meta({ 'x-unit': 'size' })
-    .transform((text, ctx) => {
-      const bytes = parseSize(text)
-      if (bytes !== null) return bytes
-      ctx.addIssue({
-        code: 'custom',
-        message: `expected a size like 64KB, 256MB or 1GiB, got ${JSON.stringify(text)}`,
-      })
-      return z.NEVER
-    })
-    .prefault(initial)
+  withUnit('size', parseSize, 'a size like 64KB, 256MB or 1GiB', initial)
+
+function withUnit(
+  unit: 'duration' | 'size',
+  parse: (text: string | number) => number | null,
+  expected: string,
+  initial: string,
+) {
+  const written = z.union([z.string(), z.number()]).check(z.meta({ 'x-unit': unit }))
+  const read = z.transform((text: string | number, ctx) => {
+    const value = parse(text)
+    if (value !== null) return value
+    const message = `expected ${expected}, got ${JSON.stringify(text)}`
+    ctx.issues.push({ code: 'custom', message, input: text })
+    return z.NEVER
+  })
+  return z.prefault(z.pipe(written, read), initial)
+}
