@@ -1,6 +1,7 @@
 // The one shape of the configuration. Flags, environment and files are tables that map onto it (load.ts).
 import * as z from 'zod/mini'
 import { policies } from '../policies/policy.ts'
+import { dialectNames } from '../dialects/names.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'
 
@@ -103,6 +104,10 @@ const fleet = {
   ),
   aliases: about(z.prefault(z.record(text(), text()), {}), 'name that clients use: model that workers serve'),
   policy: about(z.prefault(z.enum(policyNames), 'least_load'), 'how a worker is chosen'),
+  shadowPolicy: about(
+    z.optional(z.enum(policyNames)),
+    'a second policy that decides on live traffic and sends nothing: GET /fetchway/v1/shadow',
+  ),
   state: about(
     z.optional(text()),
     'file that keeps workers added by the API; off: none (default: .fetchway/PORT.json)',
@@ -178,11 +183,27 @@ const telling = {
     'headers that name a session, first one first',
   ),
   metrics: about(flag(true), 'serve /metrics'),
+  decisions: about(
+    z.prefault(whole(0, 1_000_000), 4096),
+    'newest decisions that GET /fetchway/v1/decisions/ID explains; 0: none',
+  ),
   logLevel: about(
     z.prefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
     'least level that is logged',
   ),
   logFormat: about(z.prefault(z.enum(['pretty', 'json']), 'pretty'), 'log lines for people or for machines'),
+}
+
+const speaking = {
+  dialect: about(
+    z.optional(z.enum(dialectNames)),
+    'the router whose endpoints and habits are taken over (fetchway as NAME)',
+  ),
+  dialectOptions: about(
+    z.prefault(z.record(z.string(), z.unknown()), {}),
+    'what that dialect needs besides; fetchway import NAME -- FLAGS writes it',
+  ),
+  strictCompat: about(flag(false), 'keep also those of its bugs that a client could depend on'),
 }
 
 /** The keys under the headings that `--help` shows them under. */
@@ -195,6 +216,7 @@ export const groups = {
   'Retries and breakers': recovery,
   'Health probes': health,
   'Telemetry and headers': telling,
+  'Standing in for another router': speaking,
 } as const
 
 export const configSchema = z.strictObject({
@@ -206,6 +228,7 @@ export const configSchema = z.strictObject({
   ...recovery,
   ...health,
   ...telling,
+  ...speaking,
 })
 
 /** The whole configuration, frozen, with every default filled in. Durations are ms, sizes bytes, 0 is off. */
