@@ -1,0 +1,55 @@
+// What `wrangler deploy` would upload, made by wrangler itself without a network.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { emptyFolder, root, run, type Ended } from './_run.ts'
+
+/** Bytes of gzip that a Worker may have with everything in it. */
+const MOST = 120_000
+
+let ended: Ended
+let code: Buffer
+let sources: readonly string[]
+
+before(async () => {
+  await using folder = await emptyFolder()
+  const settings = [
+    'WRANGLER_SEND_METRICS=false',
+    'CLOUDFLARE_CF_FETCH_ENABLED=false',
+    'WRANGLER_HIDE_BANNER=true',
+  ]
+  const wrangler = join(root, 'node_modules/.bin/wrangler')
+  ended = await run(
+    ['env', ...settings, wrangler, 'deploy', '--dry-run', '--outdir', folder.path],
+    root,
+    `${join(root, 'node_modules/.bin')}:${process.env['PATH']}`,
+  )
+  code = readFileSync(join(folder.path, 'workers.js'))
+  sources = (JSON.parse(readFileSync(join(folder.path, 'workers.js.map'), 'utf8')) as { sources: string[] })
+    .sources
+})
+
+test('wrangler takes the configuration, its objects included', () => {
+  assert.equal(ended.status, 0, ended.stderr)
+  for (const binding of ['env.REGISTRY', 'env.POOL', 'env.LIMITER'])
+    assert.ok(ended.stdout.includes(binding), binding)
+})
+
+test('a Worker is small', (t) => {
+  const bytes = gzipSync(code, { level: 9 }).length
+  t.diagnostic(`${bytes} bytes of gzip`)
+  assert.ok(bytes <= MOST, `${bytes} bytes of gzip`)
+})
+
+test('a Worker has nothing in it that it does not need', () => {
+  // Of packages the schema's, and the route table's, whose own map calls it src/src.
+  assert.ok(sources.some((source) => source.endsWith('src/infer.ts')))
+  const foreign = sources.filter((source) =>
+    /src\/(?:simulator|replay)\/|adapters\/(?:node|cli|deno|bun)|node_modules\/(?!zod\/v4\/(?:core|mini)\/|src\/src\/)|json-schema/.test(
+      source,
+    ),
+  )
+  assert.deepEqual(foreign, [])
+})
