@@ -172,6 +172,15 @@ const health = {
   healthFailures: about(count(3), 'failed probes in a row that take a worker out'),
 }
 
+const load = {
+  loadInterval: about(
+    duration('2s'),
+    'time between questions to a busy worker for its load (an idle one: five times that), where the policy uses it; off: never',
+  ),
+  loadAlways: about(flag(false), 'ask for loads whatever the policy, so that /metrics tells them'),
+  orca: about(flag(true), 'take the load that engines tell with their answers (endpoint-load-metrics)'),
+}
+
 const telling = {
   usage: about(z.prefault(z.enum(['all', 'sample', 'off']), 'all'), 'token counts of streams'),
   requestIdHeaders: about(
@@ -215,6 +224,7 @@ export const groups = {
   Timeouts: timeouts,
   'Retries and breakers': recovery,
   'Health probes': health,
+  'Load of the workers': load,
   'Telemetry and headers': telling,
   'Standing in for another router': speaking,
 } as const
@@ -227,6 +237,7 @@ export const configSchema = z.strictObject({
   ...timeouts,
   ...recovery,
   ...health,
+  ...load,
   ...telling,
   ...speaking,
 })

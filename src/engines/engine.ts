@@ -44,14 +44,20 @@ export interface WorkerReply {
 /** Asks the worker one small thing; null: not reachable. Bounded in time and size by whoever provides it. */
 export type AskWorker = (method: 'GET' | 'POST', path: string) => Promise<WorkerReply | null>
 
-/** How busy a worker is, over all its ranks. */
+/** How busy a worker is, over all its ranks. What is absent was not told. */
 export interface EngineLoad {
   readonly running: number
   readonly waiting: number
+  /** Prompt tokens of what waits that the cache does not hold. */
+  readonly waitingUncachedTokens?: number
   /** 0 to 1. */
   readonly kvUsage?: number
   readonly kvTokens?: number
+  readonly kvCapacityTokens?: number
 }
+
+/** What is known of a worker when its load is asked. */
+export type LoadFacts = Partial<Pick<EngineFacts, 'loadPath' | 'kvCapacityTokens'>>
 
 export interface EnginePlugin {
   readonly name: EngineName
@@ -60,7 +66,7 @@ export interface EnginePlugin {
   /** What only this engine can be asked, in at most three requests. Questions that stay unanswered leave facts out. */
   facts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>>
   /** One request, two where the engine's version has no better place; null when nothing tells its load. */
-  load(ask: AskWorker, facts?: EngineFacts): Promise<EngineLoad | null>
+  load(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad | null>
   /** Whether it has this inference path (without query). */
   serves(path: string): boolean
   /** Paths whose POST empties its KV cache. */

@@ -1,5 +1,5 @@
 // SGLang: its /server_info tells nearly everything (keys included, so only what is named here is read from it).
-import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin } from './engine.ts'
+import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
 import { byRank, mean, samplesOf, sum } from './exposition.ts'
 import { pathSet } from './paths.ts'
 import { amount, jsonOf, objectOf, positive } from './reply.ts'
@@ -77,7 +77,7 @@ async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | '
   }
 }
 
-async function readLoad(ask: AskWorker, facts?: EngineFacts): Promise<EngineLoad | null> {
+async function readLoad(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad | null> {
   const path = facts?.loadPath ?? LOADS
   const reply = await ask('GET', path)
   const load = path === METRICS ? loadFromMetrics(reply?.text ?? '') : loadFromRanks(jsonOf(reply))
@@ -98,14 +98,23 @@ function loadFromRanks(answer: unknown): EngineLoad | null {
   const running = ranks.some((rank) => 'num_running_reqs' in rank)
     ? sum(ranks.map((rank) => amount(rank['num_running_reqs'])))
     : Math.max(0, total - waiting)
-  const usage = ranks.filter((rank) => typeof rank['token_usage'] === 'number')
-  const tokens = ranks.filter((rank) => typeof rank['num_used_tokens'] === 'number')
+  const usage = told(ranks, 'token_usage')
+  const tokens = told(ranks, 'num_used_tokens')
+  const capacity = told(ranks, 'max_total_num_tokens')
+  const uncached = told(ranks, 'num_waiting_uncached_tokens')
   return {
     running,
     waiting,
-    ...(usage.length > 0 && { kvUsage: mean(usage.map((rank) => amount(rank['token_usage']))) }),
-    ...(tokens.length > 0 && { kvTokens: sum(tokens.map((rank) => amount(rank['num_used_tokens']))) }),
+    ...(uncached.length > 0 && { waitingUncachedTokens: sum(uncached) }),
+    ...(usage.length > 0 && { kvUsage: mean(usage) }),
+    ...(tokens.length > 0 && { kvTokens: sum(tokens) }),
+    ...(sum(capacity) > 0 && { kvCapacityTokens: sum(capacity) }),
   }
+}
+
+/** What the ranks say under a name, those that say nothing left out. */
+function told(ranks: readonly Record<string, unknown>[], name: string): number[] {
+  return ranks.filter((rank) => typeof rank[name] === 'number').map((rank) => amount(rank[name]))
 }
 
 function loadFromMetrics(text: string): EngineLoad | null {
@@ -113,10 +122,12 @@ function loadFromMetrics(text: string): EngineLoad | null {
   if (running.length === 0) return null
   const usage = byRank(samplesOf(text, 'sglang:token_usage'), RANK)
   const tokens = byRank(samplesOf(text, 'sglang:num_used_tokens'), RANK)
+  const capacity = sum(byRank(samplesOf(text, 'sglang:max_total_num_tokens'), RANK))
   return {
     running: sum(running),
     waiting: sum(byRank(samplesOf(text, 'sglang:num_queue_reqs'), RANK)),
     ...(usage.length > 0 && { kvUsage: mean(usage) }),
     ...(tokens.length > 0 && { kvTokens: sum(tokens) }),
+    ...(capacity > 0 && { kvCapacityTokens: capacity }),
   }
 }

@@ -1,10 +1,11 @@
 // vLLM: held against recordings of 0.32 (test/recordings/vllm); older versions lack some of it and say 404.
-import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin } from './engine.ts'
+import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
 import { byRank, labelOf, mean, numberLabel, samplesOf, sum } from './exposition.ts'
 import { pathSet } from './paths.ts'
-import { jsonOf, objectOf } from './reply.ts'
+import { jsonOf, objectOf, positive } from './reply.ts'
 
 const METRICS = '/metrics'
+const LOAD = '/load'
 
 export const vllm: EnginePlugin = {
   name: 'vllm',
@@ -82,19 +83,31 @@ function publishes(sources: unknown): boolean {
   return typeof sources === 'object' && sources !== null && Object.keys(sources).length > 0
 }
 
-async function readLoad(ask: AskWorker, facts?: EngineFacts): Promise<EngineLoad | null> {
+async function readLoad(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad | null> {
   const metrics = await ask('GET', facts?.loadPath ?? METRICS)
-  if (metrics?.status !== 200) return null
-  const { text } = metrics
+  if (metrics === null) return null
+  const load = metrics.status === 200 ? loadFromMetrics(metrics.text, facts?.kvCapacityTokens) : null
+  // Its statistics are switched off, or not for us.
+  return load ?? loadOfServer(objectOf(await ask('GET', LOAD)))
+}
+
+/** `/load` counts calls. 0 is what it says without --enable-server-load-tracking, too: nobody may take that for an idle worker. */
+function loadOfServer(answer: Record<string, unknown> | null): EngineLoad | null {
+  const calls = positive(answer?.['server_load'])
+  return calls === undefined ? null : { running: calls, waiting: 0 }
+}
+
+function loadFromMetrics(text: string, known: number | undefined): EngineLoad | null {
   const running = byRank(samplesOf(text, 'vllm:num_requests_running'), 'engine')
-  if (running.length === 0) return null // its statistics are switched off
+  if (running.length === 0) return null
   const usage = byRank(samplesOf(text, 'vllm:kv_cache_usage_perc'), 'engine')
   const older = usage.length > 0 ? usage : byRank(samplesOf(text, 'vllm:gpu_cache_usage_perc'), 'engine')
-  const capacity = facts?.kvCapacityTokens ?? cacheFacts(text).kvCapacityTokens
+  const capacity = cacheFacts(text).kvCapacityTokens ?? known
   return {
     running: sum(running),
     waiting: sum(byRank(samplesOf(text, 'vllm:num_requests_waiting'), 'engine')),
     ...(older.length > 0 && { kvUsage: mean(older) }),
     ...(older.length > 0 && capacity !== undefined && { kvTokens: Math.round(mean(older) * capacity) }),
+    ...(capacity !== undefined && { kvCapacityTokens: capacity }),
   }
 }

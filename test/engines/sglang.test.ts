@@ -47,7 +47,13 @@ test('tensor-parallel peers repeat a value, data-parallel ranks add to it', asyn
   const { ask } = written({ '/v1/models': models, '/metrics': metrics })
   const facts = await discover(ask)
   assert.equal(facts?.kvCapacityTokens, 120_000)
-  assert.deepEqual(await sglang.load(ask, facts), { running: 8, waiting: 2, kvUsage: 0.02, kvTokens: 2400 })
+  assert.deepEqual(await sglang.load(ask, facts), {
+    running: 8,
+    waiting: 2,
+    kvUsage: 0.02,
+    kvTokens: 2400,
+    kvCapacityTokens: 120_000,
+  })
 })
 
 test('the load of /v1/loads is added up over ranks', async () => {
@@ -57,6 +63,22 @@ test('the load of /v1/loads is added up over ranks', async () => {
   })
   assert.deepEqual(await sglang.load(ask), { running: 4, waiting: 2, kvUsage: 0.375, kvTokens: 100 })
   assert.equal(asked.length, 1)
+})
+
+test('what waits and is not cached, and the capacity, are told by /v1/loads', async () => {
+  const rank = {
+    num_running_reqs: 2,
+    num_waiting_reqs: 1,
+    num_waiting_uncached_tokens: 700,
+    max_total_num_tokens: 1000,
+  }
+  const { ask } = written({ '/v1/loads?include=core': { loads: [rank, rank] } })
+  assert.deepEqual(await sglang.load(ask), {
+    running: 4,
+    waiting: 2,
+    waitingUncachedTokens: 1400,
+    kvCapacityTokens: 2000,
+  })
 })
 
 test('the older /get_load counts waiting requests among all', async () => {

@@ -30,7 +30,13 @@ test('a real vLLM tells its version, models with their adapter, capacity and blo
 
 test('a real vLLM tells its load', async () => {
   const load = await vllm.load(written(real).ask)
-  assert.deepEqual(load, { running: 0, waiting: 0, kvUsage: 0, kvTokens: 0 })
+  assert.deepEqual(load, {
+    running: 0,
+    waiting: 0,
+    kvUsage: 0,
+    kvTokens: 0,
+    kvCapacityTokens: 1_048_576,
+  })
 })
 
 const twoRanks = `
@@ -50,7 +56,13 @@ test('data-parallel ranks are counted and their caches and loads added up', asyn
   const facts = await discover(ask)
   assert.equal(facts?.dpSize, 2)
   assert.equal(facts.kvCapacityTokens, 24_000)
-  assert.deepEqual(await vllm.load(ask, facts), { running: 7, waiting: 1, kvUsage: 0.375, kvTokens: 9000 })
+  assert.deepEqual(await vllm.load(ask, facts), {
+    running: 7,
+    waiting: 1,
+    kvUsage: 0.375,
+    kvTokens: 9000,
+    kvCapacityTokens: 24_000,
+  })
 })
 
 test('a capacity that vLLM does not know yet is left out', async () => {
@@ -72,4 +84,15 @@ test('KV event sources are handed on when there are some', async () => {
 test('without statistics there is no load', async () => {
   assert.equal(await vllm.load(written({ '/metrics': '# nothing here\n' }).ask), null)
   assert.equal(await vllm.load(written({}).ask), null)
+})
+
+test('without statistics the count of calls is the load, if it is kept', async () => {
+  assert.deepEqual(await vllm.load(written({ '/load': { server_load: 3 } }).ask), { running: 3, waiting: 0 })
+  assert.equal(await vllm.load(written({ '/load': recordedBody('load') }).ask), null)
+})
+
+test('one question is enough where there are statistics', async () => {
+  const { ask, asked } = written(real)
+  await vllm.load(ask, { loadPath: '/metrics' })
+  assert.deepEqual(asked, ['/metrics'])
 })
