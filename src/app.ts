@@ -5,13 +5,14 @@ import { Models } from './admission/models.ts'
 import type { PoolView } from './actors/pool.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
+import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
 import type { Reading } from './metrics/reading.ts'
-import { idNameOf, pathname, pathOf, requestIdOf } from './openai/call.ts'
+import { pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { inference } from './routes/inference.ts'
@@ -47,32 +48,7 @@ export interface App {
 export function createApp(config: Config, host: Host): App {
   const core = createCore(config, host)
   const { meter } = core
-  const data = dataRoutes()
-  const control = controlRoutes()
-
-  /** The common case goes straight to its corridor, which answers its own errors. */
-  const fetch = (request: Request): Promise<Response> => {
-    const path = pathname(pathOf(request.url))
-    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
-    return endpoint ? inference(core, request, endpoint) : guarded(core, request, () => route(request, path))
-  }
-
-  const route = async (request: Request, path: string): Promise<Response> => {
-    if (path === TUNNEL_PATH) return tunnel(core, request)
-    if (isUpgrade(request)) return websocket(core, request)
-    const found = await answer(data, request, core)
-    if (found) return found
-    const controlled =
-      core.config.adminListen === undefined ? await answer(control, request, core) : undefined
-    if (controlled) return controlled
-    return elsewhere(core, request, path)
-  }
-
-  const adminRoute = async (request: Request): Promise<Response> => {
-    const found = await answer(control, request, core)
-    if (found) return found
-    throw notFound(request.method, pathname(pathOf(request.url)))
-  }
+  const { fetch, admin } = handlersOf(core)
 
   const adopt = (next: Config) => {
     core.config = next
@@ -81,8 +57,9 @@ export function createApp(config: Config, host: Host): App {
 
   return {
     fetch,
-    admin: (request) => guarded(core, request, adminRoute),
+    admin,
     start: async () => {
+      if (config.dialect !== undefined) core.surface = await surfaceOf(config)
       await host.registry('main').start()
     },
     reload: async (next) => {
@@ -104,6 +81,48 @@ export function createApp(config: Config, host: Host): App {
   }
 }
 
+/** Both planes as handlers. A dialect is fixed once the router runs: what listens speaks it or doesn't. */
+function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
+  const isNative = core.config.dialect === undefined
+  const data = dataRoutes()
+  const control = controlRoutes(isNative)
+
+  const route: Route = async (request, path) => {
+    if (path === TUNNEL_PATH) return tunnel(core, request)
+    if (isUpgrade(request)) return websocket(core, request)
+    const found = await answer(data, request, core)
+    if (found) return found
+    return core.config.adminListen === undefined ? answer(control, request, core) : undefined
+  }
+
+  const whole = async (request: Request, path: string): Promise<Response> =>
+    (await route(request, path)) ?? elsewhere(core, request, path)
+
+  /** The common case goes straight to its corridor, which answers its own errors. */
+  const direct = (request: Request): Promise<Response> => {
+    const path = pathname(pathOf(request.url))
+    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
+    return endpoint ? inference(core, request, endpoint) : guarded(core, request, () => whole(request, path))
+  }
+
+  const native: Route = async (request, path) => {
+    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
+    return endpoint ? inference(core, request, endpoint) : route(request, path)
+  }
+  const inDialect = dialectFirst(core, native, (request, path) => elsewhere(core, request, path))
+
+  const adminRoute = async (request: Request): Promise<Response> => {
+    const found = await answer(control, request, core)
+    if (found) return found
+    throw notFound(request.method, pathname(pathOf(request.url)))
+  }
+
+  return {
+    fetch: isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect)),
+    admin: (request) => guarded(core, request, adminRoute),
+  }
+}
+
 function createCore(config: Config, host: Host): Core {
   const meter = createMeter()
   return {
@@ -115,6 +134,7 @@ function createCore(config: Config, host: Host): Core {
     instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
     meter,
     nextId: idMaker(host),
+    surface: null,
     live: 0,
     isDraining: false,
   }
@@ -140,7 +160,7 @@ async function guarded(
   } catch (error) {
     if (error instanceof Refusal) {
       const id = requestIdOf(request.headers, core)
-      return refuse(error, pathname(pathOf(request.url)), id, idNameOf(core))
+      return refuseFor(core, error, request, id)
     }
     // Nobody reads what is answered.
     if (error instanceof ClientLeft) return new Response(null, { status: 499 })

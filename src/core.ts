@@ -3,6 +3,7 @@ import type { BodyBudget } from './admission/body.ts'
 import type { Config } from './config/schema.ts'
 import type { Models } from './admission/models.ts'
 import type { Notes } from './forward/notes.ts'
+import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
 import type { Instruments } from './metrics/instruments.ts'
 import type { Meter } from './metrics/prometheus.ts'
@@ -18,6 +19,8 @@ export interface Core {
   readonly meter: Meter
   /** A new id: unique over all routers. */
   readonly nextId: () => string
+  /** The dialect that is spoken; null: none, or not loaded yet. */
+  surface: Surface | null
   /** Calls that have not ended yet, for a graceful stop. */
   live: number
   /** Told to stop: /readyz says so. */

@@ -7,6 +7,8 @@ const INDENT = 34
 export const COMMANDS: readonly (readonly [string, string])[] = [
   ['serve [URL…]', 'route calls to these workers (also without the word "serve")'],
   ['connect URL', 'lend an engine without an inbound port to the router there'],
+  ['as NAME [flags]', 'stand in for another router by its own flags; fetchway as NAME --help'],
+  ['import NAME -- [flags]', 'the configuration file that those flags amount to'],
   ['demo', 'a fleet of simulated engines under load behind a real router'],
   ['engine', 'one simulated engine: vllm, sglang or lmdeploy'],
   ['config check FILE', 'say what is wrong with a file, with lines'],

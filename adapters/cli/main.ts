@@ -12,6 +12,14 @@ const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>
   engine: async () => (await import('./engine.ts')).engine,
   connect: async () => (await import('./connect.ts')).connect,
   config: async () => (await import('./config.ts')).config,
+  as: async (program) => {
+    const { as } = await import('./as.ts')
+    return (argv) => as(argv, program)
+  },
+  import: async (program) => {
+    const { importFlags } = await import('./as.ts')
+    return (argv) => importFlags(argv, program)
+  },
   help: () => Promise.resolve(help),
 }
 

@@ -5,6 +5,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { formatIssue } from '../../src/config/issues.ts'
 import { fields } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
+import type { Loaded } from '../../src/config/load.ts'
 import { planReload } from '../../src/config/reload.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { formatLog } from '../../src/metrics/log.ts'
@@ -38,10 +39,18 @@ export async function serve(argv: readonly string[], program: Program = onNode):
     return 0
   }
   if (flags.wantsVersion) return printVersion()
+  return serveFrom(() => loadSources(argv, program.at), program)
+}
+
+/**
+ * Serves by the configuration that `load` gives, now and at each reload.
+ * @returns 2 when the configuration is wrong, null once it listens
+ */
+export async function serveFrom(load: () => Promise<Loaded>, program: Program = onNode): Promise<Status> {
   // Loaded beside the configuration; should it fail, that is told only where the configuration is good.
   const router = program.load()
   router.catch(() => undefined)
-  const loaded = await loadSources(argv, program.at)
+  const loaded = await load()
   if (loaded.config === null) {
     printIssues(loaded.issues)
     return 2
@@ -55,7 +64,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
   const { serveApp } = await router
   try {
     const starting = serveApp(loaded.config)
-    reloadOnHangup(loaded.config, starting, (current, running) => reload(argv, current, running, program.at))
+    reloadOnHangup(loaded.config, starting, (current, running) => reloadFrom(load, current, running))
     await starting
     return null
   } catch (error) {
@@ -117,13 +126,12 @@ function hasLostTerminal(): boolean {
 }
 
 /** Loads all sources again; what is wrong is told and the running configuration stays. */
-export async function reload(
-  argv: readonly string[],
+export async function reloadFrom(
+  load: () => Promise<Loaded>,
   current: Config,
   running: Reloadable,
-  at?: Surroundings,
 ): Promise<Config> {
-  const loaded = await loadSources(argv, at)
+  const loaded = await load()
   if (loaded.config === null) {
     say(current, 'error', `${STAYS}: ${loaded.issues.map(formatIssue).join('; ')}`)
     return current

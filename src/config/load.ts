@@ -16,6 +16,10 @@ export interface Sources {
   /** A `.env` file: weaker than the environment. */
   readonly dotenv?: { readonly name: string; readonly text: string } | null
   readonly file?: ParsedFile | null
+  /** What the command line of another router's program came to: stronger than all others. */
+  readonly translated?: Layer
+  /** That program's defaults: weaker than all others but our own defaults. */
+  readonly presets?: Layer
   /** What `${NAME}` in the file may name; without it the environment and `.env`. */
   readonly variables?: Environment
 }
@@ -33,7 +37,8 @@ export type Loaded =
 /** Where the value of each key was written; keys that are missing have their default. */
 export type Origins = Readonly<Partial<Record<keyof Config, Place>>>
 
-type Layer = ReadonlyMap<string, Given>
+/** Values of keys from one source. */
+export type Layer = ReadonlyMap<string, Given>
 
 /**
  * Flags beat the environment, which beats `.env`, which beats the file, which beats the defaults; a key is taken whole
@@ -47,7 +52,14 @@ export function load(sources: Sources): Loaded {
   const file = sources.file
     ? readTree(sources.file, fields, sources.variables ?? joinedEnvironment(sources))
     : NO_FILE
-  const layers: readonly Layer[] = [flags.given, environment.given, dotenv.given, file.given]
+  const layers: readonly Layer[] = [
+    ...(sources.translated ? [sources.translated] : []),
+    flags.given,
+    environment.given,
+    dotenv.given,
+    file.given,
+    ...(sources.presets ? [sources.presets] : []),
+  ]
   const issues = [
     ...flags.issues,
     ...environment.issues,

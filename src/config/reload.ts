@@ -15,6 +15,9 @@ const FIXED: readonly (keyof Config)[] = [
   'maxHeader',
   'maxBody',
   'metrics',
+  'dialect',
+  'dialectOptions',
+  'strictCompat',
 ]
 
 export interface Reload {

@@ -1,13 +1,13 @@
 // Around the corridor: counts the call while it lives, keeps a waiting stream awake, and tells errors in the API's shape.
 import type { Core } from '../core.ts'
+import { refuseFor } from '../dialects/speak.ts'
 import { infer } from '../infer.ts'
 import { ClientLeft } from '../forward/left.ts'
 import { awake } from '../forward/awake.ts'
-import { pathname, pathOf, requestIdOf, idNameOf, type Call } from '../openai/call.ts'
+import { requestIdOf, type Call } from '../openai/call.ts'
 import type { Endpoint } from '../openai/endpoints.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
 import { Refusal } from '../openai/errors.ts'
-import { refuse } from './reply.ts'
 
 /** Answers an inference request; never rejects. */
 export function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
@@ -50,12 +50,7 @@ function failed(
     endpoint: endpoint.name,
     request_id: call?.requestId,
   })
-  return refuse(
-    refusal,
-    pathname(pathOf(request.url)),
-    call?.requestId ?? requestIdOf(request.headers, core),
-    idNameOf(core),
-  )
+  return refuseFor(core, refusal, request, call?.requestId ?? requestIdOf(request.headers, core))
 }
 
 function count(

@@ -61,10 +61,10 @@ export function dataRoutes(): Routes {
   return router
 }
 
-/** The control plane, natively and by its bare aliases. */
-export function controlRoutes(): Routes {
+/** The control plane, natively and by its bare aliases; those are the dialect's own where one is spoken. */
+export function controlRoutes(hasAliases = true): Routes {
   const router = Router<IRequest, [Core]>()
-  for (const base of [NATIVE, '']) {
+  for (const base of hasAliases ? [NATIVE, ''] : [NATIVE]) {
     const route = (method: 'get' | 'post' | 'patch' | 'delete', path: string, handler: Handler) =>
       router[method](base + path, adapted(admin(handler)))
     route('get', '/workers', listWorkers)

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { explainStart, reload } from '../../../adapters/cli/serve.ts'
+import { explainStart, reloadFrom } from '../../../adapters/cli/serve.ts'
 import { loadSources } from '../../../adapters/cli/sources.ts'
 import { planReload } from '../../../src/config/reload.ts'
 import { configSchema, type Config } from '../../../src/config/schema.ts'
@@ -38,7 +38,7 @@ async function reloaded(
     return true
   }) as typeof write
   try {
-    const now = await reload(argv, config, { reload: (next) => void taken.push(next) })
+    const now = await reloadFrom(() => loadSources(argv), config, { reload: (next) => void taken.push(next) })
     return { said, taken, now }
   } finally {
     process.stderr.write = write
@@ -100,7 +100,9 @@ test('a router that refuses a configuration keeps the running one', async () => 
   await writeFile(file, 'retries: 2')
   const { write } = process.stderr
   process.stderr.write = (() => true) as typeof write
-  const now = await reload(argv, config, { reload: () => Promise.reject(new Error('no')) })
+  const now = await reloadFrom(() => loadSources(argv), config, {
+    reload: () => Promise.reject(new Error('no')),
+  })
   process.stderr.write = write
   assert.equal(now, config)
 })

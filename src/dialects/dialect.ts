@@ -1,0 +1,63 @@
+// Another router's surface: its command line, its endpoints and its habits. At most one is active in a process.
+import type { RefusalValue } from '../actors/ask.ts'
+import type { Environment } from '../config/environment.ts'
+import type { Core } from '../core.ts'
+import type { GivenFlag } from './flag.ts'
+import type { DialectFlag } from './flag.ts'
+
+/** What a command line of that router means here. */
+export interface Translation {
+  /** Keys of the configuration as they would stand in a file, with the flag or variable that set each. */
+  readonly config: ReadonlyMap<string, GivenFlag>
+  /** What its endpoints and habits depend on besides, as plain values; becomes `dialectOptions`. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** Said once at the start: flags that have no effect here and why, doors that stand open as theirs do. */
+  readonly notes?: readonly string[]
+  /** What is wrong, in the program's own words where it has some. */
+  readonly problems?: readonly string[]
+}
+
+/** What a translation goes by besides the arguments. */
+export interface Circumstances {
+  /** The process's environment over that of the dialect's `.env` files. */
+  readonly environment: Environment
+  /** `release`: the defaults of the program's current release in place of its README's. */
+  readonly defaults: 'readme' | 'release'
+  /** Bugs that a client could depend on are kept. */
+  readonly isStrict: boolean
+  /** The text of a file that a flag names; null when there is none. */
+  readFile(name: string): Promise<string | null>
+}
+
+/** How it answers. All parts are optional: what is missing stays as it is natively. */
+export interface Surface {
+  /** Looked up before anything native; undefined: not its own. `path` is without the query. */
+  answer?(core: Core, request: Request, path: string): Promise<Response | undefined> | Response | undefined
+  /** What nothing native answers either. */
+  fallback?(core: Core, request: Request, path: string): Promise<Response>
+  /** A refusal of ours in its words; undefined: in ours. */
+  refuse?(refusal: RefusalValue, at: RefusedAt): Response | undefined
+  /** Sees each answer last: headers that it adds or leaves out. */
+  finish?(response: Response, request: Request, core: Core): Response
+}
+
+export interface RefusedAt {
+  readonly path: string
+  readonly method: string
+  readonly requestId: string | undefined
+}
+
+export interface Dialect {
+  /** As in `fetchway as NAME`. */
+  readonly name: string
+  /** One line for the help. */
+  readonly about: string
+  /** Words that may stand first, as sub-commands of the program: skipped. */
+  readonly commands?: readonly string[]
+  /** `.env` files that it reads, the strongest first. */
+  readonly dotenv?: readonly string[]
+  /** Its flags; some programs have other ones by what the arguments say. */
+  flags(argv: readonly string[]): readonly DialectFlag[]
+  translate(argv: readonly string[], circumstances: Circumstances): Translation | Promise<Translation>
+  surface(options: Readonly<Record<string, unknown>>): Surface
+}

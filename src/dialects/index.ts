@@ -1,0 +1,12 @@
+// The dialects that there are, each loaded only when it is spoken.
+import type { Dialect } from './dialect.ts'
+import type { DialectName } from './names.ts'
+
+/** Name → how to load it. Adding a dialect is its folder, its name, and one line here. */
+export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {}
+
+/** Loads a dialect by name; null when there is none of that name (yet). */
+export async function loadDialect(name: string): Promise<Dialect | null> {
+  const load = Object.hasOwn(dialects, name) ? dialects[name as DialectName] : undefined
+  return load ? load() : null
+}
