@@ -15,6 +15,7 @@ import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
+import { withCors } from './routes/cors.ts'
 import { inference } from './routes/inference.ts'
 import { showPool } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
@@ -117,8 +118,10 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
     throw notFound(request.method, pathname(pathOf(request.url)))
   }
 
+  const fetch = isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect))
+  const { corsOrigins } = core.config
   return {
-    fetch: isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect)),
+    fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch) : fetch,
     admin: (request) => guarded(core, request, adminRoute),
   }
 }

@@ -15,6 +15,7 @@ const FIXED: readonly (keyof Config)[] = [
   'maxHeader',
   'maxBody',
   'metrics',
+  'corsOrigins',
   'dialect',
   'dialectOptions',
   'strictCompat',

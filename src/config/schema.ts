@@ -191,6 +191,10 @@ const telling = {
     z.prefault(z.array(headerName), ['x-session-id']),
     'headers that name a session, first one first',
   ),
+  corsOrigins: about(
+    list(text()),
+    'origins whose web pages may call the router (https://app.example, or *); none: no page may',
+  ),
   metrics: about(flag(true), 'serve /metrics'),
   decisions: about(
     z.prefault(whole(0, 1_000_000), 4096),

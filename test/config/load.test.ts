@@ -51,6 +51,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   retryJitter: { text: '0.75', value: 0.75 },
   retryBudget: { text: '0.75', value: 0.75 },
   requestIdHeaders: { text: 'x-one,x-two', file: '[x-one, x-two]', value: ['x-one', 'x-two'] },
+  corsOrigins: { text: 'https://a.example', file: '[https://a.example]', value: ['https://a.example'] },
   dialectOptions: { text: 'a=b', file: '{a: b}', value: { a: 'b' } },
   sessionHeaders: { text: 'x-chat', file: '[x-chat]', value: ['x-chat'] },
 }

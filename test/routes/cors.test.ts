@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { withCors } from '../../src/routes/cors.ts'
+
+const PAGE = 'https://app.example'
+const plain = () => Promise.resolve(new Response('{}', { status: 404, headers: { vary: 'accept' } }))
+const ask = (method: string, headers: Record<string, string>) =>
+  new Request('http://router/v1/models', { method, headers })
+
+for (const [name, origins, origin, granted] of [
+  ['a listed origin is named back', [PAGE], PAGE, PAGE],
+  ['an origin that is not listed gets no mark', [PAGE], 'https://evil.example', null],
+  ['a star allows any origin', ['*'], 'https://any.example', '*'],
+  ['a suffix of a listed origin is another origin', ['https://app.example'], 'https://x-app.example', null],
+] as const) {
+  test(name, async () => {
+    const response = await withCors(origins, plain)(ask('GET', { origin }))
+    assert.equal(response.headers.get('access-control-allow-origin'), granted)
+    assert.equal(response.headers.get('vary'), granted === PAGE ? 'accept, origin' : 'accept')
+  })
+}
+
+test('errors are marked too, so that a page can read them', async () => {
+  const response = await withCors([PAGE], plain)(ask('GET', { origin: PAGE }))
+  assert.equal(response.status, 404)
+  assert.equal(response.headers.get('access-control-expose-headers'), '*')
+})
+
+test('a preflight is answered without asking anybody, and allows the headers that it names', async () => {
+  const never = () => Promise.reject(new Error('was asked'))
+  const headers = {
+    origin: PAGE,
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization,content-type',
+  }
+  const response = await withCors([PAGE], never)(ask('OPTIONS', headers))
+  assert.equal(response.status, 204)
+  assert.equal(response.headers.get('access-control-allow-headers'), 'authorization,content-type')
+  assert.match(response.headers.get('access-control-allow-methods') ?? '', /POST.*DELETE/)
+  assert.equal(response.headers.get('access-control-allow-credentials'), null)
+})
+
+test('a request without an origin passes as it is', async () => {
+  const response = await withCors(['*'], plain)(ask('GET', {}))
+  assert.equal(response.headers.get('access-control-allow-origin'), null)
+})
