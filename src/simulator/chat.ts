@@ -4,6 +4,7 @@ import { missingField, stringField, type Fields } from './fields.ts'
 import { generateWhole, roomFor, type Generation, type Part } from './generation.ts'
 import { cacheRoot, readHandover, type Handover } from './kv-transfer.ts'
 import { chatLogprobs } from './logprobs.ts'
+import { loadReport } from './orca.ts'
 import { planAnswer } from './plan.ts'
 import { chooseTool, readChat, renderChat, type ChatInput } from './prompt.ts'
 import { readSampling, type Sampling } from './sampling.ts'
@@ -31,7 +32,8 @@ export const chatCompletions =
     }
     if (sampling.stream) return streamAnswer(exchange, parts, chatScript(wording, reply))
     const generation = await generateWhole(exchange, parts)
-    return json(wording.chatReply(reply, chatChoices(reply, generation), countsOf(generation)))
+    const answer = wording.chatReply(reply, chatChoices(reply, generation), countsOf(generation))
+    return json(answer, 200, loadReport(exchange))
   }
 
 interface ChatCall {

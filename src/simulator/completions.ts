@@ -4,6 +4,7 @@ import { missingField, stringField, type Fields } from './fields.ts'
 import { generateWhole, roomFor, type Generation, type Part } from './generation.ts'
 import { cacheRoot, readHandover, type Handover } from './kv-transfer.ts'
 import { textLogprobs } from './logprobs.ts'
+import { loadReport } from './orca.ts'
 import { planAnswer, type Prompt } from './plan.ts'
 import { promptOf } from './prompt.ts'
 import { EngineRefusal } from './refusal.ts'
@@ -34,7 +35,8 @@ export const textCompletions =
     }
     if (sampling.stream) return streamAnswer(exchange, parts, textScript(wording, reply, echo))
     const generation = await generateWhole(exchange, parts)
-    return json(wording.textReply(reply, textChoices(reply, generation, echo), countsOf(generation)))
+    const answer = wording.textReply(reply, textChoices(reply, generation, echo), countsOf(generation))
+    return json(answer, 200, loadReport(exchange))
   }
 
 function textParts(
