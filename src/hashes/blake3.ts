@@ -11,6 +11,10 @@ const IV = Int32Array.of(
   0x5be0cd19,
 )
 const ORDER = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+/** Which word of the block each step takes, over all seven rounds. */
+const SCHEDULE = new Uint8Array(7 * 16)
+for (let i = 0; i < SCHEDULE.length; i++)
+  SCHEDULE[i] = i < 16 ? i : SCHEDULE[i - 16 - (i & 15) + ORDER[i & 15]!]!
 const BLOCK = 64
 const CHUNK = 1024
 const CHUNK_START = 1
@@ -52,7 +56,7 @@ function hashTree(bytes: Uint8Array, chunk: number): Output {
 }
 
 function hashChunk(bytes: Uint8Array, chunk: number): Output {
-  let input = IV
+  let input: Int32Array = IV
   for (let at = 0; ; at += BLOCK) {
     const block = bytes.subarray(at, at + BLOCK)
     const flags = (at === 0 ? CHUNK_START : 0) | (at + BLOCK >= bytes.length ? CHUNK_END : 0)
@@ -77,27 +81,22 @@ function compress({ input, words, chunk, length, flags }: Output, more: number):
   state[13] = chunk / 2 ** 32
   state[14] = length
   state[15] = flags | more
-  let m = words
-  for (let round = 0; round < 7; round++) {
-    for (let i = 0; i < 4; i++) quarter(state, [i, 4 + i, 8 + i, 12 + i], m[2 * i]!, m[2 * i + 1]!)
-    for (let i = 0; i < 4; i++) {
-      const place = [i, 4 + ((i + 1) & 3), 8 + ((i + 2) & 3), 12 + ((i + 3) & 3)] as const
-      quarter(state, place, m[8 + 2 * i]!, m[9 + 2 * i]!)
-    }
-    const before = m
-    m = Int32Array.from(ORDER, (from) => before[from]!)
-  }
+  for (let at = 0; at < SCHEDULE.length; at += 2) mix(state, words, at)
   return state.subarray(0, 8).map((word, i) => word ^ state[i + 8]!)
 }
 
-type Place = readonly [number, number, number, number]
-
-function quarter(state: Int32Array, [a, b, c, d]: Place, x: number, y: number): void {
-  state[a] = state[a]! + state[b]! + x
+/** One of a round's eight steps, over the columns first, then over the diagonals; `at`: its two words in the schedule. */
+function mix(state: Int32Array, words: Int32Array, at: number): void {
+  const a = (at >> 1) & 3
+  const step = (at >> 3) & 1
+  const b = 4 + ((a + step) & 3)
+  const c = 8 + ((a + 2 * step) & 3)
+  const d = 12 + ((a + 3 * step) & 3)
+  state[a] = state[a]! + state[b]! + words[SCHEDULE[at]!]!
   state[d] = turn(state[d]! ^ state[a]!, 16)
   state[c] = state[c]! + state[d]!
   state[b] = turn(state[b]! ^ state[c]!, 12)
-  state[a] = state[a]! + state[b]! + y
+  state[a] = state[a]! + state[b]! + words[SCHEDULE[at + 1]!]!
   state[d] = turn(state[d]! ^ state[a]!, 8)
   state[c] = state[c]! + state[d]!
   state[b] = turn(state[b]! ^ state[c]!, 7)

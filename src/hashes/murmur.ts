@@ -52,25 +52,25 @@ export function furcHash(text: string, count: number): number {
 
 /** An endless row of bits: the hash of the text, the hash of that hash, and so on. */
 class FurcBits {
-  readonly #words: bigint[] = []
   readonly #text: Uint8Array
+  /** 32 bits each, lowest first. */
+  readonly #words: number[] = []
+  readonly #last = new Uint8Array(8)
 
   constructor(text: Uint8Array) {
     this.#text = text
   }
 
   at(index: number): number {
-    const word = index >> 6
-    while (this.#words.length <= word) this.#words.push(this.#next())
-    return Number((this.#words[word]! >> BigInt(index & 63)) & 1n)
+    const word = index >> 5
+    while (this.#words.length <= word) this.#grow()
+    return (this.#words[word]! >>> (index & 31)) & 1
   }
 
-  #next(): bigint {
-    const last = this.#words.at(-1)
-    if (last === undefined) return murmur64(this.#text)
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setBigUint64(0, last, true)
-    return murmur64(bytes)
+  #grow(): void {
+    const view = new DataView(this.#last.buffer)
+    view.setBigUint64(0, murmur64(this.#words.length === 0 ? this.#text : this.#last), true)
+    this.#words.push(view.getUint32(0, true), view.getUint32(4, true))
   }
 }
 
