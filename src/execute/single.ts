@@ -4,6 +4,7 @@ import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import { Deadline } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
+import { askLoad } from '../forward/load-report.ts'
 import { UpstreamFailure, type OutgoingBody, type Upstream } from '../host.ts'
 import type { Attempted } from './attempted.ts'
 
@@ -28,7 +29,7 @@ export async function single(
     upstream = await host.fetch(plan.worker, {
       method: call.method,
       path: call.path,
-      headers: headersFor(plan.worker, call.headers, call.ids),
+      headers: askLoad(headersFor(plan.worker, call.headers, call.ids), plan),
       body: sending.body,
       connectTimeout: config.connectTimeout,
       isOnce: call.makesState,

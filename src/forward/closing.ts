@@ -3,6 +3,7 @@ import type { Failure, Usage } from '../actors/ask.ts'
 import type { Allowance } from '../actors/limiter.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
+import type { OrcaLoad } from '../engines/orca.ts'
 import type { Started } from '../execute/attempted.ts'
 import type { UpstreamFailure } from '../host.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
@@ -30,6 +31,8 @@ export interface Ending {
   readonly failure?: UpstreamFailure
   /** Id of what the worker stored. */
   readonly state?: string | null
+  /** What came with the answer. */
+  readonly load?: OrcaLoad | null
 }
 
 /** An answer on its way through, and the function that ends it. */
@@ -37,6 +40,8 @@ export interface Passage {
   readonly core: Core
   readonly passing: Passing
   readonly started: Started
+  /** What the worker told of its load with the answer's head. */
+  readonly load: OrcaLoad | null
   readonly close: (ending: Ending) => void
 }
 
@@ -73,13 +78,15 @@ export function closing(core: Core, passing: Passing): (ending: Ending) => void 
   }
 }
 
-function settle({ host }: Core, { id, status }: Passing, { outcome, usage, failure, state }: Ending): void {
+function settle({ host }: Core, { id, status }: Passing, ending: Ending): void {
+  const { outcome, usage, failure, state, load } = ending
   const settled = host.pool('main').settle(id, {
     kind: outcome === 'left' ? 'left' : failure ? 'failed' : 'done',
     status,
     ...(usage && { usage }),
     ...(failure && { failure: failureOf(failure) }),
     ...(state && { state }),
+    ...(load && { load }),
   })
   if (settled) host.after(settled)
 }

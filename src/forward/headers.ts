@@ -111,6 +111,16 @@ function without(headers: HeaderList, names: ReadonlySet<string>): string[] {
   return kept
 }
 
+/** All but one header, whose lower-case name is given. */
+export function withoutHeader(headers: HeaderList, name: string): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    const one = headers[i] as string
+    if (one.length !== name.length || one.toLowerCase() !== name) kept.push(one, headers[i + 1] as string)
+  }
+  return kept
+}
+
 /** A header's value, names compared without case; undefined when absent. */
 export function headerOf(headers: HeaderList, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {

@@ -6,7 +6,8 @@ import type { Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
 import { createJsonWatch } from '../openai/watch.ts'
 import { closing, passingOf, type Ending, type Passage } from './closing.ts'
-import { answerHeaders, headerOf, hideOrigin, isEventStream } from './headers.ts'
+import { answerHeaders, headerOf, hideOrigin, isEventStream, withoutHeader } from './headers.ts'
+import { takeReport, type Reported } from './load-report.ts'
 import { StreamRelay } from './stream-relay.ts'
 
 /** The client's Response. From here on the call ends by its Watch, once. */
@@ -14,6 +15,9 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   const { call, stripUsage } = admitted
   const { upstream, plan } = started
   const passing = passingOf(core, admitted, started)
+  const report: Reported = core.config.orca
+    ? takeReport(upstream.headers, call.headers)
+    : { load: null, headers: upstream.headers }
   const isStream = isEventStream(upstream.headers) && upstream.status < 400
   const ours = [
     idNameOf(core),
@@ -24,28 +28,19 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.decision,
   ]
   // An event stream may end with other bytes than the engine announced.
-  const own = isStream ? withoutLength(upstream.headers) : upstream.headers
+  const own = isStream ? withoutHeader(report.headers, 'content-length') : report.headers
   const isRedirect = upstream.status >= 300 && upstream.status < 400
   const engine = isRedirect ? hideOrigin(own, plan.worker.url) : own
   const answer = { status: upstream.status, headers: answerHeaders(engine, ours) }
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
-  const passage = { core, passing, started, close: closing(core, passing) }
+  const passage = { core, passing, started, load: report.load, close: closing(core, passing) }
   const watch = isStream ? new StreamRelay(passage, stripUsage) : watchWhole(passage, upstream.headers)
   return core.host.relay(upstream, answer, watch)
 }
 
-function withoutLength(headers: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i < headers.length; i += 2) {
-    if ((headers[i] as string).toLowerCase() !== 'content-length')
-      kept.push(headers[i] as string, headers[i + 1] as string)
-  }
-  return kept
-}
-
 /** An answer that is no event stream: JSON, sound, pictures. Its usage is read where it is JSON. */
-function watchWhole({ core, passing, started, close }: Passage, headers: readonly string[]): Watch {
+function watchWhole({ core, passing, started, load, close }: Passage, headers: readonly string[]): Watch {
   const { host } = core
   const { deadline } = started
   const json = headerOf(headers, 'content-type')?.includes('json') ? createJsonWatch() : null
@@ -68,6 +63,7 @@ function watchWhole({ core, passing, started, close }: Passage, headers: readonl
         outcome,
         usage: isGood ? (json?.usage() ?? null) : null,
         state: keepsState ? json.id() : null,
+        load: isGood ? load : null,
       })
       return null
     },

@@ -77,10 +77,10 @@ export class StreamRelay implements Watch {
   }
 
   #began(at: number): void {
-    const { core, passing, started } = this.#passage
+    const { core, passing, started, load } = this.#passage
     const { id, model, worker, sentAt } = passing
     started.deadline.began(at)
-    core.notes.add({ id, kind: 'first', after: at - sentAt })
+    core.notes.add({ id, kind: 'first', after: at - sentAt, ...(load && { load }) })
     const state = this.#stream.responseId
     // The response can be asked for while it still streams.
     if (state !== null) core.notes.add({ id, kind: 'state', state })
