@@ -3,8 +3,10 @@
 import process from 'node:process'
 import { bunPlatform } from './bun/platform.ts'
 import { main } from './cli/main.ts'
+import { dialer } from './web/dial.ts'
 import { serveApp } from './web/serve.ts'
 
 await main(process.argv.slice(2), {
   load: async () => ({ serveApp: (config) => serveApp(bunPlatform, config) }),
+  dialer,
 })

@@ -1,12 +1,12 @@
 // The part of Bun that the adapter uses, so that the types of a whole runtime are not a dependency.
-import type { ClientSocket, Message, WorkerSocket } from '../web/websocket.ts'
+import type { FarSocket, Message, NearSocket } from '../../src/tunnel/socket.ts'
 
 /** What a client's WebSocket carries along. */
 export interface Joined {
-  readonly far: WorkerSocket
+  readonly far: FarSocket
 }
 
-export interface BunSocket extends ClientSocket {
+export interface BunSocket extends NearSocket {
   readonly data: Joined
 }
 

@@ -1,12 +1,12 @@
 // What Bun gives of its own: its server and its WebSockets.
 import http from 'node:http'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Host } from '../../src/host.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
 import type { Listener, ListenOptions, Platform } from '../web/serve.ts'
 import { createSocketHost } from '../web/socket-host.ts'
 import { filesOf } from '../web/storage.ts'
-import { openWorkerSocket } from '../web/websocket.ts'
+import type { TakeSocket } from '../web/tunnel-hall.ts'
+import { nearOf } from '../web/websocket.ts'
 import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
 
 /** Connections that bring no whole request in this time are closed, seconds. */
@@ -17,7 +17,7 @@ const upgrading = new WeakMap<Request, BunServer>()
 const switched = new Response(null, { status: 101 })
 
 export const bunPlatform: Platform = {
-  host: (config, log) => createSocketHost(config, { log, storage: filesOf(config, log), upgrade }),
+  host: (config, log) => createSocketHost(config, { log, storage: filesOf(config, log), take }),
 
   async listen(handler, options) {
     const { host, port, socket, tls } = options
@@ -65,8 +65,7 @@ function answering(
   }
 }
 
-const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
-  const far = await openWorkerSocket(worker, request, outgoing, closed)
+const take: TakeSocket = (request, far) => {
   const { protocol } = far
   const headers = protocol === '' ? {} : { headers: { 'sec-websocket-protocol': protocol } }
   if (upgrading.get(request)?.upgrade(request, { data: { far }, ...headers })) return switched
@@ -77,7 +76,7 @@ const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, 
 const websocket: BunServeOptions['websocket'] = {
   idleTimeout: 0, // a client that thinks is not dead
   maxPayloadLength: 64 * 1024 * 1024,
-  open: (socket) => socket.data.far.join(socket),
+  open: (socket) => socket.data.far.join(nearOf(socket)),
   message: (socket, message) => socket.data.far.send(message),
   close: (socket, code, reason) => socket.data.far.close(code, reason),
 }

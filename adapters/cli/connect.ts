@@ -2,11 +2,11 @@
 import { hostname } from 'node:os'
 import { normalizeUrl } from '../../src/config/urls.ts'
 import type { Outgoing } from '../../src/host.ts'
-import { TunnelClient, type ClientOptions } from '../../src/tunnel/client.ts'
+import { TunnelClient, type ClientOptions, type Dial } from '../../src/tunnel/client.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { version } from '../../src/version.ts'
 import { createFetch } from '../node/upstream.ts'
-import { dialer } from '../node/wire/websocket.ts'
+import { openWorkerSocket } from '../web/websocket.ts'
 import type { Status } from './command.ts'
 import { readOptions, type OptionTable } from './options.ts'
 
@@ -20,8 +20,11 @@ const USAGE = 'connect URL --engine URL --token TOKEN'
 /** Requests under way may finish within this time after SIGTERM, ms. */
 const GRACE = 60_000
 
-/** Stays connected until it is told to end, or until the router wants it no more (then 1). */
-export async function connect(argv: readonly string[]): Promise<Status> {
+/** Dials a URL (ws:// or wss://) by what the runtime has for that. */
+export type Dialer = (url: string) => Dial
+
+/** Stays connected until it is told to end, or until the router wants it no more (then 1). `dialer`: by default Node's. */
+export async function connect(argv: readonly string[], dialer?: Dialer): Promise<Status> {
   const [first = '', ...others] = argv
   const isUrl = first !== '' && !first.startsWith('-')
   const read = readOptions(USAGE, OPTIONS, isUrl ? others : argv)
@@ -38,6 +41,7 @@ export async function connect(argv: readonly string[]): Promise<Status> {
     ...urls,
     token: key,
     name: name ?? nameOfMachine(),
+    dialer: dialer ?? (await import('../node/wire/websocket.ts')).dialer,
     engineKey: engineKey ?? process.env['FETCHWAY_ENGINE_KEY'],
     tell: (event, message) => tell(urls.router, event, message),
   })
@@ -57,29 +61,29 @@ interface Connecting {
   readonly token: string
   readonly name: string
   readonly engineKey?: string | undefined
+  readonly dialer: Dialer
   readonly tell: ClientOptions['tell']
   readonly times?: LinkTimes
 }
 
-/** A client on Node. */
-export function createClient({
-  router,
-  engine,
-  token,
-  name,
-  engineKey,
-  tell,
-  times,
-}: Connecting): TunnelClient {
+/** A client whose engine is reached from this process. */
+export function createClient({ router, engine, engineKey, dialer, ...rest }: Connecting): TunnelClient {
+  const { token, name, tell, times } = rest
   const fetch = createFetch()
   const worker = { id: name, url: engine, engine: 'unknown' }
+  const keyed = (outgoing: Outgoing) => (engineKey === undefined ? outgoing : withKey(outgoing, engineKey))
+  // Where each worker has an object of its own, the router must know which before the first frame is there.
+  const path = `/fetchway/v1/tunnel?name=${encodeURIComponent(name)}`
   return new TunnelClient({
     token,
     name,
     url: engine,
     version,
-    dial: dialer(`${router.replace(/^http/, 'ws')}/fetchway/v1/tunnel`),
-    engine: (outgoing) => fetch(worker, engineKey === undefined ? outgoing : withKey(outgoing, engineKey)),
+    dial: dialer(router.replace(/^http/, 'ws') + path),
+    engine: {
+      ask: (outgoing) => fetch(worker, keyed(outgoing)),
+      socket: (outgoing, protocols, closed) => openWorkerSocket(worker, protocols, keyed(outgoing), closed),
+    },
     host: {
       now: () => performance.timeOrigin + performance.now(),
       random: Math.random,
@@ -117,10 +121,15 @@ function readUrls(router: string, engine: string): { router: string; engine: str
   }
 }
 
-const nameOfMachine = (): string =>
-  hostname()
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[^A-Za-z0-9]+/, '') || 'worker'
+/** 'worker' where the runtime may not tell (Deno without --allow-sys). */
+function nameOfMachine(): string {
+  try {
+    const name = hostname().replace(/[^A-Za-z0-9._-]+/g, '-')
+    return name.replace(/^[^A-Za-z0-9]+/, '') || 'worker'
+  } catch {
+    return 'worker'
+  }
+}
 
 /** Waits for requests under way; a second signal ends at once. */
 function finishOnSignals(client: TunnelClient): void {

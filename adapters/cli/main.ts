@@ -10,7 +10,10 @@ const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>
   },
   demo: async () => (await import('./demo.ts')).demo,
   engine: async () => (await import('./engine.ts')).engine,
-  connect: async () => (await import('./connect.ts')).connect,
+  connect: async (program) => {
+    const { connect } = await import('./connect.ts')
+    return (argv) => connect(argv, program?.dialer)
+  },
   config: async () => (await import('./config.ts')).config,
   as: async (program) => {
     const { as } = await import('./as.ts')

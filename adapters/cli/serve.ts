@@ -11,6 +11,7 @@ import type { LogEvent } from '../../src/host.ts'
 import { formatLog } from '../../src/metrics/log.ts'
 import { loadSources, printIssues, type Surroundings } from './sources.ts'
 import { printVersion, type Status } from './command.ts'
+import type { Dialer } from './connect.ts'
 
 /** What of a running router a reload needs. */
 export interface Reloadable {
@@ -21,6 +22,8 @@ export interface Reloadable {
 export interface Program {
   load(): Promise<{ serveApp(config: Config): Promise<Pick<Running, 'reload'>> }>
   readonly at?: Surroundings
+  /** How `connect` reaches a router; Node's own way by default. */
+  readonly dialer?: Dialer
   /** It can serve by several threads. */
   readonly hasThreads?: boolean
 }
@@ -75,16 +78,12 @@ export async function serveFrom(load: () => Promise<Loaded>, program: Program = 
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
 export function notYet(
-  { prefill, decode, ranks, threads, workers, tunnelTokens }: Config,
+  { prefill, decode, ranks, threads, workers }: Config,
   isNode = false,
 ): string | null {
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
-  if (tunnelTokens.length > 0 && !isNode)
-    return 'workers that dial in (--tunnel-token) are for Node alone yet: start the router there'
-  if (tunnelTokens.length > 0 && threads > 1)
-    return 'workers that dial in (--tunnel-token) need a single thread yet: leave out --threads'
   return threads > 1 && !isNode
     ? 'more than one thread (--threads) is for Node alone: start the router there, or leave it out'
     : null

@@ -1,5 +1,5 @@
 // The part of Deno that the adapter uses, so that the types of a whole runtime are not a dependency.
-import type { ClientSocket } from '../web/websocket.ts'
+import type { NearSocket } from '../../src/tunnel/socket.ts'
 import type { KeyValueStore } from '../web/storage.ts'
 
 export interface DenoServer {
@@ -26,7 +26,7 @@ export interface DenoServeOptions {
 /** `completed` resolves when the response is wholly sent. */
 export type DenoHandler = (request: Request, info: { readonly completed: Promise<void> }) => Promise<Response>
 
-export interface DenoSocket extends ClientSocket {
+export interface DenoSocket extends NearSocket {
   onopen: (() => void) | null
   onmessage: ((event: MessageEvent) => void) | null
   onclose: ((event: CloseEvent) => void) | null

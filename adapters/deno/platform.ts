@@ -1,18 +1,19 @@
 // What Deno gives of its own: its server, its WebSockets, and its key-value store where that is switched on.
 import type { Config } from '../../src/config/schema.ts'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Host } from '../../src/host.ts'
+import type { Message } from '../../src/tunnel/socket.ts'
 import { untilIdle, type Handler, type Listener, type Platform } from '../web/serve.ts'
 import { createSocketHost } from '../web/socket-host.ts'
 import { filesOf, keyValueStorage } from '../web/storage.ts'
-import { openWorkerSocket, type Message } from '../web/websocket.ts'
+import type { TakeSocket } from '../web/tunnel-hall.ts'
+import { nearOf } from '../web/websocket.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
 import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
 export const denoPlatform: Platform = {
   host(config, log) {
     const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
-    return createSocketHost(config, { log, storage, upgrade })
+    return createSocketHost(config, { log, storage, take })
   },
 
   async listen(handler, { host, port, socket, tls, onError }) {
@@ -73,15 +74,13 @@ export function urlOf(address: DenoAddress, scheme: string): string {
   return `${scheme}://${name}:${address.port}`
 }
 
-const upgrade: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
-  const far = await openWorkerSocket(worker, request, outgoing, closed)
-  const { protocol } = far
+const take: TakeSocket = (request, far) => {
   // A client that thinks is not dead: no idle limit.
   const { socket, response } = runtime.upgradeWebSocket(request, { idleTimeout: 0 })
   // Not by Deno's own option: it refuses lists that are written without blanks.
-  if (protocol !== '') response.headers.set('sec-websocket-protocol', protocol)
+  if (far.protocol !== '') response.headers.set('sec-websocket-protocol', far.protocol)
   socket.binaryType = 'arraybuffer'
-  socket.onopen = () => far.join(socket)
+  socket.onopen = () => far.join(nearOf(socket))
   socket.onmessage = ({ data }) => far.send(data as Message)
   socket.onclose = ({ code, reason }) => far.close(code, reason)
   return response

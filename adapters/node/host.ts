@@ -7,9 +7,10 @@ import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { createTimers } from '../web/timers.ts'
+import type { TakeSocket } from '../web/tunnel-hall.ts'
+import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile } from './disk.ts'
 import { relay } from './relay.ts'
-import { createTunnels, type NodeTunnels } from './tunnels.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
 
@@ -18,7 +19,7 @@ export interface NodeSeams extends Seams {
   close(): void
 }
 
-export type NodeHost = Host & NodeSeams & { readonly tunnels: NodeTunnels }
+export type NodeHost = Host & NodeSeams & { readonly tunnels: Tunnels }
 
 export interface HostOptions {
   readonly tunnelTimes?: LinkTimes
@@ -31,21 +32,32 @@ export function createHost(
   { tunnelTimes }: HostOptions = {},
 ): NodeHost {
   const plain = createSeams(log)
-  const tunnels = createTunnels(config, () => ({ ...host, ...(tunnelTimes && { tunnelTimes }) }))
-  const seams = {
+  const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
+  const seams = withTunnels(plain, tunnels)
+  const disk = fileStorage(stateFile(config), log)
+  const host = { ...seams, ...localActors(config, seams, (name) => named(disk, name)) }
+  return host
+}
+
+/** Seams that reach dialled-in workers, too. */
+export function withTunnels(plain: NodeSeams, tunnels: Tunnels): NodeSeams & { readonly tunnels: Tunnels } {
+  const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
+  return {
     ...plain,
     fetch: (worker: WorkerRef, outgoing: Outgoing) =>
-      worker.url.startsWith(TUNNEL) ? tunnels.fetch(worker, outgoing) : plain.fetch(worker, outgoing),
+      isTunnel(worker) ? tunnels.fetch(worker, outgoing) : plain.fetch(worker, outgoing),
+    upgrade: (worker, ...call) =>
+      isTunnel(worker) ? tunnels.upgrade(worker, ...call) : upgrade(worker, ...call),
     tunnels,
     close() {
       tunnels.close()
       plain.close()
     },
   }
-  const disk = fileStorage(stateFile(config), log)
-  const host = { ...seams, ...localActors(config, seams, (name) => named(disk, name)) }
-  return host
 }
+
+/** By a package that is loaded only then. */
+export const takeSocket: TakeSocket = async (...taken) => (await import('./take.ts')).take(...taken)
 
 /** All but the actors. */
 export function createSeams(log: (event: LogEvent) => void): NodeSeams {

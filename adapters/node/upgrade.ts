@@ -3,8 +3,6 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
-import { Refusal } from '../../src/openai/errors.ts'
-import { TUNNEL } from '../../src/tunnel/name.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
@@ -28,12 +26,6 @@ export async function upgrade(
 ): Promise<Response> {
   if (!(request instanceof NodeRequest) || !request.isUpgrade)
     throw new TypeError('the request asks for no upgrade')
-  if (worker.url.startsWith(TUNNEL))
-    throw new Refusal(
-      501,
-      'no_websockets',
-      'The worker of this model has dialled in, and takes no WebSockets.',
-    )
   const target = targetOf(worker.url)
   const handshake = ['connection', 'Upgrade', 'upgrade', request.headers.get('upgrade') ?? 'websocket']
   for (const [name, value] of request.headers)

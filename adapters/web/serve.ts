@@ -7,7 +7,7 @@ import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { createLog, listeningLine } from '../node/log.ts'
-import type { WebHost } from './host.ts'
+import type { SocketHost } from './socket-host.ts'
 
 export type Handler = (request: Request) => Promise<Response>
 
@@ -34,7 +34,7 @@ export interface Listener {
 
 /** What a runtime gives of its own. */
 export interface Platform {
-  host(config: Config, log: (event: LogEvent) => void): WebHost
+  host(config: Config, log: (event: LogEvent) => void): SocketHost
   /** Rejects with the system's error (`EADDRINUSE`, …) when it can't listen. */
   listen(handler: Handler, options: ListenOptions): Promise<Listener>
 }
@@ -82,6 +82,8 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
     isEnding = true
     app.drain()
     await untilIdle(() => app.inFlight(), deadline)
+    // Their sockets would be waited for.
+    host.tunnels.close()
     const left = Math.max(0, deadline - performance.now())
     await Promise.all(listeners.map((one) => one.close(Math.min(left, 1000))))
     await app.close()

@@ -4,27 +4,44 @@
 import process from 'node:process'
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Host, LogEvent } from '../../src/host.ts'
+import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import { TUNNEL } from '../../src/tunnel/name.ts'
 import { createFetch } from '../node/upstream.ts'
 import { createWebHost, type WebHost } from './host.ts'
 import { relay } from './socket-relay.ts'
+import type { TakeSocket } from './tunnel-hall.ts'
+import { createTunnels, type Tunnels } from './tunnels.ts'
+import { openWorkerSocket, protocolsOf } from './websocket.ts'
 
 export interface SocketHostOptions {
   readonly log: (event: LogEvent) => void
   readonly storage: (name: string) => Storage
-  readonly upgrade: NonNullable<Host['upgrade']>
+  /** How the runtime's server takes WebSockets. */
+  readonly take: TakeSocket
+}
+
+export interface SocketHost extends WebHost {
+  readonly tunnels: Tunnels
 }
 
 /** Puts the host together; its `close` also closes all connections to workers. */
-export function createSocketHost(config: Config, { log, storage, upgrade }: SocketHostOptions): WebHost {
-  const fetch = createFetch()
-  const extra = { fetch, relay, upgrade, process: readings }
-  const host = createWebHost(config, { log, storage, extra })
+export function createSocketHost(config: Config, { log, storage, take }: SocketHostOptions): SocketHost {
+  const direct = createFetch()
+  const tunnels = createTunnels(config, { take, seams: () => host })
+  const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
+  const fetch: Host['fetch'] = (worker, outgoing) =>
+    (isTunnel(worker) ? tunnels.fetch : direct)(worker, outgoing)
+  const join = async (worker: WorkerRef, request: Request, outgoing: Outgoing, closed: () => void) =>
+    take(request, await openWorkerSocket(worker, protocolsOf(request), outgoing, closed), Infinity)
+  const upgrade: NonNullable<Host['upgrade']> = (worker, ...call) =>
+    (isTunnel(worker) ? tunnels.upgrade : join)(worker, ...call)
+  const host = createWebHost(config, { log, storage, extra: { fetch, relay, upgrade, process: readings } })
   const close = () => {
-    fetch.close()
+    tunnels.close()
+    direct.close()
     host.close()
   }
-  return { ...host, close }
+  return { ...host, tunnels, close }
 }
 
 /** Neither runtime measures the delay of its event loop, so that is left out. */

@@ -1,26 +1,19 @@
 // A worker's WebSocket opened by the runtime's own client, to be joined with a client's.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
-
-export type Message = string | ArrayBuffer | Uint8Array<ArrayBuffer>
-
-/** The client's side of a joined pair. */
-export interface ClientSocket {
-  send(message: Message): unknown
-  close(code?: number, reason?: string): void
-}
+import type { FarSocket, Message, NearSocket } from '../../src/tunnel/socket.ts'
 
 /** Deno's and Bun's WebSocket takes headers; the web's does not. */
 type WebSocketMaker = new (
   url: string,
-  options: { protocols: string[]; headers: Record<string, string> },
+  options: { protocols: readonly string[]; headers: Record<string, string> },
 ) => WebSocket
 
 /** The worker's side. What comes before the client is joined waits. */
-export class WorkerSocket {
+export class WorkerSocket implements FarSocket {
   readonly #socket: WebSocket
   readonly #closed: () => void
-  #client: ClientSocket | null = null
+  #client: NearSocket | null = null
   #early: Message[] = []
 
   constructor(socket: WebSocket, closed: () => void) {
@@ -38,13 +31,13 @@ export class WorkerSocket {
   }
 
   /** Called once, when the client's side stands. */
-  join(client: ClientSocket): void {
+  join(client: NearSocket): void {
     const socket = this.#socket
     this.#client = client
     for (const message of this.#early) client.send(message)
     this.#early = []
     const end = (code: number, reason: string) => {
-      client.close(...speakable(code, reason))
+      client.close(code, reason)
       this.#closed()
     }
     socket.onclose = ({ code, reason }) => end(code, reason)
@@ -56,7 +49,7 @@ export class WorkerSocket {
   }
 
   /** The client has gone; also for one that never came. */
-  close(code = 1000, reason = ''): void {
+  close(code = 1005, reason = ''): void {
     if (!this.#client) this.#socket.onclose = () => this.#closed()
     this.#socket.close(...speakable(code, reason))
   }
@@ -65,7 +58,7 @@ export class WorkerSocket {
 /** Opens the worker's side with what the client asked for. Rejects with `UpstreamFailure`; why a worker refused is not told by the web's API. */
 export function openWorkerSocket(
   worker: WorkerRef,
-  request: Request,
+  protocols: readonly string[],
   outgoing: Outgoing,
   closed: () => void,
 ): Promise<WorkerSocket> {
@@ -75,7 +68,6 @@ export function openWorkerSocket(
     const name = outgoing.headers[i] as string
     if (!HANDSHAKE.test(name)) headers[name] = outgoing.headers[i + 1] as string
   }
-  const protocols = (request.headers.get('sec-websocket-protocol') ?? '').split(/\s*,\s*/).filter(Boolean)
   return new Promise((resolve, reject) => {
     const socket = new (WebSocket as unknown as WebSocketMaker)(url, { protocols, headers })
     socket.binaryType = 'arraybuffer'
@@ -106,7 +98,17 @@ export function openWorkerSocket(
   })
 }
 
+/** The subprotocols that a client asks for. */
+export const protocolsOf = ({ headers }: Request): string[] =>
+  (headers.get('sec-websocket-protocol') ?? '').split(/\s*,\s*/).filter(Boolean)
+
 const HANDSHAKE = /^(?:connection|upgrade|host|sec-websocket-.*)$/i
+
+/** A client's socket of the runtime, as the near side of a joined pair. */
+export const nearOf = (socket: NearSocket): NearSocket => ({
+  send: (message) => socket.send(message),
+  close: (code = 1005, reason = '') => socket.close(...speakable(code, reason)),
+})
 
 /** Of the codes that a close frame may carry, those that the API lets us send; without one there is none in the frame. */
 function speakable(code: number, reason: string): [code?: number, reason?: string] {

@@ -1,6 +1,6 @@
-// One dialled-in worker: holds its link, waits a moment for one that was lost, and opens exchanges over it.
+// One dialled-in worker: holds its link, waits a moment for one that was lost, and opens streams over it.
 import { UpstreamFailure, type Host, type Outgoing } from '../host.ts'
-import type { AnswerReceiver, Exchange } from '../tunnel/exchange.ts'
+import type { OpenStream } from '../tunnel/exchange.ts'
 import { TunnelProtocolError } from '../tunnel/frames.ts'
 import { CLOSE, Link, type LinkTimes, type Wire } from '../tunnel/link.ts'
 
@@ -20,6 +20,9 @@ export interface Dialled {
   readonly token: string
   readonly session: string
 }
+
+/** A call that waits for a link. */
+export type Waiter = Pick<Outgoing, 'connectTimeout' | 'signal'>
 
 /** The worker's link and who may continue it. In the process that holds the socket; never in a pool. */
 export class Tunnel {
@@ -95,13 +98,12 @@ export class Tunnel {
     return link
   }
 
-  /** Sends a request over the link. A link that was lost is waited for, but not long. Rejects with `UpstreamFailure` (`connect`). */
-  async send(exchange: Exchange, outgoing: Outgoing, receiver: AnswerReceiver): Promise<void> {
-    if (!this.isUp) await this.#whenUp(outgoing)
+  /** Opens streams over the link. One that was lost is waited for, but not long. Rejects with `UpstreamFailure` (`connect`). */
+  async ready(call: Waiter): Promise<OpenStream> {
+    if (!this.isUp) await this.#whenUp(call)
     const link = this.#link
     if (!link?.isUp) throw new UpstreamFailure('connect', `the tunnel of ${this.name} is not connected`)
-    if (outgoing.signal.aborted) return
-    exchange.send((head) => link.open(head), outgoing, receiver)
+    return (head) => link.open(head)
   }
 
   /** The worker was removed: the link ends with the last exchange that is under way, at the latest after `RETIRING`. */
@@ -122,7 +124,7 @@ export class Tunnel {
     this.#say(false)
   }
 
-  async #whenUp({ connectTimeout, signal }: Outgoing): Promise<void> {
+  async #whenUp({ connectTimeout, signal }: Waiter): Promise<void> {
     if (!this.#link || this.#link.isClosed) return
     const limit = connectTimeout > 0 ? Math.min(connectTimeout, PATIENCE) : PATIENCE
     await new Promise<void>((resolve) => {

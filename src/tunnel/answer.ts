@@ -1,6 +1,7 @@
 // The worker's end of one request through a tunnel: asks the engine, and sends its answer back as it comes.
 import { UpstreamFailure, type HeaderList, type Outgoing } from '../host.ts'
 import { TunnelProtocolError } from './frames.ts'
+import { TunnelSocket, type FarSocket } from './socket.ts'
 import { WINDOW, type TunnelStream } from './stream.ts'
 
 /** An engine's answer whose body is poured into a sink. */
@@ -17,10 +18,32 @@ export interface EngineAnswer {
 /** Sends a request to the engine. Rejects with `UpstreamFailure`. */
 export type AskEngine = (outgoing: Outgoing) => Promise<EngineAnswer>
 
+/** Opens a WebSocket to the engine; `closed` is called once, when it has ended. Rejects with `UpstreamFailure`. */
+export type OpenEngineSocket = (
+  outgoing: Outgoing,
+  protocols: readonly string[],
+  closed: () => void,
+) => Promise<FarSocket>
+
+/** How the engine is reached. */
+export interface EngineDoor {
+  readonly ask: AskEngine
+  readonly socket: OpenEngineSocket
+}
+
 /** Takes a stream that the router opened: the engine gets its request, the router the engine's answer. */
-export function answerStream(stream: TunnelStream, head: Record<string, unknown>, ask: AskEngine): void {
+export function answerStream(
+  stream: TunnelStream,
+  head: Record<string, unknown>,
+  { ask, socket }: EngineDoor,
+): void {
   const abort = new AbortController()
-  const { length, ...request } = readRequest(head)
+  const { length, protocols, ...request } = readRequest(head)
+  if (protocols) {
+    stream.ear = { data: () => undefined, end: () => abort.abort(), fail: () => abort.abort() }
+    const outgoing = { ...request, body: null, signal: abort.signal }
+    return void join(stream, (closed) => socket(outgoing, protocols, closed))
+  }
   const start = (body: Outgoing['body']) => {
     pass(stream, ask({ ...request, body, signal: abort.signal })).catch((error: unknown) => {
       // What became of the engine is told in the stream; this is a fault of our own.
@@ -82,14 +105,36 @@ function streaming(stream: TunnelStream, gone: () => void): ReadableStream<Uint8
   )
 }
 
+/** Joins the stream with the engine's socket. Never rejects. */
+async function join(stream: TunnelStream, open: (closed: () => void) => Promise<FarSocket>): Promise<void> {
+  try {
+    // What the client sends before the engine is there waits.
+    stream.pause()
+    const far = await open(() => undefined)
+    if (stream.isOver) return far.close()
+    const { protocol } = far
+    stream.head({ status: 101, headers: protocol === '' ? [] : ['sec-websocket-protocol', protocol] })
+    const near = new TunnelSocket(stream, protocol, () => undefined)
+    far.join(near)
+    near.join(far)
+  } catch (error) {
+    resetBy(stream, error)
+  }
+}
+
+/** Tells the router why there is no answer. */
+function resetBy(stream: TunnelStream, error: unknown): void {
+  const failure = error instanceof UpstreamFailure ? error : new UpstreamFailure('connect', String(error))
+  stream.reset(failure.kind, failure.message)
+}
+
 /** Hands the answer on; a failure of the engine is told as such. */
 async function pass(stream: TunnelStream, asking: Promise<EngineAnswer>): Promise<void> {
   let answer: EngineAnswer
   try {
     answer = await asking
   } catch (error) {
-    const failure = error instanceof UpstreamFailure ? error : new UpstreamFailure('connect', String(error))
-    return stream.reset(failure.kind, failure.message)
+    return resetBy(stream, error)
   }
   if (stream.isOver) return answer.cancel()
   const { fail } = stream.ear
@@ -113,12 +158,14 @@ async function pass(stream: TunnelStream, asking: Promise<EngineAnswer>): Promis
 
 function readRequest(
   head: Record<string, unknown>,
-): Omit<Outgoing, 'body' | 'signal'> & { length: number | null } {
-  const { method, path, headers, length = null, connectTimeout = 0, once = false } = head
+): Omit<Outgoing, 'body' | 'signal'> & { length: number | null; protocols: string[] | null } {
+  const { method, path, headers, length = null, connectTimeout = 0, once = false, protocols = null } = head
   const isList = Array.isArray(headers) && headers.every((one) => typeof one === 'string')
   const isLine = typeof method === 'string' && typeof path === 'string' && path.startsWith('/')
   const isCounted = length === null || typeof length === 'number'
-  if (!isLine || !isList || headers.length % 2 !== 0 || !isCounted || typeof connectTimeout !== 'number')
-    throw new TunnelProtocolError('a request that is none')
-  return { method, path, headers, length, connectTimeout, isOnce: once === true }
+  const isNamed =
+    protocols === null || (Array.isArray(protocols) && protocols.every((one) => typeof one === 'string'))
+  const isWhole = isLine && isList && headers.length % 2 === 0 && isCounted && isNamed
+  if (!isWhole || typeof connectTimeout !== 'number') throw new TunnelProtocolError('a request that is none')
+  return { method, path, headers, length, connectTimeout, isOnce: once === true, protocols }
 }

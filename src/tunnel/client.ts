@@ -1,6 +1,6 @@
 // The worker's end of a tunnel: dials the router, comes again after a drop, and passes requests on to the engine.
 import type { Host } from '../host.ts'
-import { answerStream, type AskEngine } from './answer.ts'
+import { answerStream, type EngineDoor } from './answer.ts'
 import { decodeFrame, encodeJson, readJson, TunnelProtocolError } from './frames.ts'
 import { CLOSE, Link, LINK_TIMES, type LinkTimes, type Wire } from './link.ts'
 
@@ -22,7 +22,7 @@ export interface ClientOptions {
   readonly url: string
   readonly version: string
   readonly dial: Dial
-  readonly engine: AskEngine
+  readonly engine: EngineDoor
   readonly host: Pick<Host, 'now' | 'timer' | 'random'>
   /** Hears how it goes, in sentences. */
   readonly tell: (event: 'connected' | 'resumed' | 'lost' | 'retry', message: string) => void

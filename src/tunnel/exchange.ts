@@ -1,7 +1,7 @@
 // The router's end of one request through a tunnel: sends it, and hands what comes back to a receiver.
 import { UpstreamFailure, type HeaderList, type Outgoing } from '../host.ts'
 import { TunnelProtocolError } from './frames.ts'
-import type { TunnelStream } from './stream.ts'
+import type { StreamLike } from './stream.ts'
 
 /** Who hears about an answer. Exactly one of `end` and `fail` is called, unless the exchange is destroyed. */
 export interface AnswerReceiver {
@@ -12,8 +12,8 @@ export interface AnswerReceiver {
   fail(failure: UpstreamFailure): void
 }
 
-/** Opens the stream of a request, by its head. */
-type OpenStream = (head: RequestHead) => TunnelStream
+/** Opens the stream of a request, by its head. Throws `RangeError` when that is larger than a frame. */
+export type OpenStream = (head: RequestHead) => StreamLike
 
 /** What travels in an `open` frame. */
 export interface RequestHead {
@@ -24,12 +24,14 @@ export interface RequestHead {
   readonly length: number | null
   readonly connectTimeout: number
   readonly once: boolean
+  /** A WebSocket is wanted, with one of these subprotocols; its messages are the bodies. */
+  readonly protocols?: readonly string[]
 }
 
 export class Exchange {
   /** A byte of the answer came. */
   heard = false
-  #stream: TunnelStream | null = null
+  #stream: StreamLike | null = null
   #hasHead = false
   #isOver = false
   #onRoom = () => {}
@@ -75,7 +77,7 @@ export class Exchange {
     this.#stream?.reset('aborted', 'the router ended the call')
   }
 
-  #open(open: OpenStream, head: RequestHead): TunnelStream {
+  #open(open: OpenStream, head: RequestHead): StreamLike {
     try {
       return open(head)
     } catch (error) {
@@ -104,11 +106,7 @@ export class Exchange {
     receiver.end()
   }
 
-  async #pour(
-    stream: TunnelStream,
-    body: ReadableStream<Uint8Array>,
-    receiver: AnswerReceiver,
-  ): Promise<void> {
+  async #pour(stream: StreamLike, body: ReadableStream<Uint8Array>, receiver: AnswerReceiver): Promise<void> {
     const reader = body.getReader()
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {

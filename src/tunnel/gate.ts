@@ -1,9 +1,10 @@
 // Lets dialled-in workers in: checks who they are, registers them, and finds their tunnels again.
 import { isSame } from '../admission/auth.ts'
-import { Tunnel } from '../actors/tunnel.ts'
+import { Tunnel, type Waiter } from '../actors/tunnel.ts'
 import { workerSchema, type Config, type WorkerSpec } from '../config/schema.ts'
 import { opaqueId } from '../hash.ts'
-import type { Host } from '../host.ts'
+import { UpstreamFailure, type Host } from '../host.ts'
+import type { OpenStream } from './exchange.ts'
 import { decodeFrame, encodeJson, readJson, TunnelProtocolError, type Frame } from './frames.ts'
 import { TUNNEL } from './name.ts'
 import { CLOSE, LINK_TIMES, type Link, type LinkTimes, type Wire } from './link.ts'
@@ -28,6 +29,9 @@ interface Hello {
   readonly received: number
 }
 
+/** Where the tunnels of a router are. */
+export type TunnelHome = Pick<Gate, 'accept' | 'ready' | 'drop' | 'configure' | 'close'>
+
 /** Takes what comes over one socket. */
 export interface WireEar {
   message(bytes: Uint8Array): void
@@ -50,9 +54,11 @@ export class Gate {
     this.#times = times
   }
 
-  /** The tunnel that a worker's URL names, or null. */
-  find(url: string): Tunnel | null {
-    return this.#tunnels.get(url.slice(TUNNEL.length)) ?? null
+  /** Opens streams to the worker with that URL. Rejects with `UpstreamFailure` (`connect`). */
+  async ready(url: string, call: Waiter): Promise<OpenStream> {
+    const tunnel = this.#tunnels.get(url.slice(TUNNEL.length))
+    if (!tunnel) throw new UpstreamFailure('connect', 'this worker has not dialled in')
+    return tunnel.ready(call)
   }
 
   /** Takes a socket that just opened. */

@@ -17,6 +17,16 @@ export interface StreamEar {
   room?(): void
 }
 
+/** What users of a stream do with it: one of a link, or one that a link elsewhere has. */
+export interface StreamLike {
+  ear: StreamEar
+  write(bytes: Uint8Array): boolean
+  end(): void
+  reset(kind: FailureKind, message: string): void
+  pause(): void
+  resume(): void
+}
+
 /** What a stream needs of its link. */
 export interface StreamLink {
   /** Sends a numbered frame; it is kept until it is acknowledged. */
@@ -28,7 +38,7 @@ export interface StreamLink {
 
 const DEAF: StreamEar = { data: () => undefined, end: () => undefined, fail: () => undefined }
 
-export class TunnelStream {
+export class TunnelStream implements StreamLike {
   readonly id: number
   ear: StreamEar = DEAF
   readonly #link: StreamLink

@@ -2,6 +2,7 @@
 import { createClient } from '../../adapters/cli/connect.ts'
 import { createHost } from '../../adapters/node/host.ts'
 import { serve } from '../../adapters/node/http.ts'
+import { dialer } from '../../adapters/node/wire/websocket.ts'
 import { createApp } from '../../src/app.ts'
 import { configSchema, workerSchema, type ConfigInput, type WorkerSpec } from '../../src/config/schema.ts'
 import { opaqueId } from '../../src/hash.ts'
@@ -45,6 +46,7 @@ async function open(input: ConfigInput, fleet: Fleet): Promise<Opened> {
       engine: behind,
       token: TOKEN,
       name: nameOf(spec.url),
+      dialer,
       tell: () => undefined,
     })
     clients.push(client)

@@ -99,7 +99,7 @@ function dial(started: Started, more: { token?: string; name?: string } = {}) {
     url: 'http://e',
     version: '1',
     dial: open,
-    engine,
+    engine: { ask: engine, socket: engine },
     host,
     tell,
   }
@@ -164,7 +164,8 @@ test('a new worker of the same name takes the place of the old one, who stays aw
   assert.match((await first.ended).reason, /another worker connected by this name.*--name/)
   await settle()
   assert.deepEqual(second.told, ['connected'])
-  assert.equal(started.gate.find('tunnel:box')?.isUp, true)
+  const call = { connectTimeout: 0, signal: new AbortController().signal }
+  await started.gate.ready('tunnel:box', call)
 })
 
 test('a client comes again after a drop and goes on with its session', async () => {
@@ -204,7 +205,6 @@ test('a call waits a moment for a link that was lost, and is told to go elsewher
   const started = start()
   const { cut } = dial(started)
   await settle()
-  const tunnel = started.gate.find('tunnel:box') ?? assert.fail('no tunnel')
   started.isUp = false
   cut()
   const outgoing: Outgoing = {
@@ -222,7 +222,9 @@ test('a call waits a moment for a link that was lost, and is told to go elsewher
     end: () => undefined,
     fail: ({ message }: UpstreamFailure) => void kinds.push(message),
   }
-  const lost = tunnel.send(new Exchange(), outgoing, receiver)
+  const send = async () =>
+    new Exchange().send(await started.gate.ready('tunnel:box', outgoing), outgoing, receiver)
+  const lost = send()
   lost.catch((failure: UpstreamFailure) => kinds.push(failure.kind))
   await started.clock.advance(990)
   assert.deepEqual(kinds, [])
@@ -230,7 +232,7 @@ test('a call waits a moment for a link that was lost, and is told to go elsewher
   assert.deepEqual(kinds, ['connect'])
   started.isUp = true
   await started.clock.advance(1000)
-  await tunnel.send(new Exchange(), outgoing, receiver)
+  await send()
   await settle()
   assert.deepEqual(kinds, ['connect', 'no engine'])
 })

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws'
 import { createClient } from '../../../adapters/cli/connect.ts'
 import { createHost } from '../../../adapters/node/host.ts'
 import { serve } from '../../../adapters/node/http.ts'
+import { dialer } from '../../../adapters/node/wire/websocket.ts'
 import { createApp } from '../../../src/app.ts'
 import { configSchema, type ConfigInput } from '../../../src/config/schema.ts'
 import { createEngine, type Engine } from '../../../src/simulator/engine.ts'
@@ -103,6 +104,7 @@ async function dialIn(
     engine: served?.url ?? String(behind),
     name,
     token,
+    dialer,
     tell: () => undefined,
     times: TIMES,
   })

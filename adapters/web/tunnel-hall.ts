@@ -1,0 +1,92 @@
+// The router's side of tunnels on real sockets: takes those of workers that dial in, and sends requests and WebSockets through them.
+import { UpstreamFailure, type Outgoing, type WorkerRef } from '../../src/host.ts'
+import { Exchange } from '../../src/tunnel/exchange.ts'
+import { MAX_FRAME } from '../../src/tunnel/frames.ts'
+import type { TunnelHome, WireEar } from '../../src/tunnel/gate.ts'
+import { openSocket, type FarSocket, type Message, type NearSocket } from '../../src/tunnel/socket.ts'
+import { NodeUpstream } from '../node/upstream.ts'
+import { protocolsOf } from './websocket.ts'
+
+/**
+ * Answers a client's handshake, and joins its socket with `far` when it stands. `maxMessage` in bytes, where the runtime can
+ * be told. Throws what the runtime does when the request can't be upgraded; `far` is closed then.
+ */
+export type TakeSocket = (
+  request: Request,
+  far: FarSocket,
+  maxMessage: number,
+) => Response | Promise<Response>
+
+/** No message of a client may be larger, bytes. */
+const MAX_MESSAGE = 64 * 1024 * 1024
+
+export class TunnelHall {
+  readonly home: TunnelHome
+  readonly #take: TakeSocket
+
+  constructor(home: TunnelHome, take: TakeSocket) {
+    this.home = home
+    this.#take = take
+  }
+
+  /** Answers the handshake of a worker; the tunnel begins when the socket stands. */
+  async accept(request: Request): Promise<Response> {
+    return this.#take(request, new Dialled(this.home), MAX_FRAME)
+  }
+
+  /** Sends a request through the tunnel of a worker. Errors as `Host.fetch`. */
+  async fetch(worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> {
+    const exchange = new Exchange()
+    return new NodeUpstream(exchange, outgoing.signal).send((receiver) => {
+      this.home
+        .ready(worker.url, outgoing)
+        .then((open) => exchange.send(open, outgoing, receiver))
+        .catch((error: unknown) => {
+          const isOurs = error instanceof UpstreamFailure
+          receiver.fail(isOurs ? error : new UpstreamFailure('protocol', String(error)))
+        })
+    })
+  }
+
+  /** Joins a client's WebSocket with one to the engine behind a tunnel. Errors as `Host.upgrade`. */
+  async upgrade(
+    worker: WorkerRef,
+    request: Request,
+    outgoing: Outgoing,
+    closed: () => void,
+  ): Promise<Response> {
+    const open = await this.home.ready(worker.url, outgoing)
+    const far = await openSocket(open, outgoing, protocolsOf(request), closed)
+    return this.#take(request, far, MAX_MESSAGE)
+  }
+}
+
+/** The socket of a worker that dials in, as the gate takes it. */
+class Dialled implements FarSocket {
+  readonly protocol = ''
+  readonly #home: TunnelHome
+  #near: NearSocket | null = null
+  #ear: WireEar | null = null
+
+  constructor(home: TunnelHome) {
+    this.#home = home
+  }
+
+  join(near: NearSocket): void {
+    this.#near = near
+    this.#ear = this.#home.accept({
+      send: (frame) => void near.send(frame as Uint8Array<ArrayBuffer>),
+      close: (code, reason) => near.close(code, reason),
+    })
+  }
+
+  send(message: Message): void {
+    if (typeof message === 'string') return this.#near?.close(1003, 'frames are binary')
+    this.#ear?.message(message instanceof ArrayBuffer ? new Uint8Array(message) : message)
+  }
+
+  close(): void {
+    this.#ear?.closed()
+    this.#ear = null
+  }
+}
