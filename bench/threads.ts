@@ -107,7 +107,16 @@ async function callers({ calls, width }: Callers): Promise<void> {
 const USAGE = { promptTokens: 256, cachedTokens: 0, completionTokens: 64, estimated: false }
 
 function askOf(id: string): Ask {
-  const plain = { id, model: 'm', prefix: null, tokens: 256, session: null, priority: 0, tenant: 'default' }
+  const plain = {
+    id,
+    model: 'm',
+    prefix: null,
+    promptBytes: 0,
+    tokens: 256,
+    session: null,
+    priority: 0,
+    tenant: 'default',
+  }
   const rest = { stream: true, queueUntil: Date.now() + 60_000, engines: null, pin: null, makesState: false }
   return { ...plain, ...rest }
 }

@@ -1,4 +1,5 @@
 // The words that travel between the router and a pool. All of them are plain, structured-cloneable values.
+import type { OrcaLoad } from '../engines/orca.ts'
 import type { FailureKind, WorkerRef } from '../host.ts'
 
 /** What the pool is told of a call. Made by the router; `id` is the lease's id too. */
@@ -8,6 +9,8 @@ export interface Ask {
   readonly model: string | null
   /** Chained hashes of the prompt's blocks (52-bit numbers), or null when nobody asked for them. */
   readonly prefix: Float64Array | null
+  /** Canonical bytes of the prompt that `prefix` was made of, all of them; 0 where there is none. */
+  readonly promptBytes: number
   /** A guess of the prompt's length in tokens. */
   readonly tokens: number
   readonly session: string | null
@@ -40,6 +43,8 @@ export interface Plan {
   readonly delay: number
   /** Made by the router itself, because the pool did not answer. */
   readonly isDegraded?: boolean
+  /** The worker is to tell its load with the answer. */
+  readonly asksLoad?: boolean
 }
 
 /** An error of our own as a value: it can travel out of an actor. */
@@ -78,10 +83,38 @@ export interface Outcome {
   readonly usage?: Usage
   /** Id of a stored response that lives on the worker from now on. */
   readonly state?: string
+  /** What the worker told of its load with the answer. */
+  readonly load?: OrcaLoad
 }
 
 /** Sent when the first token came: the prefill backlog falls. */
 export interface FirstToken {
   /** Milliseconds from sending the request. */
   readonly after: number
+}
+
+/** What an engine told of its load, over all its ranks. -1: not told. */
+export interface ReportedLoad {
+  readonly running: number
+  readonly waiting: number
+  /** Prompt tokens of the waiting calls that are not cached. */
+  readonly waitingUncachedTokens: number
+  /** KV tokens in use by running calls. */
+  readonly usedTokens: number
+  readonly capacityTokens: number
+  /** Share of the KV cache in use, 0 to 1. */
+  readonly usage: number
+  /** Epoch ms. */
+  readonly at: number
+}
+
+/** A call that goes on, with what a pool that lost it must know. */
+export interface Renewal {
+  readonly id: string
+  /** Id of the worker that answers it. */
+  readonly worker: string
+  /** The prompt's, as guessed. */
+  readonly tokens: number
+  /** Its first token came. */
+  readonly isDecoding: boolean
 }

@@ -73,11 +73,12 @@ export function degrading(seams: DegradeSeams): ActorRef<Pool> {
           return decide(ask, error)
         }
       },
-      async repick(failure, ask) {
+      async repick(failure, ask, tried) {
         const call = calls.get(ask.id) ?? NEW
         // Not asked twice: a pool that has chosen already would take its new choice for the one that failed.
         try {
-          if (!call.isAlone) return remember(ask.id, await seams.pool(name).repick(failure, ask), false)
+          if (!call.isAlone)
+            return remember(ask.id, await seams.pool(name).repick(failure, ask, tried), false)
         } catch (error) {
           return mayNotRetry(failure, ask, call, seams.config.retries) ?? decide(ask, error)
         }
@@ -160,6 +161,8 @@ const METHODS: readonly (keyof Remote<Pool>)[] = [
   'hold',
   'hint',
   'configure',
+  'report',
+  'forget',
   'view',
 ]
 

@@ -1,8 +1,9 @@
 // Who holds what: the leases of a pool, and what their beginnings and ends tell of the workers.
 import { enter, fail, release, succeed, type BreakerRules } from '../forward/breaker.ts'
 import { isBusyStatus } from '../forward/retry.ts'
-import type { Ask, Failure, Outcome, Plan } from './ask.ts'
+import type { Ask, Failure, Outcome, Plan, Renewal } from './ask.ts'
 import type { Seat } from './seat.ts'
+import type { Speeds } from './speeds.ts'
 
 /** A lease nobody renews falls after this: its router is gone. */
 export const LEASE_TIME = 150_000
@@ -10,12 +11,15 @@ export const LEASE_TIME = 150_000
 const BUSY_TIME = 1_000
 const MAX_BUSY_TIME = 60_000
 const SERVICE_WEIGHT = 0.1
+/** Weight of a new answer in the running mean of their lengths. */
+const OUTPUT_WEIGHT = 0.05
 
 export interface Lease {
   readonly id: string
   readonly seat: Seat
-  readonly ask: Ask
-  readonly plan: Plan
+  /** Null with `plan`: made anew from a renewal, after the pool had lost it. */
+  readonly ask: Ask | null
+  readonly plan: Plan | null
   /** Workers tried before in this call. */
   readonly tried: readonly string[]
   readonly startedAt: number
@@ -24,6 +28,15 @@ export interface Lease {
   isDecoding: boolean
   /** It goes through a breaker that is half open. */
   readonly isProbe: boolean
+  /** The prompt's tokens, and those that the worker was believed to hold. */
+  readonly tokens: number
+  readonly matched: number
+  /** Tokens that the worker had to read before its first token: those ahead of it and its own. */
+  readonly work: number
+  /** Tokens that it still counts for in its worker's backlog. */
+  pending: number
+  /** KV tokens that it counts for. */
+  readonly held: number
 }
 
 /** What the end of a lease means for the pool. */
@@ -33,51 +46,98 @@ export interface Ended {
   readonly isUnreachable: boolean
 }
 
+/** What else there is to know when a lease begins. */
+export interface Opening {
+  readonly tried: readonly string[]
+  readonly now: number
+  readonly tokens: number
+  readonly matched: number
+}
+
 export class Ledger {
   readonly leases = new Map<string, Lease>()
   rules: BreakerRules
+  readonly #speeds: Speeds
   #turn = 0
   /** Running mean of how long a call holds its place, ms. */
   serviceTime = 1000
+  /** Running mean of the answers' tokens: what a prompt will grow by. */
+  #output = 0
 
-  constructor(rules: BreakerRules) {
+  constructor(rules: BreakerRules, speeds: Speeds) {
     this.rules = rules
+    this.#speeds = speeds
   }
 
   /** A plan was made: its worker carries it from now on. */
-  open(ask: Ask, seat: Seat, plan: Plan, { tried, now }: { tried: readonly string[]; now: number }): void {
+  open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched }: Opening): Lease {
     enter(seat.breaker)
+    const pending = tokens - matched
+    const work = seat.backlogTokens + seat.foreignTokens + pending
+    const held = tokens + this.#output
     seat.inFlight++
-    seat.backlogTokens += ask.tokens
+    seat.backlogTokens += pending
+    seat.ownTokens += held
     seat.lastTurn = ++this.#turn
-    const expiresAt = now + LEASE_TIME
-    this.leases.set(ask.id, {
+    seat.uses(ask.model)
+    if (!ask.stream) {
+      const before = seat.quiet.at(-1)?.dueAt ?? 0
+      seat.quiet.push({ dueAt: Math.max(before, now + (1000 * work) / seat.speed), id: ask.id })
+    }
+    const lease: Lease = {
       id: ask.id,
       seat,
       ask,
       plan,
       tried,
       startedAt: now,
-      expiresAt,
+      expiresAt: now + LEASE_TIME,
       isDecoding: false,
       isProbe: seat.breaker.state === 'half_open',
-    })
+      tokens,
+      matched,
+      work,
+      pending,
+      held,
+    }
+    this.leases.set(ask.id, lease)
+    return lease
   }
 
-  /** The first token came after that many milliseconds. */
-  first(id: string, after: number, now: number): void {
+  /** The first token came after that many milliseconds. Returns true when it changed what all workers are measured by. */
+  first(id: string, after: number, now: number): boolean {
     const lease = this.leases.get(id)
-    if (!lease || lease.isDecoding) return
+    if (!lease || lease.isDecoding) return false
     lease.isDecoding = true
-    lease.seat.backlogTokens -= lease.ask.tokens
     lease.seat.streaming++
     lease.seat.lastGoodAt = now
     lease.seat.measured(after)
+    // A backlog that fell by prediction teaches nothing.
+    const isMeasured = lease.pending > 0
+    this.#fall(lease)
+    return isMeasured && this.#speeds.learn(lease.seat, lease.work, after / 1000)
   }
 
-  renew(id: string, now: number): void {
-    const lease = this.leases.get(id)
+  /**
+   * Lets time pass for a seat: prompts whose answers have no first token leave the backlog when they should have been read, and
+   * what the engine told long ago is forgotten.
+   */
+  age(seat: Seat, now: number): void {
+    seat.age(now)
+    let due = seat.quiet[0]
+    while (due && due.dueAt <= now) {
+      seat.quiet.shift()
+      const lease = this.leases.get(due.id)
+      if (lease?.seat === seat) this.#fall(lease)
+      due = seat.quiet[0]
+    }
+  }
+
+  /** A stream that goes on. Unknown to a pool that was lost meanwhile: then it is taken up again. */
+  renew(renewal: Renewal, seat: Seat | undefined, now: number): void {
+    const lease = this.leases.get(renewal.id)
     if (lease) lease.expiresAt = now + LEASE_TIME
+    else if (seat) this.#restore(renewal, seat, now)
   }
 
   /** Ends a lease and learns from it; null when there is none (settled already: harmless). */
@@ -87,10 +147,13 @@ export class Ledger {
     this.leases.delete(id)
     const { seat } = lease
     seat.inFlight--
+    seat.ownTokens = seat.inFlight === 0 ? 0 : seat.ownTokens - lease.held
     if (lease.isDecoding) seat.streaming--
-    else seat.backlogTokens -= lease.ask.tokens
+    this.#fall(lease)
     const held = now - lease.startedAt
     this.serviceTime += SERVICE_WEIGHT * (held - this.serviceTime)
+    const output = outcome.usage?.completionTokens ?? 0
+    if (output > 0) this.#output += OUTPUT_WEIGHT * (output - this.#output)
     const isUnreachable = this.#learn(lease, outcome, now)
     return { lease, isUnreachable }
   }
@@ -104,6 +167,47 @@ export class Ledger {
       dropped++
     }
     return dropped
+  }
+
+  /** An attempt of a call whose lease is lost failed on that worker. */
+  blame(seat: Seat, failure: Failure, now: number): void {
+    if (failure.kind === 'aborted' || failure.kind === 'total_timeout') return
+    if (failure.kind === 'status' && isBusyStatus(failure.status as number)) {
+      seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)
+      return
+    }
+    seat.failed++
+    if (seat.breaker.state === 'closed' && fail(seat.breaker, this.rules, now)) seat.trips++
+  }
+
+  #restore({ id, tokens, isDecoding }: Renewal, seat: Seat, now: number): void {
+    const pending = isDecoding ? 0 : tokens
+    const held = tokens + this.#output
+    seat.inFlight++
+    seat.backlogTokens += pending
+    seat.ownTokens += held
+    if (isDecoding) seat.streaming++
+    this.leases.set(id, {
+      id,
+      seat,
+      ask: null,
+      plan: null,
+      tried: [],
+      startedAt: now,
+      expiresAt: now + LEASE_TIME,
+      isDecoding,
+      isProbe: false,
+      tokens,
+      matched: 0,
+      work: 0,
+      pending,
+      held,
+    })
+  }
+
+  #fall(lease: Lease): void {
+    lease.seat.backlogTokens -= lease.pending
+    lease.pending = 0
   }
 
   #learn(lease: Lease, outcome: Outcome, now: number): boolean {

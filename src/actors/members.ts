@@ -34,11 +34,15 @@ export interface Member {
   readonly weight: number
   /** Names it answers to, adapters included; null: any. Empty until it was asked. */
   readonly models: readonly string[] | null
+  /** Those of its models that are adapters (LoRA) of another. */
+  readonly adapters?: readonly string[]
   readonly draining: boolean
   /** False: it is down, and no probe need find that out. */
   readonly reachable?: boolean
   readonly maxInFlight: number | null
   readonly kvCapacityTokens: number | null
+  /** Where its engine tells its load. */
+  readonly loadPath?: string
 }
 
 export interface Membership {
@@ -109,15 +113,18 @@ export function memberOf(
   record: WorkerRecord,
   { workerApiKey, models }: Pick<Config, 'workerApiKey' | 'models'>,
 ): Member {
+  const adapters = (record.facts?.models ?? []).filter((model) => model.parent).map((model) => model.id)
   return {
     ref: refOf(record, workerApiKey),
     role: record.spec.role,
     weight: record.spec.weight,
     models: modelsOf(record, models === 'ignore'),
+    ...(adapters.length > 0 && { adapters }),
     draining: record.draining,
     ...(record.reachable === false && { reachable: false }),
     maxInFlight: record.spec.maxInFlight ?? null,
     kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
+    ...(record.facts?.loadPath && { loadPath: record.facts.loadPath }),
   }
 }
 

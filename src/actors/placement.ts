@@ -1,18 +1,43 @@
 // Where an ask may go now: sorts the workers that serve it into those to choose from, those to wait for, and those that are out.
 import { allows, type BreakerRules } from '../forward/breaker.ts'
-import type { Policy, PoolSense } from '../policies/policy.ts'
+import type { Candidate, Choose, PoolSense } from '../policies/policy.ts'
 import type { Ask, RefusalValue } from './ask.ts'
 import type { Exclusion, Seat } from './seat.ts'
 
+/** What a call has behind it. */
+export interface Turn {
+  /** Ids of the workers that it was sent to. */
+  readonly tried: readonly string[]
+  /** 1 for the first. */
+  readonly attempt: number
+}
+
+/** Told of each decision in the turn in which it is made: what it is given is good until it returns. */
+export interface DecisionWatch {
+  /** `candidates`: those it was chosen from. */
+  decided(
+    ask: Ask,
+    turn: Turn,
+    by: { readonly candidates: readonly Candidate[]; readonly sense: PoolSense },
+    chosen: Candidate,
+  ): void
+}
+
 export interface PlacementRules {
-  readonly policy: Policy
+  readonly choose: Choose
   readonly breaker: BreakerRules
   /** 0: no limit. */
   readonly maxInFlightPerWorker: number
 }
 
 export type Placement =
-  | { readonly kind: 'seat'; readonly seat: Seat; readonly isAgain: boolean }
+  | {
+      readonly kind: 'seat'
+      readonly seat: Seat
+      readonly isAgain: boolean
+      /** Those that it was chosen from. */
+      readonly candidates: readonly Seat[]
+    }
   | { readonly kind: 'full' }
   | { readonly kind: 'refused'; readonly refusal: RefusalValue }
 
@@ -48,15 +73,21 @@ export function place(
     else if (seat.isSuspect || seat.busyUntil > sense.now) doubtful.push(seat)
     else good.push(seat)
   }
-  if (good.length > 0) return { kind: 'seat', seat: pickOne(ask, good, by), isAgain: false }
+  if (good.length > 0) return seated(ask, good, by, false)
   if (isFull) return { kind: 'full' }
-  if (doubtful.length > 0) return { kind: 'seat', seat: pickOne(ask, doubtful, by), isAgain: false }
-  if (again.length > 0) return { kind: 'seat', seat: pickOne(ask, again, by), isAgain: true }
+  if (doubtful.length > 0) return seated(ask, doubtful, by, false)
+  if (again.length > 0) return seated(ask, again, by, true)
   return { kind: 'refused', refusal: nobody(ask, seats, rules, sense.now) }
 }
 
-function pickOne(ask: Ask, seats: readonly Seat[], by: { sense: PoolSense; rules: PlacementRules }): Seat {
-  return (seats.length === 1 ? seats[0] : seats[by.rules.policy.choose(ask, seats, by.sense)]) as Seat
+function seated(
+  ask: Ask,
+  candidates: readonly Seat[],
+  { sense, rules }: { sense: PoolSense; rules: PlacementRules },
+  isAgain: boolean,
+): Placement {
+  const chosen = candidates.length === 1 ? 0 : rules.choose(ask, candidates, sense)
+  return { kind: 'seat', seat: candidates[chosen] as Seat, isAgain, candidates }
 }
 
 function nobody(ask: Ask, seats: readonly Seat[], rules: PlacementRules, now: number): RefusalValue {

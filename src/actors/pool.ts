@@ -1,23 +1,27 @@
 // Who gets it. Owns the loads, leases, queue, breakers and health of the workers that are chosen among together.
-import { Queue, type Waiter } from '../admission/queue.ts'
 import type { Config } from '../config/schema.ts'
-import { probe } from '../discovery/probe.ts'
-import { backOff, createRetryBudget, earnRetry, spendRetry, type RetryBudget } from '../forward/retry.ts'
-import type { PoolSense } from '../policies/policy.ts'
+import { backOff } from '../forward/retry.ts'
+import type { Policy } from '../policies/policy.ts'
 import type { ActorState } from './actor.ts'
-import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
+import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue, Renewal, ReportedLoad } from './ask.ts'
+import { Health } from './health.ts'
 import { Holders } from './holders.ts'
-import { Ledger, LEASE_TIME, type Lease } from './ledger.ts'
-import { place, type Placement } from './placement.ts'
-import { gaveUp, isMoveToHealth, noRoom, whyNoRetry, whyNotThere } from './refusals.ts'
+import { Knowledge } from './knowledge.ts'
+import { Ledger, type Lease } from './ledger.ts'
+import { Line, type WaitCode } from './line.ts'
+import { Membership } from './membership.ts'
+import { place, type DecisionWatch, type Placement, type Turn } from './placement.ts'
+import { noRoom } from './refusals.ts'
+import { Retries } from './retries.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
 import { viewOfSeat, type Seat, type SeatView } from './seat.ts'
 
-/** Something that happened to a lease in mid-life; sent in batches, never waited for. */
+/** Something that happened to a lease in mid-life, or that a worker told; sent in batches, never waited for. */
 export type Note =
   | { readonly id: string; readonly kind: 'first'; readonly after: number }
   | { readonly id: string; readonly kind: 'state'; readonly state: string }
+  | { readonly worker: string; readonly kind: 'load'; readonly load: ReportedLoad }
 
 export interface PoolView {
   readonly workers: readonly SeatView[]
@@ -25,90 +29,116 @@ export interface PoolView {
   readonly queued: number
   readonly leases: number
   readonly service_ms: number
-}
-
-interface Turn {
-  readonly tried: readonly string[]
-  readonly attempt: number
-}
-
-/** A call that waits, and what was tried before it came to wait. */
-interface Waiting extends Waiter {
-  readonly turn: Turn
-  readonly promise: Promise<Pick>
-  readonly resolve: (pick: Pick) => void
+  /** What is known of the workers' KV caches, and the most that it may take. */
+  readonly index_bytes: number
+  readonly index_limit_bytes: number
 }
 
 const FULL: Placement = { kind: 'full' }
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
 export class Pool {
+  /** Told of decisions, for those who explain them. */
+  watch: DecisionWatch | null = null
+  #config: Config
+  readonly #policy: Policy | undefined
   #rules: PoolRules
   readonly #state: ActorState
   readonly #roster = new Roster()
-  readonly #queue = new Queue<Waiting>()
+  readonly #membership: Membership
   readonly #holders = new Holders()
+  readonly #knowledge: Knowledge
   readonly #ledger: Ledger
-  readonly #budget: RetryBudget
-  /** Newest membership that the registry announced. */
-  #hinted = 0
-  #pulling: Promise<void> | null = null
+  readonly #line: Line
+  readonly #retries: Retries
+  readonly #health: Health
 
-  constructor(config: Config, state: ActorState) {
-    this.#rules = rulesOf(config)
+  /** `policy`: one of no list, in place of the configured one. */
+  constructor(config: Config, state: ActorState, policy?: Policy) {
+    this.#config = config
+    this.#policy = policy
+    this.#rules = rulesOf(config, policy)
     this.#state = state
-    this.#ledger = new Ledger(this.#rules.breaker)
-    this.#budget = createRetryBudget(this.#rules.retry, state.now())
+    this.#knowledge = new Knowledge(config, state.random)
+    this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
+    this.#retries = new Retries(this.#rules, state.now())
+    this.#health = new Health(this.#rules.probe, state, {
+      roster: this.#roster,
+      changed: (seat, change) => this.#changed(seat, change),
+      hasLeases: () => this.#ledger.leases.size > 0,
+    })
+    this.#membership = new Membership(state, this.#roster, (left) => this.#met(left))
+    this.#line = new Line({
+      now: state.now,
+      size: () => this.#rules.queueSize,
+      isAtLimit: () => this.#isAtLimit(),
+      look: (ask, turn) => this.#try(ask, turn),
+      open: ({ ask, turn }, placement, waited) => this.#open(ask, turn, placement, waited),
+      refusal: (code) => this.#noRoom(code),
+    })
   }
 
   /** Selects and accounts in one step; waits here for room. The same id again gets the same plan. */
   pick(ask: Ask): Pick | Promise<Pick> {
     const lease = this.#ledger.leases.get(ask.id)
-    if (lease) return { plan: lease.plan }
-    const waiting = this.#queue.get(ask.id)
-    if (waiting) return waiting.promise
-    if (this.#roster.version === 0) return this.#pull().then(() => this.#begin(ask))
+    if (lease?.plan) return { plan: lease.plan }
+    const waiting = this.#line.promiseOf(ask.id)
+    if (waiting) return waiting
+    if (this.#roster.version === 0) return this.#membership.pull().then(() => this.#begin(ask))
     return this.#begin(ask)
   }
 
-  /** The attempt failed before its first byte: ends its lease and chooses another worker, or refuses when no retry is due. */
-  repick(failure: Failure, ask: Ask): Pick | Promise<Pick> {
-    const lease = this.#end(ask.id, { kind: 'failed', failure })
-    const pick = lease
-      ? this.#again(ask, lease, failure)
-      : { refusal: gaveUp('the lease of this call is gone') }
-    this.#serveWaiters()
-    return pick
+  /**
+   * The attempt failed before its first byte: ends its lease and chooses another worker, or refuses when no retry is due.
+   * `tried`: ids of the workers that the router sent it to, for a pool that has lost its lease.
+   */
+  repick(failure: Failure, ask: Ask, tried: readonly string[] = []): Pick | Promise<Pick> {
+    if (this.#roster.version === 0)
+      return this.#membership.pull().then(() => this.#repick(failure, ask, tried))
+    return this.#repick(failure, ask, tried)
   }
 
   note(notes: readonly Note[]): void {
     const now = this.#state.now()
     for (const note of notes) {
-      if (note.kind === 'first') this.#ledger.first(note.id, note.after, now)
+      if (note.kind === 'first') this.#first(note.id, note.after, now)
+      else if (note.kind === 'load') this.report(note.worker, note.load)
       else this.#hold(note.id, note.state)
     }
   }
 
-  /** Streams that are still going on. */
-  renew(ids: readonly string[]): void {
-    for (const id of ids) this.#ledger.renew(id, this.#state.now())
+  /** Streams that are still going on. A pool that was lost meanwhile takes them up again. */
+  renew(renewals: readonly Renewal[]): void | Promise<void> {
+    if (this.#roster.version === 0) return this.#membership.pull().then(() => this.#renew(renewals))
+    this.#renew(renewals)
   }
 
   /** The call ended, or its client left while it waited. Twice or late is harmless. */
   settle(id: string, outcome: Outcome): void {
-    const waiting = this.#queue.take(id)
-    waiting?.resolve({
-      refusal: { status: 499, code: 'client_left', message: 'The client left while it waited.' },
-    })
+    this.#line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
     this.#end(id, outcome)
-    this.#serveWaiters()
+    this.#line.serve()
+  }
+
+  /** An engine told its load. */
+  report(workerId: string, load: ReportedLoad): void {
+    const seat = this.#roster.seats.get(workerId)
+    if (!seat) return
+    const before = seat.capacityTokens
+    seat.report(load)
+    if (seat.capacityTokens !== before) this.#knowledge.meet([seat], this.#rules.kvCapacity)
+  }
+
+  /** The KV cache of a worker, or of all of them, was emptied. */
+  forget(workerId: string | null): void {
+    if (workerId === null) this.#knowledge.view.clearAll()
+    else this.#knowledge.clear(workerId)
   }
 
   /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */
   expire(): void {
-    for (const waiting of this.#queue.expire(this.#state.now()))
-      waiting.resolve({ refusal: this.#noRoom('queue_timeout') })
+    this.#line.expire()
   }
 
   /** Id of the worker that holds a stored response or conversation; null when nobody knows. */
@@ -125,134 +155,124 @@ export class Pool {
 
   /** The registry has a newer membership than that. Resolves when the pool has it, too. */
   hint(version: number): void | Promise<void> {
-    this.#hinted = version
-    if (version !== this.#roster.version) return this.#pull()
+    return this.#membership.hint(version)
   }
 
   configure(config: Config): void {
-    this.#rules = rulesOf(config)
+    this.#rules = rulesOf(config, this.#policy, { rules: this.#rules, config: this.#config })
+    this.#config = config
     this.#ledger.rules = this.#rules.breaker
-    this.#serveWaiters()
-    this.#rearm()
+    this.#retries.rules = this.#rules
+    this.#health.rules = this.#rules.probe
+    this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
+    this.#line.serve()
+    this.#health.rearm()
   }
 
   view(): PoolView {
     const now = this.#state.now()
+    const { view } = this.#knowledge
     return {
-      workers: [...this.#roster.seats.values()].map((seat) => viewOfSeat(seat, now)),
+      workers: [...this.#roster.seats.values()].map((seat) => viewOfSeat(seat, view.held(seat.id), now)),
       in_flight: this.#ledger.leases.size,
-      queued: this.#queue.size,
+      queued: this.#line.size,
       leases: this.#ledger.leases.size,
       service_ms: Math.round(this.#ledger.serviceTime),
+      index_bytes: view.bytes,
+      index_limit_bytes: view.limit,
     }
   }
 
   /** Probes the members whose time has come, drops dead leases, and re-arms itself first. */
   async alarm(): Promise<void> {
-    const now = this.#state.now()
-    this.#ledger.sweep(now)
+    this.#ledger.sweep(this.#state.now())
     this.expire()
-    const { interval, timeout } = this.#rules.probe
-    const due = interval > 0 ? [...this.#roster.seats.values()].filter((seat) => seat.probeAt <= now) : []
-    for (const seat of due) seat.probeAt = now + interval + timeout
-    this.#rearm()
-    await Promise.all(due.map((seat) => this.#probe(seat)))
+    await this.#health.round()
   }
 
-  async #probe(seat: Seat): Promise<void> {
-    const change = await probe(this.#state, seat, this.#rules.probe)
-    this.#rearm()
-    if (change === 'none') return
-    const { id, url } = seat
-    if (change === 'down')
-      this.#state.log({ level: 'warn', message: `worker ${url} does not answer: taken out`, worker: id })
-    else this.#state.log({ level: 'info', message: `worker ${url} is back`, worker: id })
-    // It may have come back with other models.
-    if (change === 'up') this.#state.after(Promise.resolve(this.#state.registry('main').refresh(id)))
-    this.#serveWaiters()
+  #changed(seat: Seat, change: 'down' | 'up'): void {
+    if (change === 'up') {
+      this.#knowledge.restart(seat, this.#state.now())
+      // It may have come back with other models.
+      this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
+    }
+    this.#line.serve()
   }
 
   #begin(ask: Ask): Pick | Promise<Pick> {
-    earnRetry(this.#budget, this.#rules.retry)
+    this.#retries.earn()
     return this.#place(ask, FIRST_TURN, null)
   }
 
-  #again(ask: Ask, lease: Lease, failure: Failure): Pick | Promise<Pick> {
-    const turn = { tried: [...lease.tried, lease.seat.id], attempt: lease.plan.attempt + 1 }
-    const refusal = whyNoRetry(lease, failure, this.#rules.retry.retries)
-    return refusal ? { refusal } : this.#place(ask, turn, failure)
+  #repick(failure: Failure, ask: Ask, known: readonly string[]): Pick | Promise<Pick> {
+    const lease = this.#end(ask.id, { kind: 'failed', failure })
+    if (lease === null) this.#blame(known.at(-1), failure)
+    const tried = lease ? [...lease.tried, lease.seat.id] : known
+    const turn = { tried, attempt: (lease?.plan?.attempt ?? known.length) + 1 }
+    const refusal = this.#retries.whyNone(ask, failure, turn)
+    const pick = refusal ? { refusal } : this.#place(ask, turn, failure)
+    this.#line.serve()
+    return pick
+  }
+
+  #renew(renewals: readonly Renewal[]): void {
+    const now = this.#state.now()
+    for (const renewal of renewals) this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
+  }
+
+  #first(id: string, after: number, now: number): void {
+    if (!this.#ledger.first(id, after, now)) return
+    for (const seat of this.#roster.seats.values()) this.#knowledge.speeds.settle(seat)
   }
 
   /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
   #place(ask: Ask, turn: Turn, failure: Failure | null): Pick | Promise<Pick> {
     const placement = this.#isAtLimit() ? FULL : this.#try(ask, turn)
     if (placement.kind === 'refused') return { refusal: placement.refusal }
-    const refusal = failure && (whyNotThere(failure, placement) ?? this.#overBudget(failure, placement))
+    const refusal = failure && this.#retries.whyNotThere(failure, placement, this.#state.now())
     if (refusal) return { refusal }
-    if (placement.kind === 'full') return this.#wait(ask, turn)
-    return { plan: this.#open(ask, turn, placement.seat, { waited: 0, isAgain: placement.isAgain }) }
-  }
-
-  /** The budget is there against storms; calls that move from a worker that died to one that is well make none. */
-  #overBudget(failure: Failure, placement: Placement): RefusalValue | null {
-    // Without a breaker nobody knows who is well.
-    if (this.#rules.breaker.failures > 0 && isMoveToHealth(failure, placement)) return null
-    if (spendRetry(this.#budget, this.#rules.retry, this.#state.now())) return null
-    return gaveUp('the retry budget is spent', 'retry_budget')
+    return placement.kind === 'full' ? this.#line.wait(ask, turn) : this.#open(ask, turn, placement, 0)
   }
 
   #try(ask: Ask, turn: Turn): Placement {
-    const sense: PoolSense = { now: this.#state.now(), random: this.#state.random, match: () => 0 }
-    return place(ask, this.#roster.serving(ask), turn.tried, { sense, rules: this.#rules })
-  }
-
-  #open(ask: Ask, turn: Turn, seat: Seat, how: { waited: number; isAgain: boolean }): Plan {
-    const delay = how.isAgain ? backOff(this.#rules.retry, turn.attempt, this.#state.random()) : 0
-    const { waited } = how
-    const { attempt } = turn
-    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, attempt, waited, delay }
-    this.#ledger.open(ask, seat, plan, { tried: turn.tried, now: this.#state.now() })
-    this.#queue.served(ask)
-    return plan
-  }
-
-  #wait(ask: Ask, turn: Turn): Pick | Promise<Pick> {
     const now = this.#state.now()
-    this.expire()
-    if (this.#queue.size >= this.#rules.queueSize) return { refusal: this.#noRoom('queue_full') }
-    if (ask.queueUntil <= now) return { refusal: this.#noRoom('queue_timeout') }
-    let resolve!: (pick: Pick) => void
-    const promise = new Promise<Pick>((done) => (resolve = done))
-    this.#queue.add({ ask, since: now, resolve, turn, promise })
-    return promise
+    const seats = this.#roster.serving(ask)
+    for (const seat of seats) this.#ledger.age(seat, now)
+    const sense = this.#knowledge.sense.look(ask, now)
+    return place(ask, seats, turn.tried, { sense, rules: this.#rules })
   }
 
-  /** Room came: lets in as many waiters as fit, in their order. */
-  #serveWaiters(): void {
-    if (this.#queue.size === 0) return
-    this.expire()
-    while (!this.#isAtLimit()) {
-      const waiting = this.#queue.next((one) => this.#try(one.ask, one.turn).kind !== 'full')
-      if (!waiting) return
-      this.#queue.take(waiting.ask.id)
-      const placement = this.#try(waiting.ask, waiting.turn)
-      if (placement.kind === 'refused') waiting.resolve({ refusal: placement.refusal })
-      if (placement.kind !== 'seat') continue
-      const waited = this.#state.now() - waiting.since
-      waiting.resolve({
-        plan: this.#open(waiting.ask, waiting.turn, placement.seat, { waited, isAgain: placement.isAgain }),
-      })
-    }
+  #open(ask: Ask, turn: Turn, placement: Placement & { kind: 'seat' }, waited: number): { plan: Plan } {
+    const { seat, isAgain, candidates } = placement
+    const { tried, attempt } = turn
+    const { sense } = this.#knowledge
+    const delay = isAgain ? backOff(this.#rules.retry, attempt, this.#state.random()) : 0
+    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, attempt, waited, delay }
+    this.watch?.decided(ask, turn, { candidates, sense }, seat)
+    const now = this.#state.now()
+    const { promptTokens } = sense
+    const matched = sense.match(seat.id)
+    const lease = this.#ledger.open(ask, seat, plan, { tried, now, tokens: promptTokens, matched })
+    this.#knowledge.opened(lease, attempt > 1, now)
+    this.#line.served(ask)
+    return { plan }
   }
 
   #end(id: string, outcome: Outcome): Lease | null {
     const ended = this.#ledger.close(id, outcome, this.#state.now())
-    if (ended?.isUnreachable && this.#rules.probe.interval > 0) {
-      ended.lease.seat.isSuspect = true
-      ended.lease.seat.probeAt = this.#state.now()
-      this.#rearm()
-    }
-    return ended?.lease ?? null
+    if (!ended) return null
+    const { lease, isUnreachable } = ended
+    this.#knowledge.ended(lease, outcome)
+    if (this.#knowledge.isOutgrown) this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
+    if (isUnreachable) this.#health.suspect(lease.seat)
+    return lease
+  }
+
+  #blame(workerId: string | undefined, failure: Failure): void {
+    const seat = workerId === undefined ? undefined : this.#roster.seats.get(workerId)
+    if (!seat) return
+    this.#ledger.blame(seat, failure, this.#state.now())
+    if (failure.kind === 'connect' || failure.kind === 'connect_timeout') this.#health.suspect(seat)
   }
 
   #isAtLimit(): boolean {
@@ -264,34 +284,15 @@ export class Pool {
     if (seat && this.holder(state) === null) this.#holders.set(state, seat.id) // not what another one holds
   }
 
-  #noRoom(code: 'queue_full' | 'queue_timeout'): RefusalValue {
+  #noRoom(code: WaitCode): RefusalValue {
     const { leases, serviceTime } = this.#ledger
-    return noRoom(code, { queued: this.#queue.size, places: leases.size, serviceTime })
+    return noRoom(code, { queued: this.#line.size, places: leases.size, serviceTime })
   }
 
-  /** Pulls the membership, once for all that wait for it; again when a newer one was announced meanwhile. */
-  #pull(): Promise<void> {
-    return (this.#pulling ??= Promise.resolve().then(() => this.#pullAll()))
-  }
-
-  async #pullAll(): Promise<void> {
-    try {
-      do {
-        const membership = await this.#state.registry('main').members(this.#roster.version)
-        if (membership) this.#roster.apply(membership)
-      } while (this.#roster.version < this.#hinted)
-    } finally {
-      // In the same turn as the last look, so that no hint falls between.
-      this.#pulling = null
-    }
-    this.#serveWaiters()
-    this.#rearm()
-  }
-
-  #rearm(): void {
-    let next = this.#state.now() + LEASE_TIME
-    if (this.#rules.probe.interval > 0)
-      for (const seat of this.#roster.seats.values()) next = Math.min(next, seat.probeAt)
-    if (this.#roster.seats.size > 0 || this.#ledger.leases.size > 0) this.#state.setAlarm(next)
+  #met(left: readonly string[]): void {
+    for (const id of left) if (!this.#roster.seats.has(id)) this.#knowledge.view.leave(id)
+    this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
+    this.#line.serve()
+    this.#health.rearm()
   }
 }

@@ -1,7 +1,6 @@
 // What a pool says when it gives no worker, or no other one.
-import type { Failure, RefusalValue } from './ask.ts'
+import type { Ask, Failure, RefusalValue } from './ask.ts'
 import { isBusyStatus } from '../forward/retry.ts'
-import type { Lease } from './ledger.ts'
 import type { Placement } from './placement.ts'
 
 /** No further attempt: the router then tells the client what went wrong in the last one. */
@@ -11,13 +10,17 @@ export const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
   message: `Not tried again: ${why}.`,
 })
 
-/** Why a failed attempt may not be followed by another, its budget aside; null: it may. */
-export function whyNoRetry(lease: Lease, failure: Failure, retries: number): RefusalValue | null {
-  if (lease.plan.attempt > retries) return gaveUp('every attempt failed')
+/** Why no attempt may follow one that failed, the `attempt`th, its budget aside; null: it may. */
+export function whyNoRetry(
+  ask: Ask,
+  failure: Failure,
+  { attempt, retries }: { attempt: number; retries: number },
+): RefusalValue | null {
+  if (attempt > retries) return gaveUp('every attempt failed')
   const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
   if (failure.kind.endsWith('_timeout') && !neverSent) return gaveUp('its time is up')
   if (failure.kind === 'aborted') return gaveUp('it was aborted')
-  return lease.ask.makesState && !neverSent ? gaveUp('it may have made state already') : null
+  return ask.makesState && !neverSent ? gaveUp('it may have made state already') : null
 }
 
 /** Why a retry does not go to where it could; null: it does. */

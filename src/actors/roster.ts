@@ -13,18 +13,20 @@ export class Roster {
   /** Of the membership that this is; 0: none was pulled yet. */
   version = 0
 
-  /** Takes over a membership. Who stays keeps its load and health. */
-  apply(membership: Membership): void {
+  /** Takes over a membership. Who stays keeps its load and health. Returns the ids of those that left. */
+  apply(membership: Membership, now: number): Iterable<string> {
+    const joinedAt = this.version === 0 ? 0 : now
     this.version = membership.version
     const gone = new Set(this.seats.keys())
     for (const member of membership.members) {
       gone.delete(member.ref.id)
       const seat = this.seats.get(member.ref.id)
       if (seat) seat.join(member)
-      else this.seats.set(member.ref.id, new Seat(member))
+      else this.seats.set(member.ref.id, new Seat(member, joinedAt))
     }
     for (const id of gone) this.seats.delete(id)
     this.#serving.clear()
+    return gone
   }
 
   /** The seats that serve an ask, well or not. */

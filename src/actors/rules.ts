@@ -1,12 +1,15 @@
 // The part of the configuration that a pool decides by, in the shapes of its parts. Made once per configuration.
-import type { Config } from '../config/schema.ts'
+import { groups, type Config } from '../config/schema.ts'
 import type { ProbeRules } from '../discovery/probe.ts'
 import type { BreakerRules } from '../forward/breaker.ts'
 import type { RetryRules } from '../forward/retry.ts'
-import { policies, type Policy } from '../policies/policy.ts'
+import { policyOf, type Choose, type Policy } from '../policies/policy.ts'
 
 export interface PoolRules {
   readonly policy: Policy
+  readonly choose: Choose
+  /** KV tokens of a worker that does not tell. */
+  readonly kvCapacity: number
   readonly breaker: BreakerRules
   readonly retry: RetryRules
   readonly probe: ProbeRules
@@ -16,9 +19,17 @@ export interface PoolRules {
   readonly queueSize: number
 }
 
-export function rulesOf(config: Config): PoolRules {
+/** `before`: the rules until now; a policy that goes on with the same options keeps what it remembers. */
+export function rulesOf(
+  config: Config,
+  policy: Policy = policyOf(config.policy),
+  before?: { rules: PoolRules; config: Config },
+): PoolRules {
+  const isSame = before?.rules.policy === policy && hasSameOptions(before.config, config)
   return {
-    policy: policies.find((policy) => policy.name === config.policy) as Policy,
+    policy,
+    choose: isSame ? before.rules.choose : (policy.make?.(config) ?? policy.choose),
+    kvCapacity: config.kvCapacity,
     breaker: {
       failures: config.breakerFailures,
       window: config.breakerWindow,
@@ -45,3 +56,7 @@ export function rulesOf(config: Config): PoolRules {
     queueSize: config.queueSize,
   }
 }
+
+const OPTIONS = Object.keys(groups.Choosing) as (keyof typeof groups.Choosing)[]
+
+const hasSameOptions = (a: Config, b: Config): boolean => OPTIONS.every((key) => a[key] === b[key])

@@ -1,10 +1,15 @@
 // One worker as its pool sees it: load, health, breaker. All state of a pool about a worker is here.
 import { createBreaker, type Breaker } from '../forward/breaker.ts'
 import type { Candidate } from '../policies/policy.ts'
+import type { ReportedLoad } from './ask.ts'
 import type { Member } from './members.ts'
 
 /** Weight of a new measurement in the running mean of latencies. */
 const LATENCY_WEIGHT = 0.2
+/** Adapters that are taken to be loaded still: engines keep a handful on the GPU. */
+const LOADED_ADAPTERS = 4
+/** What an engine told longer ago than this (ms) says nothing of now, unless it is asked more rarely. */
+const FRESH = 15_000
 
 export class Seat implements Candidate {
   member: Member
@@ -28,9 +33,39 @@ export class Seat implements Candidate {
   served = 0
   failed = 0
   trips = 0
+  /** Set by the pool's `Speeds`. */
+  speed = 0
+  /** Prompt tokens and seconds until their first token, of late: their ratio is the measured speed. */
+  prefilled = { tokens: 0, seconds: 0, samples: 0 }
+  /** KV tokens that the pool's own calls take there, as far as it can tell. */
+  ownTokens = 0
+  /** Calls whose answers have no first token: their prompts leave the backlog when they should be done, in this order. */
+  readonly quiet: { readonly dueAt: number; readonly id: string }[] = []
+  /** It has told of cached tokens at least once, so that none told means none cached. */
+  tellsCached = false
+  joinedAt: number
+  /** Milliseconds for which a load that was told counts. */
+  freshFor = FRESH
+  /** When it was asked for its load last; 0: never. */
+  loadAskedAt = 0
+  /** When it was asked to tell its load with an answer; 0: never. */
+  reportAskedAt = 0
+  /** Questions for its load that it did not answer: since it last did, and in all. */
+  loadFailures = 0
+  loadsMissed = 0
+  /** The newest load that the engine told. */
+  reported: ReportedLoad | null = null
+  foreignCalls = 0
+  foreignTokens = 0
+  /** Adapters on the GPU as the engine told; null: it does not tell. */
+  loaded: readonly string[] | null = null
+  /** Adapters used of late, the newest last. */
+  readonly #used: string[] = []
+  #ownAtReport = 0
 
-  constructor(member: Member) {
+  constructor(member: Member, joinedAt = 0) {
     this.member = member
+    this.joinedAt = joinedAt
     this.isDown = member.reachable === false
   }
 
@@ -55,6 +90,58 @@ export class Seat implements Candidate {
   get weight(): number {
     return this.member.weight
   }
+  get role(): string {
+    return this.member.role
+  }
+  get engine(): string {
+    return this.member.ref.engine
+  }
+  get capacityTokens(): number {
+    const told = this.reported?.capacityTokens ?? -1
+    return told > 0 ? told : (this.member.kvCapacityTokens ?? 0)
+  }
+  get heldTokens(): number {
+    const told = this.reported?.usedTokens ?? -1
+    return told < 0 ? this.ownTokens : Math.max(0, told + this.ownTokens - this.#ownAtReport)
+  }
+  get reportedRunning(): number {
+    return this.reported?.running ?? -1
+  }
+  get reportedWaiting(): number {
+    return this.reported?.waiting ?? -1
+  }
+
+  /** Takes over what the engine told. What is more than our own calls there, others sent. */
+  report(load: ReportedLoad): void {
+    this.reported = load
+    this.#ownAtReport = this.ownTokens
+    const calls = Math.max(0, load.running) + Math.max(0, load.waiting)
+    this.foreignCalls = Math.max(0, calls - this.inFlight)
+    this.foreignTokens = Math.max(0, load.waitingUncachedTokens - this.backlogTokens)
+  }
+
+  /** Forgets what the engine told when it has become old. */
+  age(now: number): void {
+    if (this.reported === null || now - this.reported.at <= this.freshFor) return
+    this.reported = null
+    this.foreignCalls = 0
+    this.foreignTokens = 0
+  }
+
+  /** False: the model is an adapter that it would have to load first. */
+  hasLoaded(model: string): boolean {
+    if (!this.member.adapters?.includes(model)) return true
+    return this.loaded ? this.loaded.includes(model) : this.#used.includes(model)
+  }
+
+  /** A call for that model went there. */
+  uses(model: string | null): void {
+    if (model === null || !this.member.adapters?.includes(model)) return
+    const at = this.#used.indexOf(model)
+    if (at >= 0) this.#used.splice(at, 1)
+    else if (this.#used.length >= LOADED_ADAPTERS) this.#used.shift()
+    this.#used.push(model)
+  }
 
   /** It answered after that many milliseconds. */
   measured(ms: number): void {
@@ -76,12 +163,20 @@ export interface SeatView {
   readonly breaker_trips: number
   readonly in_flight: number
   readonly backlog_tokens: number
+  /** Prefill tokens a second. */
+  readonly speed: number
+  /** KV tokens in use, and how many fit (0: unknown). */
+  readonly held_tokens: number
+  readonly capacity_tokens: number
+  /** Canonical bytes of prompts that it is believed to hold. */
+  readonly index_bytes: number
   readonly latency_ms: number
   readonly served: number
   readonly failed: number
 }
 
-export function viewOfSeat(seat: Seat, now: number): SeatView {
+/** `indexBytes`: prompts that it is believed to hold. */
+export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatView {
   const { ref, role, draining } = seat.member
   const state = draining
     ? 'draining'
@@ -102,6 +197,10 @@ export function viewOfSeat(seat: Seat, now: number): SeatView {
     breaker_trips: seat.trips,
     in_flight: seat.inFlight,
     backlog_tokens: seat.backlogTokens,
+    speed: Math.round(seat.speed),
+    held_tokens: Math.round(seat.heldTokens),
+    capacity_tokens: Math.round(seat.capacityTokens),
+    index_bytes: indexBytes,
     latency_ms: Math.round(seat.latency),
     served: seat.served,
     failed: seat.failed,

@@ -44,6 +44,7 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     id: call.id,
     model: config.models === 'ignore' ? null : model,
     prefix: null,
+    promptBytes: 0,
     tokens: call.tokens,
     session: call.session,
     priority: call.priority,

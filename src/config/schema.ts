@@ -114,6 +114,28 @@ const fleet = {
   ),
 }
 
+/** Of the policies; those that don't know one leave it alone. */
+const choosing = {
+  costAlpha: about(
+    z.prefault(z.number().check(z.minimum(0)), 3),
+    'least_cost: how much a token weighs that is computed though another worker holds it',
+  ),
+  costBeta: about(duration('20ms'), 'least_cost: what each call in flight counts for'),
+  costGamma: about(duration('10s'), 'least_cost: what a KV cache counts for that would be twice full'),
+  costTau: about(duration('30s'), 'least_cost: how fast the popularity of a prefix fades'),
+  coldBand: about(
+    duration('25ms'),
+    'least_cost: costs this close are equal for prompts that no worker holds: hashing decides',
+  ),
+  slowStart: about(duration('10s'), 'least_cost: how long a worker that joins late gets less than its share'),
+  prefillSpeed: about(
+    z.prefault(z.number().check(z.minimum(1)), 20_000),
+    'prompt tokens a second of a worker, until first tokens tell',
+  ),
+  kvCapacity: about(count(400_000), 'tokens that fit into the KV cache of a worker that does not tell'),
+  indexSize: about(size('256MiB'), 'memory for what is known of the KV caches of the workers'),
+}
+
 const keys = {
   apiKeys: about(list(apiKey), 'keys that clients must send; none: open'),
   adminKey: about(z.optional(headerText), 'key of the control plane'),
@@ -223,6 +245,7 @@ const speaking = {
 export const groups = {
   Listening: listen,
   Workers: fleet,
+  Choosing: choosing,
   Keys: keys,
   Limits: limits,
   Timeouts: timeouts,
@@ -236,6 +259,7 @@ export const groups = {
 export const configSchema = z.strictObject({
   ...listen,
   ...fleet,
+  ...choosing,
   ...keys,
   ...limits,
   ...timeouts,

@@ -20,7 +20,7 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
   }
   // Until the answer is under way: from then on the host notices a client that leaves.
   call.signal.addEventListener('abort', leave, { once: true })
-  notes.began(ask.id)
+  notes.began(ask.id, ask.tokens)
   try {
     return await attempts(core, admitted, (abort) => (current = abort))
   } catch (error) {
@@ -40,12 +40,15 @@ async function attempts(
 ): Promise<Started> {
   const { ask, call } = admitted
   const pool = core.host.pool('main')
+  const tried: string[] = []
   let pick = await inTime(core, ask, pool.pick(ask))
   for (;;) {
     if (!call.signal.aborted && 'plan' in pick && pick.plan.delay > 0) await sleep(core, pick.plan.delay)
     if (call.signal.aborted) throw new ClientLeft()
     if ('refusal' in pick) throw asRefusal(pick.refusal)
     if (pick.plan.isDegraded) core.instruments.degradedDecisions.with().add()
+    tried.push(pick.plan.worker.id)
+    core.notes.sent(ask.id, pick.plan.worker.id)
     const abort = new AbortController()
     begin(abort)
     const attempted = await execute(core, admitted, pick.plan, abort)
@@ -61,7 +64,7 @@ async function attempts(
       await pool.settle(ask.id, { kind: 'failed', failure })
       return answer(attempted)
     }
-    pick = await inTime(core, ask, pool.repick(failure, ask))
+    pick = await inTime(core, ask, pool.repick(failure, ask, tried))
     if ('refusal' in pick) {
       if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
       return answer(attempted)

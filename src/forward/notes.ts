@@ -1,4 +1,5 @@
 // News of running calls for the pool, gathered for a moment and sent together; nobody waits for them.
+import type { Renewal } from '../actors/ask.ts'
 import type { Note } from '../actors/pool.ts'
 import type { Host } from '../host.ts'
 
@@ -6,11 +7,18 @@ const GATHER = 10
 /** Live leases are renewed this often; they fall after 150 s. */
 const RENEW = 60_000
 
+/** What a renewal tells of a call; `worker` is null until it was sent to one. */
+interface Live {
+  readonly tokens: number
+  worker: string | null
+  isDecoding: boolean
+}
+
 export class Notes {
   readonly #host: Host
-  readonly #live = new Set<string>()
+  readonly #live = new Map<string, Live>()
   /** Per request: each call has a timer of its own. */
-  readonly #renewals = new Map<string, () => void>()
+  readonly #timers = new Map<string, () => void>()
   #pending: Note[] = []
   #stopRenewing: (() => void) | null = null
 
@@ -19,22 +27,30 @@ export class Notes {
   }
 
   add(note: Note): void {
+    const live = note.kind === 'first' ? this.#live.get(note.id) : undefined
+    if (live) live.isDecoding = true
     if (this.#pending.push(note) > 1) return
     // Other requests do not run before the next turn.
     if (this.#host.isPerRequest) queueMicrotask(() => this.#flush())
     else this.#host.timer(GATHER, () => this.#flush())
   }
 
-  /** A lease that lives until `ended`. */
-  began(id: string): void {
+  /** A call whose leases live until `ended`. `tokens`: a guess of its prompt. */
+  began(id: string, tokens: number): void {
+    this.#live.set(id, { tokens, worker: null, isDecoding: false })
     if (this.#host.isPerRequest) return this.#renewLater(id)
-    this.#live.add(id)
     if (this.#stopRenewing === null) this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
   }
 
+  /** It goes to that worker now. */
+  sent(id: string, worker: string): void {
+    const live = this.#live.get(id)
+    if (live) live.worker = worker
+  }
+
   ended(id: string): void {
-    this.#renewals.get(id)?.()
-    this.#renewals.delete(id)
+    this.#timers.get(id)?.()
+    this.#timers.delete(id)
     this.#live.delete(id)
     if (this.#live.size > 0) return
     this.#stopRenewing?.()
@@ -50,14 +66,24 @@ export class Notes {
   #renewLater(id: string): void {
     const renew = () => {
       this.#renewLater(id)
-      this.#send(() => this.#host.pool('main').renew([id]))
+      this.#send(() => this.#host.pool('main').renew(this.#renewals([id])))
     }
-    this.#renewals.set(id, this.#host.timer(RENEW, renew))
+    this.#timers.set(id, this.#host.timer(RENEW, renew))
   }
 
   #renew(): void {
     this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
-    this.#send(() => this.#host.pool('main').renew([...this.#live]))
+    this.#send(() => this.#host.pool('main').renew(this.#renewals(this.#live.keys())))
+  }
+
+  /** Of those that a worker has. */
+  #renewals(ids: Iterable<string>): Renewal[] {
+    const renewals: Renewal[] = []
+    for (const id of ids) {
+      const live = this.#live.get(id)
+      if (live?.worker) renewals.push({ id, ...live, worker: live.worker })
+    }
+    return renewals
   }
 
   #send(call: () => void | Promise<void>): void {

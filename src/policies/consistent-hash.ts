@@ -27,6 +27,7 @@ export const consistentHash: Policy = {
   name: 'consistent_hash',
   about:
     'a session (header, then user) stays on its worker; bounded load, minimal movement; no session: least_load',
+  needsPrefix: false,
   choose(ask, candidates) {
     if (ask.session === null) return leastLoaded(candidates)
     let inFlight = 1

@@ -10,6 +10,7 @@ export const leastLatency: Policy = {
   name: 'least_latency',
   about:
     'the shortest expected time to first token: measured time × calls in flight; unmeasured workers first',
+  needsPrefix: false,
   choose(_ask, candidates) {
     let best = 0
     for (let i = 1; i < candidates.length; i++) {

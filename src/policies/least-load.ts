@@ -19,5 +19,6 @@ export function leastLoaded(candidates: readonly Candidate[]): number {
 export const leastLoad: Policy = {
   name: 'least_load',
   about: 'the fewest calls in flight per weight; equals in turn',
+  needsPrefix: false,
   choose: (_ask, candidates) => leastLoaded(candidates),
 }

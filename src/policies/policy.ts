@@ -1,11 +1,13 @@
 // How a pool chooses. A policy is one pure file; adding one is that file and one line in `policies` below.
 import type { Ask } from '../actors/ask.ts'
+import type { Config } from '../config/schema.ts'
 import { roundRobin } from './round-robin.ts'
 import { random } from './random.ts'
 import { leastLoad } from './least-load.ts'
 import { powerOfTwo } from './power-of-two.ts'
 import { leastLatency } from './least-latency.ts'
 import { consistentHash } from './consistent-hash.ts'
+import { leastCost } from './least-cost.ts'
 
 /** A worker that may be chosen now: it serves the model, is eligible, and has room. */
 export interface Candidate {
@@ -14,33 +16,75 @@ export interface Candidate {
   readonly weight: number
   /** Calls in flight to it from this pool. */
   readonly inFlight: number
-  /** Prompt tokens sent there whose first token has not come yet. */
+  /** Prompt tokens sent there, not cached there, whose first token has not come yet. */
   readonly backlogTokens: number
   /** Exponentially weighted mean time to first token (or to the whole answer when it does not stream), ms; 0 until known. */
   readonly latency: number
   /** Sequence number of the last pick that chose it; 0 when never. */
   readonly lastTurn: number
+  readonly role: string
+  readonly engine: string
+  /** Prefill tokens a second, as learned from first tokens; the pool's nominal speed until then. */
+  readonly speed: number
+  /** KV tokens in use by running calls; an estimate where the engine does not tell. */
+  readonly heldTokens: number
+  /** KV tokens that fit; 0: unknown. */
+  readonly capacityTokens: number
+  /** Calls that run or wait in the engine, as it told last; -1: unknown. */
+  readonly reportedRunning: number
+  readonly reportedWaiting: number
+  /** Calls and prompt tokens there that other routers must have sent: what the engine told, less our own at that time. */
+  readonly foreignCalls: number
+  readonly foreignTokens: number
+  /** When it came (back) to a pool that had begun already, ms; 0: it was there from the beginning. */
+  readonly joinedAt: number
+  /** False: it would first have to load the adapter that this model is. */
+  hasLoaded(model: string): boolean
 }
 
 /** What a policy may ask of its pool besides the candidates. */
 export interface PoolSense {
   readonly now: number
   random(): number
+  /** The ask's prompt, in tokens. */
+  readonly promptTokens: number
   /** Prompt tokens of this ask that worker already holds in its KV cache, as far as the pool knows. */
   match(workerId: string): number
+  /** The most that any worker holds, chosen from or not. */
+  readonly bestMatch: number
+  /** Calls of late whose prompt went on from the deepest matched block, fading with time. */
+  readonly popularity: number
+  /** Prefill tokens a second of a worker that nothing is known of. */
+  readonly nominalSpeed: number
+  /** Tokens of prompts that a worker holds, as far as the pool knows. */
+  treeTokens(workerId: string): number
+  /** Canonical prompt bytes a token, as learned for the ask's model. */
+  readonly bytesPerToken: number
 }
 
 /** Returns the index of the chosen candidate. `candidates` is never empty. */
 export type Choose = (ask: Ask, candidates: readonly Candidate[], sense: PoolSense) => number
 
+/** What a policy weighs of one candidate, for people: `cost` is the sum, the rest its parts. Lower is better. */
+export type Terms = Readonly<Record<string, number>>
+export type Weigh = (ask: Ask, candidate: Candidate, sense: PoolSense) => Terms
+
 export interface Policy {
   readonly name: string
   /** One line for `--help` and the README. */
   readonly about: string
+  /** It asks for matches: only then are prompts hashed. */
+  readonly needsPrefix: boolean
+  /** For a policy that needs neither options nor memory. */
   readonly choose: Choose
+  /** A chooser of its own for each pool, where the policy has options or remembers. */
+  make?(config: Config): Choose
+  /** Explains the choice. */
+  weigh?(config: Config): Weigh
 }
 
 export const policies: readonly Policy[] = [
+  leastCost,
   leastLoad,
   roundRobin,
   random,
@@ -48,3 +92,13 @@ export const policies: readonly Policy[] = [
   leastLatency,
   consistentHash,
 ]
+
+/** The policy of that name, which the configuration has checked. */
+export function policyOf(name: string): Policy {
+  return policies.find((policy) => policy.name === name) as Policy
+}
+
+/** Whether prompts have to be hashed under a configuration. */
+export function needsPrefix({ policy, shadowPolicy }: Pick<Config, 'policy' | 'shadowPolicy'>): boolean {
+  return policyOf(policy).needsPrefix || (shadowPolicy !== undefined && policyOf(shadowPolicy).needsPrefix)
+}

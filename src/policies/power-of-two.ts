@@ -4,6 +4,7 @@ import type { Candidate, Policy } from './policy.ts'
 export const powerOfTwo: Policy = {
   name: 'power_of_two',
   about: 'the less loaded of two taken by chance (Mitzenmacher 1996)',
+  needsPrefix: false,
   choose(_ask, candidates, sense) {
     const count = candidates.length
     if (count === 1) return 0

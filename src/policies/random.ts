@@ -3,6 +3,7 @@ import type { Policy } from './policy.ts'
 export const random: Policy = {
   name: 'random',
   about: 'by chance, in proportion to weight',
+  needsPrefix: false,
   choose(_ask, candidates, sense) {
     let total = 0
     for (const candidate of candidates) total += candidate.weight

@@ -3,6 +3,7 @@ import type { Candidate, Policy } from './policy.ts'
 export const roundRobin: Policy = {
   name: 'round_robin',
   about: 'each in turn',
+  needsPrefix: false,
   // The one chosen longest ago: a counter modulo the number of candidates would skip and double whenever that number changes.
   choose(_ask, candidates) {
     let best = 0

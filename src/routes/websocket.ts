@@ -30,12 +30,14 @@ export async function websocket(core: Core, request: Request): Promise<Response>
   call.signal.addEventListener('abort', leave, { once: true })
   try {
     let pick = await inTime(core, ask, pool.pick(ask))
+    const tried: string[] = []
     for (;;) {
       if (call.signal.aborted) throw new ClientLeft()
       if ('refusal' in pick) throw refusalOf(pick.refusal)
+      tried.push(pick.plan.worker.id)
       const joined = await join(core, { request, call, plan: pick.plan })
       if (joined instanceof Response) return joined
-      pick = await inTime(core, ask, pool.repick({ kind: joined.kind }, ask))
+      pick = await inTime(core, ask, pool.repick({ kind: joined.kind }, ask, tried))
     }
   } catch (error) {
     leave()
@@ -76,7 +78,8 @@ async function join(
     host.after(Promise.resolve(host.pool('main').settle(call.id, { kind: 'done', status })))
   }
   core.live++
-  notes.began(call.id)
+  notes.began(call.id, call.tokens)
+  notes.sent(call.id, plan.worker.id)
   try {
     const response = await host.upgrade(plan.worker, request, outgoing, closed)
     status = response.status

@@ -95,6 +95,7 @@ export function ask(change: Partial<Ask> = {}): Ask {
     id: `d-${serial++}`,
     model: 'm',
     prefix: null,
+    promptBytes: 0,
     tokens: 100,
     session: null,
     priority: 0,

@@ -6,6 +6,7 @@ import { settle } from '../_clock.ts'
 import { ask, member, planOf, refusalOf, rig } from './_pool.ts'
 
 const done: Outcome = { kind: 'done', status: 200 }
+const renewal = (id: string, worker = 'a') => ({ id, worker, tokens: 100, isDecoding: true })
 const workerOf = async (...args: Parameters<typeof planOf>) => (await planOf(...args)).worker.id
 
 test('a pick accounts at once, and settling twice frees once', async () => {
@@ -300,7 +301,7 @@ test('a worker whose /health hangs while it answers tokens stays in', async () =
   pool.note([{ id: one.id, kind: 'first', after: 5 }])
   for (let i = 0; i < 10; i++) {
     await clock.advance(10_000)
-    pool.renew([one.id])
+    pool.renew([renewal(one.id)])
   }
   assert.equal(pool.view().workers[0]?.state, 'up')
   pool.settle(one.id, done)
@@ -315,7 +316,7 @@ test('a lease that nobody renews falls; a renewed one stays', async () => {
   await planOf(pool.pick(lost))
   await planOf(pool.pick(live))
   await clock.advance(100_000)
-  pool.renew([live.id])
+  pool.renew([renewal(live.id)])
   await clock.advance(60_000)
   assert.equal(pool.view().in_flight, 1)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { policies, type Candidate } from '../../src/policies/policy.ts'
+import { policies, type Candidate, type PoolSense } from '../../src/policies/policy.ts'
 import { ask } from '../actors/_pool.ts'
 
 const worker = (id: string, change: Partial<Candidate> = {}): Candidate => ({
@@ -11,13 +11,35 @@ const worker = (id: string, change: Partial<Candidate> = {}): Candidate => ({
   backlogTokens: 0,
   latency: 0,
   lastTurn: 0,
+  role: 'mixed',
+  engine: 'vllm',
+  speed: 20_000,
+  heldTokens: 0,
+  capacityTokens: 0,
+  reportedRunning: -1,
+  reportedWaiting: -1,
+  foreignCalls: 0,
+  foreignTokens: 0,
+  joinedAt: 0,
+  hasLoaded: () => true,
   ...change,
+})
+const sense = (random: () => number): PoolSense => ({
+  now: 0,
+  random,
+  promptTokens: 100,
+  match: () => 0,
+  bestMatch: 0,
+  popularity: 0,
+  nominalSpeed: 20_000,
+  treeTokens: () => 0,
+  bytesPerToken: 4,
 })
 const seeded = (seed: number) => () => (seed = (seed * 16807) % 2147483647) / 2147483647
 const choose = (name: string, candidates: Candidate[], session: string | null = null, random = seeded(7)) => {
   const policy = policies.find((one) => one.name === name)
   assert.ok(policy)
-  return candidates[policy.choose(ask({ session }), candidates, { now: 0, random, match: () => 0 })]?.id
+  return candidates[policy.choose(ask({ session }), candidates, sense(random))]?.id
 }
 
 test('every policy chooses the only candidate', () => {

@@ -85,7 +85,8 @@ class Held {
     this.target = {
       ...Object.fromEntries(methods.map((name) => [name, (...args: unknown[]) => all[name]?.(...args)])),
       pick: (ask: Ask) => this.#seen(ask, pool.pick(ask)),
-      repick: (failure: Failure, ask: Ask) => this.#seen(ask, pool.repick(failure, ask)),
+      repick: (failure: Failure, ask: Ask, tried?: readonly string[]) =>
+        this.#seen(ask, pool.repick(failure, ask, tried)),
       settle: (id: string, outcome: Outcome) => {
         this.#ids.delete(id)
         return pool.settle(id, outcome)

@@ -1,0 +1,89 @@
+// What a pool learns of its workers beyond their load: the prefixes that they hold, how long prompts are, how fast they are read.
+import type { Config } from '../config/schema.ts'
+import type { Outcome } from './ask.ts'
+import type { Lease } from './ledger.ts'
+import { PromptTokens } from './prompt-tokens.ts'
+import type { Seat } from './seat.ts'
+import { Sense } from './sense.ts'
+import { Speeds } from './speeds.ts'
+import { bytesAt } from '../prefix/sizes.ts'
+import { PrefixView } from './view.ts'
+
+/** An engine may lack this share of what it was believed to hold, and so many tokens: its blocks are not cut where ours are. */
+const SLACK = 0.05
+const SLACK_TOKENS = 256
+
+export class Knowledge {
+  readonly view: PrefixView
+  readonly prompts = new PromptTokens()
+  readonly speeds: Speeds
+  readonly sense: Sense
+  /** Bytes a token by which the workers' capacities were set last. */
+  #ratio = 0
+
+  constructor(config: Config, random: () => number) {
+    this.view = new PrefixView(config.indexSize, config.costTau)
+    this.speeds = new Speeds(config.prefillSpeed)
+    this.sense = new Sense({ view: this.view, prompts: this.prompts, speeds: this.speeds, random })
+  }
+
+  /** The seats as they are now: who is new gets a place in the view, and each the bound of its KV cache. */
+  meet(seats: Iterable<Seat>, assumed: number): void {
+    const ratio = this.prompts.bytesPerToken
+    this.#ratio = ratio
+    for (const seat of seats) {
+      if (seat.speed === 0) this.speeds.reset(seat)
+      this.view.join(seat.id, (seat.capacityTokens || assumed) * ratio)
+    }
+  }
+
+  /** Whether what is known of the length of tokens has moved so far that capacities must be set anew. */
+  get isOutgrown(): boolean {
+    return Math.abs(this.prompts.bytesPerToken - this.#ratio) > 0.05 * this.#ratio
+  }
+
+  /** The worker's KV cache is empty now. */
+  clear(workerId: string): void {
+    this.view.clear(workerId)
+  }
+
+  /** Its worker came back: whatever it held, was fast with, or told is gone. */
+  restart(seat: Seat, now: number): void {
+    this.view.clear(seat.id)
+    this.speeds.reset(seat)
+    seat.tellsCached = false
+    seat.joinedAt = now
+  }
+
+  /** A call went there: from now on it is believed to hold the prompt. `isAgain`: the call was counted already. */
+  opened(lease: Lease, isAgain: boolean, now: number): void {
+    const prefix = lease.ask?.prefix
+    if (prefix) this.view.hold(lease.seat.id, prefix, isAgain ? null : now)
+  }
+
+  /** An answer told what the prompt counted and how much of it was cached: corrects the belief. */
+  ended({ seat, ask, tokens, matched }: Lease, { usage }: Outcome): void {
+    if (ask === null || !usage || usage.estimated || usage.promptTokens <= 0) return
+    this.prompts.learn(ask, usage.promptTokens)
+    if (usage.cachedTokens > 0) seat.tellsCached = true
+    if (!seat.tellsCached || ask.prefix === null) return
+    // Both in our own tokens: the guess of the prompt may have been off.
+    const cached = usage.cachedTokens * (tokens / usage.promptTokens)
+    if (cached >= matched * (1 - SLACK) - SLACK_TOKENS) return
+    const bytes = (ask.promptBytes * usage.cachedTokens) / usage.promptTokens
+    this.view.forget(seat.id, ask.prefix, depthOf(bytes, ask.prefix.length))
+    this.view.hold(seat.id, ask.prefix, null)
+  }
+}
+
+/** Blocks that end within so many bytes, at most `most`. */
+function depthOf(bytes: number, most: number): number {
+  let low = 0
+  let high = most
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (bytesAt(middle) <= bytes) low = middle
+    else high = middle - 1
+  }
+  return low
+}

@@ -1,0 +1,39 @@
+// Whether an attempt that failed may be followed by another: its number, its failure, where it would go, and the budget.
+import { earnRetry, createRetryBudget, spendRetry, type RetryBudget } from '../forward/retry.ts'
+import type { Ask, Failure, RefusalValue } from './ask.ts'
+import type { Placement, Turn } from './placement.ts'
+import { gaveUp, isMoveToHealth, whyNoRetry, whyNotThere } from './refusals.ts'
+import type { PoolRules } from './rules.ts'
+
+export class Retries {
+  rules: PoolRules
+  readonly #budget: RetryBudget
+
+  constructor(rules: PoolRules, now: number) {
+    this.rules = rules
+    this.#budget = createRetryBudget(rules.retry, now)
+  }
+
+  /** A call began: it earns a share of a retry. */
+  earn(): void {
+    earnRetry(this.#budget, this.rules.retry)
+  }
+
+  /** Why there is no further attempt, wherever it would go; null: there may be. `turn`: of the next one. */
+  whyNone(ask: Ask, failure: Failure, turn: Turn): RefusalValue | null {
+    return whyNoRetry(ask, failure, { attempt: turn.attempt - 1, retries: this.rules.retry.retries })
+  }
+
+  /** Why it may not go there; null: it may, and the budget has paid for it. */
+  whyNotThere(failure: Failure, placement: Placement, now: number): RefusalValue | null {
+    return whyNotThere(failure, placement) ?? this.#overBudget(failure, placement, now)
+  }
+
+  /** The budget is there against storms; calls that move from a worker that died to one that is well make none. */
+  #overBudget(failure: Failure, placement: Placement, now: number): RefusalValue | null {
+    // Without a breaker nobody knows who is well.
+    if (this.rules.breaker.failures > 0 && isMoveToHealth(failure, placement)) return null
+    if (spendRetry(this.#budget, this.rules.retry, now)) return null
+    return gaveUp('the retry budget is spent', 'retry_budget')
+  }
+}

@@ -1,0 +1,111 @@
+// What a pool believes its workers hold in their KV caches: the radix tree, by worker ids.
+import { RadixTree } from '../prefix/radix.ts'
+import { bytesAt } from '../prefix/sizes.ts'
+
+/** A worker whose capacity changes by less than this share keeps its bound: each change walks what it holds. */
+const RESIZE_FROM = 0.05
+
+interface Entry {
+  /** Its number in the tree. */
+  readonly number: number
+  /** Canonical prompt bytes. */
+  capacity: number
+}
+
+/** The pool's view of its workers' prefixes. Paths are what `hashBlocks` returns, depths are blocks of it, sizes canonical prompt bytes. */
+export class PrefixView {
+  readonly #tree: RadixTree
+  readonly #entries = new Map<string, Entry>()
+  #depths = new Int32Array(8)
+  #place = 0
+  /** The most bytes of the prompt that `look` was given last that any worker holds. */
+  bestBytes = 0
+  readonly limit: number
+
+  /** `limit`: bytes that the tree may take; `tau`: ms in which popularity falls to 1/e. */
+  constructor(limit: number, tau: number) {
+    this.limit = limit
+    this.#tree = new RadixTree(limit, tau)
+  }
+
+  /** Bytes of the tree in use. */
+  get bytes(): number {
+    return this.#tree.bytes
+  }
+
+  /** Makes a worker known, or sets its capacity. What no longer fits is forgotten. */
+  join(workerId: string, capacity: number): void {
+    const entry = this.#entries.get(workerId)
+    if (!entry) {
+      this.#entries.set(workerId, { number: this.#tree.add(capacity), capacity })
+      if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
+      return
+    }
+    if (Math.abs(entry.capacity - capacity) <= RESIZE_FROM * entry.capacity) return
+    entry.capacity = capacity
+    this.#tree.resize(entry.number, capacity)
+  }
+
+  /** Forgets a worker. */
+  leave(workerId: string): void {
+    const entry = this.#entries.get(workerId)
+    if (!entry) return
+    this.#entries.delete(workerId)
+    this.#tree.remove(entry.number)
+    this.#depths[entry.number] = 0
+  }
+
+  /** Its cache was flushed, or it restarted. */
+  clear(workerId: string): void {
+    const entry = this.#entries.get(workerId)
+    if (entry) this.#tree.clear(entry.number)
+  }
+
+  clearAll(): void {
+    for (const { number } of this.#entries.values()) this.#tree.clear(number)
+  }
+
+  /** Finds who holds how much of a prompt, for the readers below. Once per decision; null: nobody holds anything. */
+  look(path: Float64Array | null): void {
+    this.bestBytes = 0
+    this.#place = 0
+    if (path === null || path.length === 0) {
+      this.#depths.fill(0)
+      return
+    }
+    this.#place = this.#tree.match(path, this.#depths)
+    if (this.#place === 0) return
+    let best = 0
+    for (let i = 0; i < this.#tree.width; i++) best = Math.max(best, this.#depths[i]!)
+    this.bestBytes = bytesAt(best)
+  }
+
+  /** Bytes of the prompt that `look` was given last that a worker holds. */
+  matchOf(workerId: string): number {
+    const entry = this.#entries.get(workerId)
+    return entry ? bytesAt(this.#depths[entry.number]!) : 0
+  }
+
+  /** Calls that came by the deepest block that `look` found, fading. Right after `look` only: the place moves with the tree. */
+  popularity(now: number): number {
+    return this.#tree.popularity(this.#place, now)
+  }
+
+  /** A worker has, or will have, this path. `now`: a call went there; null: it was only learned (a correction, an event). */
+  hold(workerId: string, path: Float64Array, now: number | null): void {
+    const entry = this.#entries.get(workerId)
+    if (entry) this.#tree.insert(path, entry.number, now)
+  }
+
+  /** A worker has no more than `depth` blocks of this path. */
+  forget(workerId: string, path: Float64Array, depth: number): void {
+    const entry = this.#entries.get(workerId)
+    if (entry) this.#tree.truncate(path, entry.number, depth)
+  }
+
+  /** Bytes of prompts that a worker holds. */
+  held(workerId: string): number {
+    const entry = this.#entries.get(workerId)
+    return entry ? this.#tree.held(entry.number) : 0
+  }
+}
