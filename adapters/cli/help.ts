@@ -11,6 +11,7 @@ export const COMMANDS: readonly (readonly [string, string])[] = [
   ['import NAME -- [flags]', 'the configuration file that those flags amount to'],
   ['demo', 'a fleet of simulated engines under load behind a real router'],
   ['engine', 'one simulated engine: vllm, sglang or lmdeploy'],
+  ['replay TRACE', 'what each policy would have made of recorded traffic, in simulated time'],
   ['config check FILE', 'say what is wrong with a file, with lines'],
   ['config show', 'the configuration in effect, and where each value came from'],
   ['config schema', 'JSON Schema of the file, for editors'],

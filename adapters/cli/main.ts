@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>
     return (argv) => connect(argv, program?.dialer)
   },
   config: async () => (await import('./config.ts')).config,
+  replay: async () => (await import('./replay.ts')).replayTrace,
   as: async (program) => {
     const { as } = await import('./as.ts')
     return (argv) => as(argv, program)

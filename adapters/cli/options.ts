@@ -17,13 +17,17 @@ export type OptionTable = Readonly<Record<string, Option>>
 
 type Options = Readonly<Record<string, unknown>>
 
-/** The options of a command line with their defaults, or the status to end with: help was asked for, or something is wrong. */
+/**
+ * The options of a command line with their defaults, or the status to end with: help was asked for, or something is wrong.
+ * @param more keys of the configuration that the command takes, too; without their defaults
+ */
 export function readOptions(
   command: string,
   table: OptionTable,
   argv: readonly string[],
+  more: readonly Field[] = [],
 ): { readonly options: Options } | { readonly status: Status } {
-  const fields = Object.entries(table).map(([key, option]) => fieldOf(key, option))
+  const fields = [...Object.entries(table).map(([key, option]) => fieldOf(key, option)), ...more]
   const flags = readFlags(argv, fields)
   if (flags.wantsHelp) {
     process.stdout.write(optionsHelp(command, fields))
