@@ -13,6 +13,10 @@ const INTER_TOKEN = [
 const DURATION = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 240, 480, 900, 1800, 3600,
 ]
+/** Seconds; a decision takes microseconds, and milliseconds where the pool is elsewhere. */
+const DECIDING = [
+  0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1,
+]
 const WAIT = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
 
 /** How a call ended, as the label `outcome` says it. */
@@ -77,6 +81,12 @@ function callMetrics(meter: Meter) {
       DURATION,
     ),
     queueWait: histogram(name('queue_wait_seconds'), 'Time that calls waited for room.', [], WAIT),
+    decisionTime: histogram(
+      name('decision_seconds'),
+      'Time that choosing a worker took, waiting for room aside.',
+      [],
+      DECIDING,
+    ),
     refusals: counter(name('refusals_total'), 'Calls that the router itself refused, by error code.', [
       'code',
     ]),

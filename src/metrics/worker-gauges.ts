@@ -23,6 +23,20 @@ export interface WorkerReading {
   readonly breakerTransitions: number
   /** 0 to 1, as the engine told last. */
   readonly kvUsage?: number
+  /** Prompt tokens of answers that told what was cached: those expected to be, those that were, and how far apart they were. */
+  readonly predictedCachedTokens?: number
+  readonly cachedTokens?: number
+  readonly predictionErrorTokens?: number
+}
+
+/** What one of two policies decided for one worker. */
+export interface ShareReading {
+  readonly side: 'first' | 'shadow'
+  readonly policy: string
+  readonly worker: string
+  readonly calls: number
+  readonly promptTokens: number
+  readonly predictedCachedTokens: number
 }
 
 export interface PoolReading {
@@ -31,6 +45,10 @@ export interface PoolReading {
   readonly inFlight: number
   readonly leases: number
   readonly workers: readonly WorkerReading[]
+  /** Empty without a shadow policy. */
+  readonly shares?: readonly ShareReading[]
+  /** Calls that the shadow would have sent to the same worker. */
+  readonly agreed?: number
 }
 
 /** A worker that is missing this many times in a row is gone: once may be a pool that just starts. */
@@ -45,6 +63,7 @@ const SWEPT_UNTIL = 20
  */
 export function workerGauges(meter: Meter) {
   const perWorker = workerMetrics(meter)
+  const showShadow = shadowMetrics(meter)
   const queueDepth = meter.gauge('fetchway_queue_depth', 'Calls that wait for room.', []).with()
   const inFlight = meter.gauge('fetchway_in_flight', 'Calls that workers answer now.', []).with()
   const leases = meter.gauge('fetchway_leases', 'Leases on workers that are not settled.', []).with()
@@ -73,6 +92,7 @@ export function workerGauges(meter: Meter) {
       showWorker(perWorker, worker)
       shown.add(worker.id)
     }
+    for (const pool of pools) showShadow(pool)
     for (const state of STATES) workers.with(state).set(counts.get(state) ?? 0)
     queueDepth.set(total(pools, 'queueDepth'))
     inFlight.set(total(pools, 'inFlight'))
@@ -106,6 +126,44 @@ function workerMetrics({ gauge, counter }: Meter) {
     kvUsage: gauge('fetchway_worker_kv_usage_ratio', 'Share of the KV cache in use, told by the engine.', [
       'worker',
     ]),
+    predicted: counter(
+      'fetchway_worker_predicted_cached_tokens_total',
+      'Prompt tokens that were expected to be cached, over the answers that told how many were.',
+      ['worker'],
+      'first',
+    ),
+    cached: counter(
+      'fetchway_worker_cached_tokens_total',
+      'Prompt tokens that were cached, over the same answers.',
+      ['worker'],
+      'first',
+    ),
+    error: counter(
+      'fetchway_worker_prediction_error_tokens_total',
+      'How far both were apart, answer by answer.',
+      ['worker'],
+      'first',
+    ),
+  }
+}
+
+/** What a shadow policy would have done, beside what was done. */
+function shadowMetrics({ counter }: Meter): (pool: PoolReading) => void {
+  const labels = ['side', 'policy', 'worker'] as const
+  const define = (name: string, help: string) => counter(`fetchway_shadow_${name}`, help, labels, 'first')
+  const calls = define('calls_total', 'Calls that the policy in force (first) and the shadow policy decided.')
+  const prompts = define('prompt_tokens_total', 'Prompt tokens of those calls.')
+  const cached = define('predicted_cached_tokens_total', 'Those of them that were expected to be cached.')
+  const agreed = counter('fetchway_shadow_agreed_total', 'Calls that both sent to one worker.', [], 'first')
+  return (pool) => {
+    for (const metric of [calls, prompts, cached]) metric.clear()
+    for (const share of pool.shares ?? []) {
+      const { side, policy, worker } = share
+      calls.with(side, policy, worker).set(share.calls)
+      prompts.with(side, policy, worker).set(share.promptTokens)
+      cached.with(side, policy, worker).set(share.predictedCachedTokens)
+    }
+    agreed.with().set(pool.agreed ?? 0)
   }
 }
 
@@ -119,6 +177,9 @@ function showWorker(metrics: ReturnType<typeof workerMetrics>, worker: WorkerRea
   metrics.breaker.with(id).set(BREAKER[worker.breaker])
   metrics.transitions.with(id).set(worker.breakerTransitions)
   if (worker.kvUsage !== undefined) metrics.kvUsage.with(id).set(worker.kvUsage)
+  metrics.predicted.with(id).set(worker.predictedCachedTokens ?? 0)
+  metrics.cached.with(id).set(worker.cachedTokens ?? 0)
+  metrics.error.with(id).set(worker.predictionErrorTokens ?? 0)
 }
 
 function total(pools: readonly PoolReading[], key: 'queueDepth' | 'inFlight' | 'leases'): number {
