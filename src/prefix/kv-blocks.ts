@@ -1,0 +1,154 @@
+// Which blocks of KV cache exist on which worker, by the engines' own hashes: chains, and how often each holder has each block.
+import { GPU, type BlocksRemoved, type BlocksStored } from './kv-batch.ts'
+
+/** A stretch of a prompt that a block stands for. */
+export interface Mark {
+  /** Block hashes of the prompt's text. */
+  readonly path: Float64Array
+  /** How many of them are whole before this block, and with it. */
+  readonly from: number
+  readonly upTo: number
+}
+
+/** One block of tokens, whoever holds it. Blocks that nobody holds are forgotten. */
+export interface Block {
+  readonly hash: bigint
+  /** The block before it; null: a prompt begins here, or it is not known. */
+  parent: Block | null
+  /** Tokens from the prompt's beginning to its end; −1: what is before it is not known. */
+  end: number
+  /** Holders. */
+  holders: number
+  /** Texts that it is known to belong to. */
+  marks: readonly Mark[]
+}
+
+const NO_MARKS: readonly Mark[] = []
+
+/** Nobody's cache has so many blocks: an engine that tells of more tells nonsense. */
+export const MAX_BLOCKS_HELD = 4_000_000
+
+/** What one cache (a rank of a worker) holds. */
+export class Holding {
+  /** How many copies of each block: the same tokens may lie in several places. */
+  readonly copies = new Map<Block, number>()
+  /** Copies in other media (host memory, disks), which cost time to come back from. */
+  readonly elsewhere = new Map<string, number>()
+  /** Copies of all blocks together. */
+  total = 0
+  /** The group of layers whose blocks count; null until one is seen. */
+  group: number | null = null
+  /** The engine tells of blocks again that it told of before: then a second copy is none. */
+  isRepeating = false
+}
+
+/** All blocks of a pool. Hashes depend on all tokens before them, so that what workers hold can be compared. */
+export class KvBlocks {
+  readonly #blocks = new Map<bigint, Block>()
+
+  get size(): number {
+    return this.#blocks.size
+  }
+
+  find(hash: bigint): Block | null {
+    return this.#blocks.get(hash) ?? null
+  }
+
+  /** Notes new blocks and returns them in order; none when they are of no interest here (another medium, other layers). */
+  store(holding: Holding, event: BlocksStored): Block[] {
+    if (!counts(holding, event)) return []
+    const made: Block[] = []
+    let parent = event.parent === null ? null : this.find(event.parent)
+    let isRooted = event.parent === null || (parent !== null && parent.end >= 0)
+    for (const [i, hash] of event.hashes.entries()) {
+      const tokens = Math.max(1, Math.min(event.blockTokens, event.tokens - i * event.blockTokens))
+      let block = this.#blocks.get(hash)
+      if (!block) {
+        block = { hash, parent, end: -1, holders: 0, marks: NO_MARKS }
+        this.#blocks.set(hash, block)
+      }
+      // Of one that is known its beginning may have become so just now.
+      if (block.end < 0 && isRooted) {
+        block.parent = parent
+        block.end = (parent?.end ?? 0) + tokens
+      }
+      this.#add(holding, block)
+      made.push(block)
+      parent = block
+      isRooted = block.end >= 0
+    }
+    return made
+  }
+
+  /** Takes one copy of each away and returns the blocks that the holder has no more of. */
+  remove(holding: Holding, event: BlocksRemoved): Block[] {
+    if (!counts(holding, event)) return []
+    const gone: Block[] = []
+    for (const hash of event.hashes) {
+      const block = this.#blocks.get(hash)
+      const copies = block && holding.copies.get(block)
+      if (!block || !copies) continue
+      holding.total--
+      if (copies > 1 && !holding.isRepeating) holding.copies.set(block, copies - 1)
+      else {
+        this.#drop(holding, block)
+        gone.push(block)
+      }
+    }
+    return gone
+  }
+
+  /** Forgets all that a holder has. */
+  clear(holding: Holding): void {
+    for (const block of holding.copies.keys()) this.#release(block)
+    holding.copies.clear()
+    holding.elsewhere.clear()
+    holding.total = 0
+  }
+
+  /** From now on one copy is all that the holder can have of a block. */
+  countOnce(holding: Holding): void {
+    holding.isRepeating = true
+    for (const block of holding.copies.keys()) holding.copies.set(block, 1)
+    holding.total = holding.copies.size
+  }
+
+  #add(holding: Holding, block: Block): void {
+    const copies = holding.copies.get(block) ?? 0
+    if (copies > 0 && holding.isRepeating) return
+    if (copies === 0) block.holders++
+    holding.copies.set(block, copies + 1)
+    holding.total++
+  }
+
+  #drop(holding: Holding, block: Block): void {
+    holding.copies.delete(block)
+    this.#release(block)
+  }
+
+  #release(block: Block): void {
+    block.holders--
+    if (block.holders === 0 && this.#blocks.get(block.hash) === block) this.#blocks.delete(block.hash)
+  }
+}
+
+/** Whether an event is of the layers and the medium that prompts are computed from; counts it where it is of another medium. */
+function counts(holding: Holding, event: BlocksStored | BlocksRemoved): boolean {
+  const { medium, group } = event
+  if (event.kind === 'stored' && !event.isFull) return false
+  if (medium !== GPU) {
+    const change = event.kind === 'stored' ? event.hashes.length : -event.hashes.length
+    holding.elsewhere.set(medium, Math.max(0, (holding.elsewhere.get(medium) ?? 0) + change))
+    return false
+  }
+  if (group === null) return true
+  // All groups with full attention hold the same tokens: one of them tells it all.
+  if (event.kind === 'stored') holding.group ??= group
+  return group === holding.group
+}
+
+/** Whether any of a worker's caches has a block. */
+export function isHeld(holdings: readonly Holding[], block: Block): boolean {
+  for (const { copies } of holdings) if (copies.has(block)) return true
+  return false
+}
