@@ -28,11 +28,10 @@ const counted = async ({ port }: Place): Promise<number> =>
 const program = (name: string, ...command: string[]): Router => ({
   name,
   counted,
-  command: ({ port, workers }) => [
-    ...command,
-    ...['--port', String(port), '--policy', 'round_robin', '--log-level', 'warn', '--state', 'off'],
-    ...workers,
-  ],
+  command({ port, workers }) {
+    const flags = ['--port', String(port), '--policy', 'round_robin', '--log-level', 'warn', '--state', 'off']
+    return [...command, ...flags, ...workers]
+  },
 })
 
 /** `usage` is what differs by default: `sample` lets most streams pass natively once they have begun. */

@@ -1,0 +1,82 @@
+// The Worker of bench/decisions.ts: sends asks to a real pool object, as many at once as it is told, and says how long that took.
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../../adapters/workers/env.ts'
+import { actorRefs } from '../../adapters/workers/host.ts'
+import type { ActorRef } from '../../src/actors/actor.ts'
+import type { Ask } from '../../src/actors/ask.ts'
+import type { Pool } from '../../src/actors/pool.ts'
+
+export { FetchwayLimiter, FetchwayPool, FetchwayRegistry } from '../../adapters/workers.ts'
+
+/** What a call costs that decides nothing. */
+export class Nothing extends DurableObject {
+  take(_: Ask): number {
+    return 1
+  }
+}
+
+interface Bindings extends Env {
+  readonly NOTHING: DurableObjectNamespace<Nothing>
+}
+
+/** What is sent for each decision: a call that decides nothing, the pick alone, or all that a stream sends. */
+type Way = 'nothing' | 'pick' | 'stream'
+
+/** Leases of picks that nobody has ended yet. */
+let open: string[] = []
+
+export default {
+  async fetch(request: Request, env: Bindings): Promise<Response> {
+    const wish = new URL(request.url).searchParams
+    const number = (name: string) => Number(wish.get(name))
+    const pool = actorRefs(env).pool('main')
+    if (wish.get('way') === 'end') return Response.json(await endAll(pool))
+    const decide = decider(wish.get('way') as Way, env, number('blocks'))
+    const began = Date.now()
+    let left = number('calls')
+    const caller = async () => {
+      while (left-- > 0) await decide()
+    }
+    await Promise.all(Array.from({ length: number('width') }, caller))
+    return Response.json({ wall: Date.now() - began })
+  },
+}
+
+/** Ends what was picked; tells how many leases are left after that. */
+async function endAll(pool: ReturnType<ActorRef<Pool>>): Promise<{ leases: number }> {
+  const ids = open
+  open = []
+  for (const id of ids) await pool.settle(id, DONE)
+  return { leases: (await pool.view()).leases }
+}
+
+const USAGE = { promptTokens: 256, cachedTokens: 0, completionTokens: 64, estimated: false }
+const DONE = { kind: 'done', status: 200, usage: USAGE } as const
+let made = 0
+
+function decider(way: Way, env: Bindings, blocks: number): () => Promise<void> {
+  const run = crypto.randomUUID()
+  const next = () => askOf(`${run}-${made++}`, blocks)
+  if (way === 'nothing') {
+    const stub = env.NOTHING.getByName('main')
+    return async () => void (await stub.take(next()))
+  }
+  const pool = actorRefs(env).pool('main')
+  return async () => {
+    const ask = next()
+    const picked = await pool.pick(ask)
+    if ('refusal' in picked) throw new Error(picked.refusal.message)
+    if (way === 'pick') return void open.push(ask.id)
+    await Promise.all([pool.note([{ id: ask.id, kind: 'first', after: 50 }]), pool.settle(ask.id, DONE)])
+  }
+}
+
+/** A conversation in eight shares its first half with others. */
+function askOf(id: string, blocks: number): Ask {
+  const prefix = Float64Array.from({ length: blocks }, (_, index) =>
+    index < blocks / 2 ? (made % 8) * 1000 + index : made * 1000 + index,
+  )
+  const size = { prefix: blocks === 0 ? null : prefix, promptBytes: blocks * 256, tokens: blocks * 64 + 16 }
+  const plain = { id, model: 'm', session: null, priority: 0, tenant: 'default', engines: null, pin: null }
+  return { ...plain, ...size, stream: true, queueUntil: Date.now() + 60_000, makesState: false }
+}
