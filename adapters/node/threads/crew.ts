@@ -7,15 +7,19 @@ import type { App } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import type { LogEvent } from '../../../src/host.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
-import { openDoor, type Actors, type Door } from './home.ts'
-import { Line } from './line.ts'
+import type { Tunnels } from '../../web/tunnels.ts'
+import { openDoor, type Actors } from './home.ts'
+import { Line, type Target } from './line.ts'
 import { clearCell } from './tally.ts'
 import type { Orders, Start } from './thread.ts'
+import { openTunnels } from './tunnel-door.ts'
 
 export interface CrewOptions {
   /** All that a thread is started with but its own number. */
   readonly start: Omit<Start, 'cell'>
   readonly actors: Actors
+  /** Where dialled-in workers are. */
+  readonly tunnels: Pick<Tunnels, 'home'>
   /** The app in this thread: counts on for threads that are gone. */
   readonly app: App
   readonly log: (event: LogEvent) => void
@@ -25,7 +29,8 @@ interface Thread {
   readonly cell: number
   readonly worker: Worker
   readonly line: Line
-  readonly door: Door
+  /** What it held is free. */
+  readonly close: () => void
   readonly startedAt: number
   isListening: boolean
   /** What it told last of its metrics. */
@@ -122,19 +127,29 @@ export class Crew {
   }
 
   #spawn(cell: number): Thread {
-    const { log, actors, start } = this.#options
+    const { log, actors, tunnels, start } = this.#options
     const workerData: Start = { ...start, config: this.#config, cell }
     const worker = new Worker(program(), { workerData, name: `serving-${cell + 1}` })
     const door = openDoor(actors)
-    const line = new Line(worker, {
-      target: (kind, name) => (kind === 'crew' ? forThread : door.find(kind, name)),
+    const tunnelDoor = openTunnels(
+      () => tunnels.home(),
+      () => line,
+    )
+    const own: Record<string, Target> = {}
+    const line: Line = new Line(worker, {
+      target: (kind, name) => own[kind] ?? door.find(kind, name),
       onError: (error) => log({ level: 'error', message: 'A call from a serving thread failed', error }),
     })
     const startedAt = performance.now()
-    const thread: Thread = { cell, worker, line, door, startedAt, isListening: false, last: null }
-    const forThread = {
+    const close = () => {
+      door.close()
+      tunnelDoor.close()
+    }
+    const thread: Thread = { cell, worker, line, close, startedAt, isListening: false, last: null }
+    own['tunnel'] = tunnelDoor.target
+    own['crew'] = {
       live: async () => (await this.inFlight(thread)) + this.#options.app.inFlight(),
-      metrics: (own: Reading) => this.metrics(own, thread),
+      metrics: (reading: Reading) => this.metrics(reading, thread),
     }
     let cause: Error | undefined
     worker.on('error', (error: Error) => (cause = error))
@@ -146,7 +161,7 @@ export class Crew {
   /** First of all: what it held is free, so that nobody waits for a thread that is gone. */
   #onExit(thread: Thread, code: number, cause: Error | undefined): void {
     const { app, log, start } = this.#options
-    thread.door.close()
+    thread.close()
     clearCell(start.cells, thread.cell)
     const why = cause?.message ?? `exit status ${code}`
     thread.line.end(new Error(`a serving thread ended: ${why}`))

@@ -19,7 +19,7 @@ export async function serveByThreads({ config, host, options, log }: Foundation)
   const peers: Peers = { live: () => crew.inFlight(), metrics: (own) => crew.metrics(own) }
   const app = createApp(config, { ...host, peers, buffered: sharedTally(cells, config.threads) })
   const start = { config, cells, listen: travelling(options), isTerminal: process.stderr.isTTY }
-  const crew = new Crew({ start, actors: host, app, log })
+  const crew = new Crew({ start, actors: host, tunnels: host.tunnels, app, log })
   await app.start()
   try {
     const url = await crew.start(config.port)

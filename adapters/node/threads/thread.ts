@@ -5,13 +5,15 @@ import { createApp } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../../src/host.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
-import { createSeams } from '../host.ts'
+import { createTunnels } from '../../web/tunnels.ts'
+import { createSeams, takeSocket, withTunnels } from '../host.ts'
 import { serve, type Served, type ServeOptions } from '../http.ts'
 import { createLog } from '../log.ts'
 import { boundNursery } from '../nursery.ts'
 import { remoteActors } from './home.ts'
 import { Line, type Port } from './line.ts'
 import { sharedTally } from './tally.ts'
+import { tunnelsOver } from './tunnel-door.ts'
 
 /** What a thread is started with. */
 export interface Start {
@@ -43,8 +45,13 @@ function run({ config, listen, cells, cell, isTerminal }: Start, port: Port): vo
   let write = logOf(config)
   const log = (event: LogEvent) => write(event)
   const fault = (message: string) => (error: unknown) => log({ level: 'error', message, error })
-  const line = new Line(port, { target: () => orders, onError: fault('A call from the main thread failed') })
-  const seams = createSeams(log)
+  const line: Line = new Line(port, {
+    target: (kind) => (kind === 'tunnel' ? dialled.target : orders),
+    onError: fault('A call from the main thread failed'),
+  })
+  const dialled = tunnelsOver(line)
+  const tunnels = createTunnels(config, { take: takeSocket, home: dialled.home })
+  const seams = withTunnels(createSeams(log), tunnels)
   const host: Host = {
     ...seams,
     ...remoteActors(line),
