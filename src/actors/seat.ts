@@ -152,6 +152,18 @@ export class Seat implements Candidate {
 /** Why a worker can't be chosen now, in the order in which it is checked; null: it can. */
 export type Exclusion = 'draining' | 'down' | 'breaker_open' | 'full'
 
+/** What an engine told last of its load; null stands for what it does not tell. */
+export interface LoadView {
+  readonly running: number | null
+  readonly waiting: number | null
+  readonly waiting_uncached_tokens: number | null
+  readonly used_tokens: number | null
+  readonly capacity_tokens: number | null
+  /** 0 to 1. */
+  readonly kv_usage: number | null
+  readonly age_ms: number
+}
+
 /** A worker as the pool shows it to people and to /metrics. */
 export interface SeatView {
   readonly id: string
@@ -173,6 +185,10 @@ export interface SeatView {
   readonly latency_ms: number
   readonly served: number
   readonly failed: number
+  /** Null: it told nothing of late, or nobody asked. */
+  readonly load: LoadView | null
+  /** Questions for its load that it did not answer. */
+  readonly load_failures: number
 }
 
 /** `indexBytes`: prompts that it is believed to hold. */
@@ -204,5 +220,20 @@ export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatVie
     latency_ms: Math.round(seat.latency),
     served: seat.served,
     failed: seat.failed,
+    load: seat.reported && viewOfLoad(seat.reported, now),
+    load_failures: seat.loadsMissed,
+  }
+}
+
+function viewOfLoad(load: ReportedLoad, now: number): LoadView {
+  const known = (value: number) => (value < 0 ? null : value)
+  return {
+    running: known(load.running),
+    waiting: known(load.waiting),
+    waiting_uncached_tokens: known(load.waitingUncachedTokens),
+    used_tokens: known(load.usedTokens),
+    capacity_tokens: known(load.capacityTokens),
+    kv_usage: known(load.usage),
+    age_ms: Math.max(0, Math.round(now - load.at)),
   }
 }

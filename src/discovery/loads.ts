@@ -1,7 +1,8 @@
 // How busy the engines say they are: a pool asks its workers in turn, never many at once, and only while somebody uses the answers.
-import type { ReportedLoad } from '../actors/ask.ts'
+import type { Ask, ReportedLoad } from '../actors/ask.ts'
 import type { Seat } from '../actors/seat.ts'
 import { engineOf, type AskWorker, type EngineLoad } from '../engines/engine.ts'
+import type { OrcaLoad } from '../engines/orca.ts'
 import type { Host } from '../host.ts'
 import { askWorker } from './ask.ts'
 
@@ -14,6 +15,8 @@ export interface LoadRules {
   readonly isUsed: boolean
   /** Asked whatever the policy, and whether calls come or not. */
   readonly isAlways: boolean
+  /** Workers are asked to tell it with their answers, too. */
+  readonly orca: boolean
 }
 
 /** Steps of an interval that questions fall on: the alarm rings no more often. */
@@ -22,91 +25,147 @@ const STEPS = 8
 const AT_ONCE = 8
 /** Idle workers are asked so many times more rarely. */
 const IDLE_FACTOR = 5
-/** But not more rarely than this, ms: what is older than 15 s counts no more. */
+/** But not more rarely than this, ms: their answers must stay fresh. */
 const IDLE_MOST = 12_000
+/** What was told counts for so many intervals, where that is longer than 15 s. */
+const FRESH_INTERVALS = 1.5
 /** The longest time between questions to a worker that does not answer them, ms. */
 const BACK_OFF_MOST = 60_000
 /** Without a call for so long, nobody uses the answers, ms. */
 const QUIET = 60_000
 /** Failures in a row after which somebody should know. */
 const SILENT_AFTER = 3
+/** A worker makes no more reports with its answers than one in so many ms: each costs it a walk through all its metrics. */
+const REPORT_GAP = 500
 /** Multiples of it, modulo 1, lie evenly however many there are. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 
-type Seams = Pick<Host, 'fetch' | 'timer' | 'now' | 'random' | 'log'>
+/** What a pool lends its poller. */
+export interface LoadSeams extends Pick<Host, 'fetch' | 'timer' | 'now' | 'random' | 'log'> {
+  readonly seats: ReadonlyMap<string, Seat>
+  /** Those in force now. */
+  rules(): LoadRules
+  /** A worker's load is known anew. */
+  told(seat: Seat, load: ReportedLoad): void
+}
 
 export class LoadPoller {
-  readonly #seams: Seams
+  readonly #seams: LoadSeams
   /** Share of its interval at which each worker's turn comes. */
   readonly #turns = new WeakMap<Seat, number>()
-  /** Other routers with the same workers ask at other times. */
+  /** Begins by chance: other routers with the same workers ask at other times. */
   #nextTurn: number
   #asking = 0
-  #ranAt = -Infinity
+  #tookAt = -Infinity
   #usedAt: number
 
-  constructor(seams: Seams) {
+  constructor(seams: LoadSeams) {
     this.#seams = seams
     this.#nextTurn = seams.random()
     this.#usedAt = seams.now()
   }
 
   /** A call came. True when it is the first after a quiet time: `dueAt` has changed. */
-  used(now: number): boolean {
+  used(): boolean {
+    const now = this.#seams.now()
     const wasQuiet = now - this.#usedAt > QUIET
     this.#usedAt = now
+    if (wasQuiet) this.#forget(now)
     return wasQuiet
   }
 
   /** When the next worker is to be asked (epoch ms, maybe past); Infinity: none as things are. */
-  dueAt(seats: Iterable<Seat>, rules: LoadRules): number {
+  dueAt(): number {
+    const rules = this.#seams.rules()
+    if (!this.#isWanted(rules)) return Infinity
     let next = Infinity
-    if (this.#isWanted(rules)) for (const seat of seats) next = Math.min(next, this.#dueOf(seat, rules))
-    return Math.max(next, this.#ranAt + rules.interval / STEPS)
+    for (const seat of this.#seams.seats.values()) next = Math.min(next, this.#dueOf(seat, rules))
+    return Math.max(next, this.#tookAt + rules.interval / STEPS)
   }
 
   /** Takes those whose turn has come, the most overdue first, as many as may be asked at once. `ask` must follow. */
-  take(seats: ReadonlyMap<string, Seat>, rules: LoadRules): Seat[] {
+  take(): Seat[] {
+    const { seats } = this.#seams
     const now = this.#seams.now()
-    if (!this.#isWanted(rules) || this.dueAt(seats.values(), rules) > now) return []
+    this.#forget(now)
+    if (this.dueAt() > now) return []
     const due = [...seats.values()]
-      .map((seat) => ({ seat, at: this.#dueOf(seat, rules) }))
+      .map((seat) => ({ seat, at: this.#dueOf(seat, this.#seams.rules()) }))
       .filter(({ at }) => at <= now)
       .sort((a, b) => a.at - b.at)
     const room = Math.max(AT_ONCE, Math.ceil(seats.size / STEPS)) - this.#asking
     const taken = due.slice(0, Math.max(0, room)).map(({ seat }) => seat)
     for (const seat of taken) seat.loadAskedAt = now
-    this.#ranAt = now
+    this.#tookAt = now
     this.#asking += taken.length
     return taken
   }
 
-  /** Asks the workers that were taken and writes what they tell into their seats. Never throws. */
-  async ask(taken: readonly Seat[], rules: LoadRules): Promise<void> {
-    await Promise.all(taken.map((seat) => this.#askOne(seat, rules.timeout)))
+  /** Asks the workers that were taken and tells what they say. Never throws. */
+  async ask(taken: readonly Seat[]): Promise<void> {
+    await Promise.all(taken.map((seat) => this.#askOne(seat)))
   }
 
-  async #askOne(seat: Seat, timeout: number): Promise<void> {
-    const load = await readLoad(this.#seams, seat, timeout)
+  /** Whether the worker is to tell its load with the answer of this call. Streams carry none: their heads go out before. */
+  asksWith(ask: Ask, seat: Seat): boolean {
+    const { orca, isUsed, isAlways } = this.#seams.rules()
+    if (!orca || ask.stream || !(isUsed || isAlways)) return false
+    const now = this.#seams.now()
+    if (seat.engine !== 'vllm' || now - seat.reportAskedAt < REPORT_GAP) return false
+    seat.reportAskedAt = now
+    return true
+  }
+
+  /** A worker told its load with an answer. What it left out stays as it was told before, while the worker answers questions. */
+  heard(seat: Seat, load: OrcaLoad): void {
+    const { reported, loadFailures } = seat
+    const told = reportOf(seat, load, this.#seams.now())
+    const known = loadFailures === 0 ? reported : null
+    this.#seams.told(seat, {
+      ...told,
+      running: load.running ?? known?.running ?? -1,
+      waiting: load.waiting ?? known?.waiting ?? -1,
+      waitingUncachedTokens: known?.waitingUncachedTokens ?? -1,
+    })
+  }
+
+  async #askOne(seat: Seat): Promise<void> {
+    const load = await readLoad(this.#seams, seat, this.#seams.rules().timeout)
     this.#asking--
-    if (load) this.#told(seat, load)
-    else this.#failed(seat)
-  }
-
-  #told(seat: Seat, load: EngineLoad): void {
-    seat.report(reportOf(seat, load, this.#seams.now()))
-    if (seat.loadFailures >= SILENT_AFTER) this.#say('info', seat, 'tells its load again')
-    seat.loadFailures = 0
-  }
-
-  #failed(seat: Seat): void {
+    if (load) {
+      seat.freshFor = Math.max(seat.freshFor, FRESH_INTERVALS * this.#seams.rules().interval)
+      this.#seams.told(seat, reportOf(seat, load, this.#seams.now()))
+      if (seat.loadFailures >= SILENT_AFTER) this.#say('info', seat, 'tells its load again')
+      seat.loadFailures = 0
+      return
+    }
     seat.loadsMissed++
     if (++seat.loadFailures === SILENT_AFTER)
-      this.#say('warn', seat, 'does not tell its load: only the calls of this router count there')
+      this.#say('warn', seat, 'does not tell its load: it is taken to be as busy as the others')
   }
 
   #say(level: 'info' | 'warn', seat: Seat, what: string): void {
     this.#seams.log({ level, message: `worker ${seat.url} ${what}`, worker: seat.id })
+  }
+
+  /** Forgets what is old. Nobody gets calls because nothing is known of it: such a worker counts as the mean of the others. */
+  #forget(now: number): void {
+    const silent: Seat[] = []
+    let [told, calls, tokens] = [0, 0, 0]
+    for (const seat of this.#seams.seats.values()) {
+      seat.age(now)
+      if (seat.reported === null) {
+        silent.push(seat)
+        continue
+      }
+      told++
+      calls += seat.foreignCalls
+      tokens += seat.foreignTokens
+    }
+    for (const seat of silent) {
+      seat.foreignCalls = told === 0 ? 0 : calls / told
+      seat.foreignTokens = told === 0 ? 0 : tokens / told
+    }
   }
 
   #isWanted({ interval, isUsed, isAlways }: LoadRules): boolean {
@@ -138,7 +197,7 @@ export class LoadPoller {
 /** Milliseconds from one question to the next: short while it has work, long while it has none, longer with each failure. */
 function periodOf(seat: Seat, interval: number): number {
   const { reported, inFlight, loadFailures } = seat
-  const isBusy = inFlight > 0 || (reported !== null && reported.running + reported.waiting > 0)
+  const isBusy = inFlight > 0 || (reported !== null && Math.max(reported.running, reported.waiting) > 0)
   const period = isBusy ? interval : Math.max(interval, Math.min(interval * IDLE_FACTOR, IDLE_MOST))
   return loadFailures === 0
     ? period

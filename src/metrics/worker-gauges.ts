@@ -23,6 +23,11 @@ export interface WorkerReading {
   readonly breakerTransitions: number
   /** 0 to 1, as the engine told last. */
   readonly kvUsage?: number
+  /** Calls that run and wait in the engine, as it told last. */
+  readonly engineRunning?: number
+  readonly engineWaiting?: number
+  /** Questions for its load that it did not answer. */
+  readonly loadFailures?: number
   /** Prompt tokens of answers that told what was cached: those expected to be, those that were, and how far apart they were. */
   readonly predictedCachedTokens?: number
   readonly cachedTokens?: number
@@ -126,6 +131,22 @@ function workerMetrics({ gauge, counter }: Meter) {
     kvUsage: gauge('fetchway_worker_kv_usage_ratio', 'Share of the KV cache in use, told by the engine.', [
       'worker',
     ]),
+    engineRunning: gauge(
+      'fetchway_worker_engine_running',
+      'Calls that the engine computes, whoever sent them, told by the engine.',
+      ['worker'],
+    ),
+    engineWaiting: gauge(
+      'fetchway_worker_engine_waiting',
+      'Calls that wait in the engine, whoever sent them, told by the engine.',
+      ['worker'],
+    ),
+    loadFailures: counter(
+      'fetchway_worker_load_failures_total',
+      'Questions for its load that the engine did not answer.',
+      ['worker'],
+      'first',
+    ),
     predicted: counter(
       'fetchway_worker_predicted_cached_tokens_total',
       'Prompt tokens that were expected to be cached, over the answers that told how many were.',
@@ -176,7 +197,11 @@ function showWorker(metrics: ReturnType<typeof workerMetrics>, worker: WorkerRea
   metrics.backlog.with(id).set(worker.backlogTokens)
   metrics.breaker.with(id).set(BREAKER[worker.breaker])
   metrics.transitions.with(id).set(worker.breakerTransitions)
-  if (worker.kvUsage !== undefined) metrics.kvUsage.with(id).set(worker.kvUsage)
+  const { kvUsage, engineRunning, engineWaiting } = worker
+  if (kvUsage !== undefined) metrics.kvUsage.with(id).set(kvUsage)
+  if (engineRunning !== undefined) metrics.engineRunning.with(id).set(engineRunning)
+  if (engineWaiting !== undefined) metrics.engineWaiting.with(id).set(engineWaiting)
+  metrics.loadFailures.with(id).set(worker.loadFailures ?? 0)
   metrics.predicted.with(id).set(worker.predictedCachedTokens ?? 0)
   metrics.cached.with(id).set(worker.cachedTokens ?? 0)
   metrics.error.with(id).set(worker.predictionErrorTokens ?? 0)

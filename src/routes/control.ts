@@ -110,6 +110,8 @@ const NO_SEAT: SeatView = {
   latency_ms: 0,
   served: 0,
   failed: 0,
+  load: null,
+  load_failures: 0,
 }
 
 function accepted(registered: Registered): { readonly worker: WorkerView } {

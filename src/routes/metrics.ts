@@ -1,7 +1,7 @@
 // GET /metrics: Prometheus text. URLs of workers are only in it for those who may see the control plane.
 import { authorizeAdmin } from '../admission/auth.ts'
 import type { PoolView } from '../actors/pool.ts'
-import type { SeatView } from '../actors/seat.ts'
+import type { LoadView, SeatView } from '../actors/seat.ts'
 import type { Core } from '../core.ts'
 import { contentType } from '../metrics/prometheus.ts'
 import { expose, merge } from '../metrics/reading.ts'
@@ -66,5 +66,15 @@ function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
     backlogTokens: worker.backlog_tokens,
     breaker: worker.breaker,
     breakerTransitions: worker.breaker_trips,
+    loadFailures: worker.load_failures,
+    ...(worker.load && loadOf(worker.load)),
+  }
+}
+
+function loadOf({ running, waiting, kv_usage }: LoadView): Partial<WorkerReading> {
+  return {
+    ...(running !== null && { engineRunning: running }),
+    ...(waiting !== null && { engineWaiting: waiting }),
+    ...(kv_usage !== null && { kvUsage: kv_usage }),
   }
 }

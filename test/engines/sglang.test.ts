@@ -83,7 +83,7 @@ test('what waits and is not cached, and the capacity, are told by /v1/loads', as
 
 test('the older /get_load counts waiting requests among all', async () => {
   const { ask } = written({ '/get_load': [{ dp_rank: 0, num_reqs: 5, num_waiting_reqs: 2, num_tokens: 9 }] })
-  const load = await sglang.load(ask, { engine: 'sglang', models: [], loadPath: '/get_load' })
+  const load = await sglang.load(ask, { loadPath: '/get_load' })
   assert.deepEqual(load, { running: 3, waiting: 2 })
 })
 
