@@ -10,8 +10,8 @@ export { FetchwayLimiter, FetchwayPool, FetchwayRegistry } from '../../adapters/
 
 /** What a call costs that decides nothing. */
 export class Nothing extends DurableObject {
-  take(_: Ask): number {
-    return 1
+  take({ id }: Ask): string {
+    return id
   }
 }
 

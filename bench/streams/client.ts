@@ -1,0 +1,99 @@
+// The client of bench/streams.ts: opens all streams, then watches what comes and how late.
+// usage: node bench/streams/client.ts STREAMS MS INTERVAL_MS PORT… ; prints `open` when all are, and what it saw at the end.
+import { connect, type Socket } from 'node:net'
+import { quantile } from '../stats.ts'
+
+export interface StreamsSeen {
+  /** Streams whose first event came and that were still open at the end. */
+  readonly open: number
+  readonly errors: readonly string[]
+  /** While all were open. */
+  readonly events: number
+  /** ms between the engine's write and the read here. */
+  readonly p50: number
+  readonly p99: number
+  readonly most: number
+  /** ms that were watched. */
+  readonly wall: number
+}
+
+const [streams = 0, duration = 0, interval = 0, ...ports] = process.argv.slice(2).map(Number)
+const BODY = '{"model":"m","stream":true,"max_tokens":100000,"messages":[{"role":"user","content":"go on"}]}'
+/** Connections that are opened at once. */
+const AT_ONCE = 64
+const STAMP = '"content":" '
+
+const sockets = new Set<Socket>()
+const errors: string[] = []
+const delays: number[] = []
+/** Events of each stream while all are open: one that falls silent is an error. */
+const counts = new Map<Socket, number>()
+let isWatching = false
+
+function open(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const end = (what: string) => {
+      if (sockets.delete(socket)) errors.push(what)
+      resolve()
+    }
+    sockets.add(socket)
+    socket.on('connect', () => {
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
+      )
+    })
+    let isHead = true
+    socket.on('data', (chunk: Buffer) => {
+      const text = chunk.toString('latin1')
+      if (isHead && !text.startsWith('HTTP/1.1 200')) return end(text.slice(0, 300))
+      isHead = false
+      if (text.includes(STAMP)) resolve()
+      if (text.includes('"error"') || text.includes('[DONE]')) return end(text.slice(0, 300))
+      if (isWatching) watch(socket, text)
+    })
+    socket.on('error', (error) => end(String(error)))
+    socket.on('close', () => end('closed'))
+  })
+}
+
+/** Events are small and written one by one: none is cut in two on loopback, or it would be missing in the count. */
+function watch(socket: Socket, text: string): void {
+  const now = process.hrtime.bigint()
+  for (let at = text.indexOf(STAMP); at >= 0; at = text.indexOf(STAMP, at + 1)) {
+    const start = at + STAMP.length
+    const stamp = BigInt(text.slice(start, text.indexOf('"', start)))
+    delays.push(Number(now - stamp) / 1e6)
+    counts.set(socket, (counts.get(socket) ?? 0) + 1)
+  }
+}
+
+let left = streams
+const opener = async (index: number) => {
+  while (left-- > 0) await open(ports[(left + index) % ports.length]!)
+}
+await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => opener(index)))
+// What opening them left to do is not what is measured.
+await new Promise((resolve) => setTimeout(resolve, 3 * interval))
+console.log('open')
+isWatching = true
+const began = performance.now()
+await new Promise((resolve) => setTimeout(resolve, duration))
+isWatching = false
+const wall = performance.now() - began
+const least = Math.floor(wall / interval) - 1
+for (const socket of sockets) {
+  const count = counts.get(socket) ?? 0
+  if (count < least) errors.push(`a stream had ${count} events of ${least}`)
+}
+const seen: StreamsSeen = {
+  open: sockets.size,
+  errors,
+  events: delays.length,
+  p50: quantile(delays, 0.5),
+  p99: quantile(delays, 0.99),
+  most: delays.reduce((most, delay) => Math.max(most, delay), 0),
+  wall,
+}
+console.log(JSON.stringify(seen))
+process.exit(0)

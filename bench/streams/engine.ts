@@ -1,0 +1,52 @@
+// The engine of bench/streams.ts: each call is answered by a stream that tells the time in an event at each interval.
+// usage: node bench/streams/engine.ts INTERVAL_MS
+import { createServer, type ServerResponse } from 'node:http'
+
+const interval = Number(process.argv[2])
+/** Streams are written to in this many turns of an interval, so that their events come evenly. */
+const TURNS = 100
+const slots: Set<ServerResponse>[] = Array.from({ length: TURNS }, () => new Set())
+let next = 0
+
+const server = createServer((request, response) => {
+  if (request.url?.endsWith('/chat/completions')) {
+    request.resume()
+    request.on('end', () => open(response))
+    return
+  }
+  const models = {
+    object: 'list',
+    data: [{ id: 'm', object: 'model', owned_by: 'vllm', max_model_len: 8192 }],
+  }
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify(request.url === '/v1/models' ? models : {}))
+})
+
+function open(response: ServerResponse): void {
+  const slot = slots[next++ % TURNS]!
+  slot.add(response)
+  response.on('close', () => slot.delete(response))
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  write(response)
+}
+
+/** The clock is one for all processes of a machine. */
+function write(response: ServerResponse): void {
+  const now = process.hrtime.bigint()
+  response.write(
+    `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"content":" ${now}"},"logprobs":null,"finish_reason":null}]}\n\n`,
+  )
+}
+
+const began = performance.now()
+let turn = 0
+setInterval(() => {
+  // What a late timer missed is made up for.
+  const due = Math.floor(((performance.now() - began) / interval) * TURNS)
+  for (; turn < due; turn++) for (const response of slots[turn % TURNS]!) write(response)
+}, interval / TURNS)
+
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+  const address = server.address()
+  console.log(typeof address === 'object' && address !== null ? address.port : 0)
+})
