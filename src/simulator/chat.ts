@@ -1,14 +1,16 @@
 // POST /v1/chat/completions of all three engines.
 import { askedLength, json, readBody, type Exchange, type Handler } from './exchange.ts'
 import { missingField, stringField, type Fields } from './fields.ts'
-import { generateWhole, roomFor, type Generation, type Part } from './generation.ts'
-import { cacheRoot, readHandover, type Handover } from './kv-transfer.ts'
+import { roomFor, type Generation, type Part } from './generation.ts'
+import type { Handover } from './handover.ts'
+import { cacheRoot, readHandover } from './kv-transfer.ts'
 import { chatLogprobs } from './logprobs.ts'
 import { loadReport } from './orca.ts'
 import { planAnswer } from './plan.ts'
 import { chooseTool, readChat, renderChat, type ChatInput } from './prompt.ts'
 import { readSampling, type Sampling } from './sampling.ts'
-import { dataEvent, DONE, streamAnswer, type Script } from './sse.ts'
+import { generateHanded, streamHanded } from './handed.ts'
+import { dataEvent, DONE, type Script } from './sse.ts'
 import { countsOf, type ChatDelta, type Choice, type Reply, type Wording } from './wording.ts'
 
 /** The handler in an engine's wording. */
@@ -30,8 +32,10 @@ export const chatCompletions =
       sampling,
       extra: handover.reply(parts),
     }
-    if (sampling.stream) return streamAnswer(exchange, parts, chatScript(wording, reply))
-    const generation = await generateWhole(exchange, parts)
+    const taking = handover.take(parts)
+    if (taking) await taking
+    if (sampling.stream) return streamHanded(exchange, { parts, handover }, chatScript(wording, reply))
+    const generation = await generateHanded(exchange, { parts, handover })
     const answer = wording.chatReply(reply, chatChoices(reply, generation), countsOf(generation))
     return json(answer, 200, loadReport(exchange))
   }
@@ -52,10 +56,9 @@ export function chatParts(exchange: Exchange, input: ChatInput, call: ChatCall):
     tool: chooseTool(input, prompt),
   }
   const root = cacheRoot(exchange, call.body)
-  const seen = handover.accept(prompt)
   return Array.from({ length: sampling.choices }, (_, choice) => ({
     prompt,
-    plan: planAnswer(seen, sampling, limits, choice),
+    plan: planAnswer(prompt, sampling, limits, choice),
     root,
     transferred: handover.transferred(prompt),
   }))

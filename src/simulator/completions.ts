@@ -1,15 +1,17 @@
 // POST /v1/completions of all three engines.
 import { askedLength, json, readBody, type Exchange, type Handler } from './exchange.ts'
 import { missingField, stringField, type Fields } from './fields.ts'
-import { generateWhole, roomFor, type Generation, type Part } from './generation.ts'
-import { cacheRoot, readHandover, type Handover } from './kv-transfer.ts'
+import { roomFor, type Generation, type Part } from './generation.ts'
+import type { Handover } from './handover.ts'
+import { cacheRoot, readHandover } from './kv-transfer.ts'
 import { textLogprobs } from './logprobs.ts'
 import { loadReport } from './orca.ts'
 import { planAnswer, type Prompt } from './plan.ts'
 import { promptOf } from './prompt.ts'
 import { EngineRefusal } from './refusal.ts'
 import { readSampling, type Sampling } from './sampling.ts'
-import { dataEvent, DONE, streamAnswer, type Script } from './sse.ts'
+import { generateHanded, streamHanded } from './handed.ts'
+import { dataEvent, DONE, type Script } from './sse.ts'
 import { decode } from './tokenizer.ts'
 import { countsOf, type Choice, type Reply, type Wording } from './wording.ts'
 
@@ -33,8 +35,10 @@ export const textCompletions =
       sampling,
       extra: handover.reply(parts),
     }
-    if (sampling.stream) return streamAnswer(exchange, parts, textScript(wording, reply, echo))
-    const generation = await generateWhole(exchange, parts)
+    const taking = handover.take(parts)
+    if (taking) await taking
+    if (sampling.stream) return streamHanded(exchange, { parts, handover }, textScript(wording, reply, echo))
+    const generation = await generateHanded(exchange, { parts, handover })
     const answer = wording.textReply(reply, textChoices(reply, generation, echo), countsOf(generation))
     return json(answer, 200, loadReport(exchange))
   }
@@ -52,10 +56,9 @@ function textParts(
       length: askedLength(exchange),
       tool: null,
     }
-    const seen = handover.accept(prompt)
     return Array.from({ length: sampling.choices }, (_, choice) => ({
       prompt,
-      plan: planAnswer(seen, sampling, limits, choice),
+      plan: planAnswer(prompt, sampling, limits, choice),
       root,
       transferred: handover.transferred(prompt),
     }))

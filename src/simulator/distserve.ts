@@ -1,5 +1,6 @@
 // LMDeploy's /distserve endpoints: how a prefill and a decode engine are introduced to each other.
 import { json, readBody, type Handler } from './exchange.ts'
+import { stringField } from './fields.ts'
 
 /** The configuration, as a JSON string inside JSON: the real server encodes it twice. */
 export const engineInfo: Handler = ({ sim }) =>
@@ -30,16 +31,17 @@ export const initialize: Handler = (exchange) => {
 }
 
 export const connect: Handler = (exchange) => {
-  readBody(exchange)
+  const remote = stringField(readBody(exchange), 'remote_engine_id')
+  if (remote !== null) exchange.sim.links.add(remote)
   return json({ status: 1 })
 }
 
 export const dropConnect: Handler = (exchange) => {
-  readBody(exchange)
+  exchange.sim.links.delete(stringField(readBody(exchange), 'remote_engine_id') ?? '')
   return json({ success: true })
 }
 
 export const freeCache: Handler = (exchange) => {
-  readBody(exchange)
+  exchange.sim.offers.get(String(readBody(exchange)['remote_session_id']))?.end('freed')
   return json({ status: 'SUCCESS' })
 }

@@ -3,6 +3,7 @@ import { realClock, type EngineClock } from './clock.ts'
 import { faultAfter, faultBefore, parseFaults, type Faults } from './faults.ts'
 import { json, readBody, text, type Exchange } from './exchange.ts'
 import { stringField } from './fields.ts'
+import { takeKv, type SeenHandover } from './kv-offers.ts'
 import { lmdeploy } from './lmdeploy.ts'
 import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import { findRoute, type Profile } from './routes.ts'
@@ -19,6 +20,12 @@ export interface EngineOptions {
   /** LoRA adapters that are served besides. */
   readonly adapters?: readonly string[]
   readonly role?: 'mixed' | 'prefill' | 'decode'
+  /** How a vLLM engine with a role hands KV over; Mooncake and MoRI-IO have one form here. Default: `nixl`. */
+  readonly connector?: 'nixl' | 'p2p' | 'mooncake'
+  /** Milliseconds that one half of a call waits for the other (10 s; the real engines wait for minutes). */
+  readonly handoverTimeout?: number
+  /** Reaches the engine that keeps the KV; the runtime's own by default. */
+  readonly fetch?: typeof globalThis.fetch
   /** Asked of every call but those that the real engine leaves open. */
   readonly apiKey?: string
   readonly prefillTokensPerSecond?: number
@@ -56,6 +63,8 @@ export interface Seen {
   readonly aborted: number
   /** Output tokens made. */
   readonly tokens: number
+  /** Hand-overs of KV that it gave or took, by room, request or session. */
+  readonly handovers: readonly SeenHandover[]
 }
 
 export interface Engine {
@@ -71,6 +80,8 @@ export interface Engine {
 }
 
 const PROFILES: Readonly<Record<EngineOptions['engine'], Profile>> = { vllm, sglang, lmdeploy }
+/** Between simulated engines alone. */
+const KV_PATH = '/sim/kv/'
 const SEEN_BYTES = 1_000_000
 /** Requests and characters of bodies kept for `seen()`; older ones are dropped, so that a long run keeps its memory. */
 const SEEN_REQUESTS = 10_000
@@ -91,6 +102,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     const exchange = await openExchange(sim, request)
     if (isDead) throw new ConnectionBroken('fetch failed')
     const path = exchange.url.pathname
+    if (path.startsWith(KV_PATH)) return takeKv({ ...exchange, params: { key: path.slice(KV_PATH.length) } })
     const seen = seenRequest(exchange)
     characters += seen.body.length
     if (requests.length >= SEEN_REQUESTS || characters > SEEN_CHARACTERS) {
@@ -117,6 +129,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
       finished: sim.tally.finished - forgotten.finished,
       aborted: sim.tally.aborted - forgotten.aborted,
       tokens: sim.scheduler.totals.generatedTokens - forgotten.tokens,
+      handovers: sim.offers.seen(),
     }),
     reset() {
       requests = []

@@ -2,13 +2,14 @@
 import { chatParts } from './chat.ts'
 import { json, readBody, requestId, type Exchange, type Handler } from './exchange.ts'
 import { isFields, missingField, objectField, stringField, type Fields } from './fields.ts'
-import { generateWhole, type Generation, type Part } from './generation.ts'
+import type { Generation, Part } from './generation.ts'
 import { readHandover } from './kv-transfer.ts'
 import type { Plan } from './plan.ts'
 import { readChat, renderChat } from './prompt.ts'
 import { EngineRefusal } from './refusal.ts'
 import { readSampling } from './sampling.ts'
-import { namedEvent, streamAnswer, type Script } from './sse.ts'
+import { generateHanded, streamHanded } from './handed.ts'
+import { namedEvent, type Script } from './sse.ts'
 import { vllmType } from './vllm-wording.ts'
 import { countsOf, type UsageCounts } from './wording.ts'
 
@@ -31,18 +32,17 @@ export const createMessage: Handler = inItsShape(async (exchange) => {
   const model = exchange.sim.modelFor(stringField(body, 'model'))
   const chat = chatBody(body)
   const sampling = readSampling(chat)
-  const parts = chatParts(exchange, readChat(chat), {
-    body,
-    sampling,
-    handover: readHandover(exchange, body),
-  })
+  const handover = readHandover(exchange, body)
+  const parts = chatParts(exchange, readChat(chat), { body, sampling, handover })
+  const taking = handover.take(parts)
+  if (taking) await taking
   const draft: MessageDraft = {
     id: `chatcmpl-${requestId(exchange)}`,
     toolId: `toolu_${exchange.sim.hex(24)}`,
     model,
   }
-  if (sampling.stream) return streamAnswer(exchange, parts, messageScript(draft))
-  const generation = await generateWhole(exchange, parts)
+  if (sampling.stream) return streamHanded(exchange, { parts, handover }, messageScript(draft))
+  const generation = await generateHanded(exchange, { parts, handover })
   const { plan } = generation.parts[0] as Part
   return json({
     ...opening(draft),

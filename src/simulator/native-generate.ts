@@ -2,12 +2,14 @@
 import { askedLength, json, readBody, type Exchange, type Handler } from './exchange.ts'
 import { isFields, missingField, objectField, stringField, type Fields } from './fields.ts'
 import { generateWhole, roomFor, type Generation, type Part } from './generation.ts'
+import type { Handover } from './handover.ts'
 import { cacheRoot, readHandover } from './kv-transfer.ts'
 import { logprobOf } from './logprobs.ts'
 import { planAnswer } from './plan.ts'
 import { readPrompts } from './completions.ts'
 import { EngineRefusal } from './refusal.ts'
 import { readSampling, type Sampling } from './sampling.ts'
+import { generateHanded, streamHanded } from './handed.ts'
 import { dataEvent, DONE, streamAnswer, type Script } from './sse.ts'
 
 interface NativeCall {
@@ -19,14 +21,17 @@ interface NativeCall {
   /** Answered as a list. */
   readonly isBatch: boolean
   readonly startedAt: number
+  readonly handover: Handover
 }
 
 export const sglangGenerate: Handler = async (exchange) => {
   try {
     const body = readBody(exchange)
     const call = readCall(exchange, body, sglangSampling(body))
-    if (call.sampling.stream) return streamAnswer(exchange, call.parts, sglangScript(exchange, call))
-    const generation = await generateWhole(exchange, call.parts)
+    const taking = call.handover.take(call.parts)
+    if (taking) await taking
+    if (call.sampling.stream) return await streamHanded(exchange, call, sglangScript(exchange, call))
+    const generation = await generateHanded(exchange, call)
     const outs = call.parts.map((_, part) => sglangOut(exchange, call, { generation, part, count: Infinity }))
     return json(call.isBatch ? outs : outs[0])
   } catch (error) {
@@ -72,7 +77,7 @@ function readCall(exchange: Exchange, body: Fields, sampling: Sampling): NativeC
     const limits = { room, length: askedLength(exchange), tool: null }
     return Array.from({ length: sampling.choices }, (_, choice) => ({
       prompt,
-      plan: planAnswer(handover.accept(prompt), sampling, limits, choice),
+      plan: planAnswer(prompt, sampling, limits, choice),
       root,
       transferred: handover.transferred(prompt),
     }))
@@ -80,7 +85,7 @@ function readCall(exchange: Exchange, body: Fields, sampling: Sampling): NativeC
   const isBatch = parts.length > 1 || (Array.isArray(input) && typeof input[0] !== 'number')
   const rids = Array.isArray(body['rid']) ? body['rid'] : [body['rid']]
   const ids = parts.map((_, i) => (typeof rids[i] === 'string' ? rids[i] : exchange.sim.hex(32)))
-  return { body, sampling, parts, ids, isBatch, startedAt: exchange.sim.clock.now() }
+  return { body, sampling, parts, ids, isBatch, startedAt: exchange.sim.clock.now(), handover }
 }
 
 interface Progress {

@@ -9,7 +9,7 @@ import { EngineRefusal } from './refusal.ts'
 import { outputItem, responseBody, responseScript, type ResponseDraft } from './response-events.ts'
 import { readSampling } from './sampling.ts'
 import type { StoredResponse } from './simulation.ts'
-import { streamAnswer } from './sse.ts'
+import { generateHanded, streamHanded } from './handed.ts'
 import { countsOf } from './wording.ts'
 
 /** Responses kept at most. */
@@ -35,12 +35,14 @@ export const createResponse: Handler = async (exchange) => {
     maxTokens:
       sampling.maxTokens ?? exchange.sim.limits.maxModelLength - (parts[0]?.prompt.tokens.length ?? 0),
   }
+  const taking = handover.take(parts)
+  if (taking) await taking
   if (body['background'] === true) return runInBackground(exchange, draft, { parts, messages })
   const keep = (generation: Generation) => {
     if (body['store'] !== false) store(exchange, draft.id, stored(draft, generation, messages))
   }
-  if (sampling.stream) return streamAnswer(exchange, parts, responseScript(draft, keep))
-  const generation = await generateWhole(exchange, parts)
+  if (sampling.stream) return streamHanded(exchange, { parts, handover }, responseScript(draft, keep))
+  const generation = await generateHanded(exchange, { parts, handover })
   keep(generation)
   return json(finished(draft, generation))
 }

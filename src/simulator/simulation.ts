@@ -3,6 +3,7 @@ import type { EngineClock } from './clock.ts'
 import type { EngineOptions } from './engine.ts'
 import type { Fields } from './fields.ts'
 import { KvCache } from './kv-cache.ts'
+import { KvOffers } from './kv-offers.ts'
 import { EngineRefusal } from './refusal.ts'
 import { Scheduler } from './scheduler.ts'
 
@@ -47,6 +48,10 @@ export class Simulation {
   readonly breakers = new Set<() => void>()
   /** Responses of /v1/responses by id, the oldest dropped first. */
   readonly responses = new Map<string, StoredResponse>()
+  /** KV that waits here for a decode engine, and what came of it. */
+  readonly offers = new KvOffers()
+  /** Engines that this one was connected with (LMDeploy's DistServe). */
+  readonly links = new Set<string>()
   /** Answers being worked on, of all endpoints. */
   serving = 0
   isSleeping = false
@@ -84,6 +89,8 @@ export class Simulation {
   forget(): void {
     this.cache.clear()
     this.responses.clear()
+    this.offers.clear()
+    this.links.clear()
     this.adapters.clear()
     for (const adapter of this.options.adapters ?? []) this.adapters.add(adapter)
   }

@@ -42,6 +42,8 @@ export const vllm: Profile = {
     'GET /ping': admin.ok,
     'POST /ping': admin.ok,
     'GET /version': () => json({ version: VLLM_VERSION }),
+    // Mooncake's bootstrap server; the real one has a port of its own.
+    'GET /query': ({ sim }) => json({ '0': { engine_id: sim.engineId } }),
     'GET /metrics': vllmMetrics,
     'GET /load': admin.vllmLoad,
     'GET /server_info': admin.vllmServerInfo,

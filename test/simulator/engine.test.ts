@@ -129,7 +129,7 @@ void test('running sequences share their steps, and a long prompt slows them dow
   await Promise.all(calls)
   assert.deepEqual(
     { ...engine.seen(), requests: [] },
-    { requests: [], running: 0, waiting: 0, finished: 10, aborted: 0, tokens: 110 },
+    { requests: [], running: 0, waiting: 0, finished: 10, aborted: 0, tokens: 110, handovers: [] },
   )
 })
 
@@ -319,6 +319,7 @@ void test('the engine tells what it saw until it is reset', async () => {
     finished: 0,
     aborted: 0,
     tokens: 0,
+    handovers: [],
   })
 })
 

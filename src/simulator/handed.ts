@@ -1,0 +1,28 @@
+// Answers of a call that may hand its KV over: it is given when it is computed, and before the answer is told.
+import type { Exchange } from './exchange.ts'
+import { generateWhole, type Generation, type Part } from './generation.ts'
+import type { Handover } from './handover.ts'
+import { streamAnswer, type Script } from './sse.ts'
+
+interface Handed {
+  readonly parts: readonly Part[]
+  readonly handover: Handover
+}
+
+/** The whole answer. Rejects when the KV was not taken where that is waited for. */
+export async function generateHanded(exchange: Exchange, { parts, handover }: Handed): Promise<Generation> {
+  const generation = await generateWhole(exchange, parts)
+  const giving = handover.give(parts)
+  if (giving) await giving
+  return generation
+}
+
+/** The streamed answer. A prefill engine computes first; its one token is told afterwards, and its prompt is cached by then. */
+export function streamHanded(
+  exchange: Exchange,
+  handed: Handed,
+  script: Script,
+): Response | Promise<Response> {
+  const answer = () => streamAnswer(exchange, handed.parts, script)
+  return handed.handover.cap === 1 ? generateHanded(exchange, handed).then(answer) : answer()
+}
