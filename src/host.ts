@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
+import type { Sockets } from './zmtp/wire.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
 export type HeaderList = readonly string[]
@@ -21,6 +22,8 @@ export interface WorkerRef {
   readonly apiKey?: string
   /** Extra headers for this worker (Access service tokens and the like). */
   readonly headers?: Readonly<Record<string, string>>
+  /** How the worker is told a name for each call, by which its KV events tell whose blocks they are; absent: not at all. */
+  readonly kvSession?: 'header' | 'body'
   /** Data-parallel rank behind one URL. */
   readonly rank?: number
 }
@@ -156,6 +159,8 @@ export interface Host {
   readonly tunnels?: TunnelDoor
   /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
   readonly isPerRequest?: boolean
+  /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
+  readonly sockets?: Sockets
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
   readonly peers?: Peers

@@ -23,7 +23,7 @@ export interface Storage {
 /** What a home gives to an actor besides its configuration. */
 export interface ActorState extends Pick<
   Host,
-  'now' | 'random' | 'log' | 'fetch' | 'timer' | 'after' | 'registry' | 'pool'
+  'now' | 'random' | 'log' | 'fetch' | 'timer' | 'after' | 'sockets' | 'registry' | 'pool'
 > {
   readonly name: string
   readonly storage: Storage

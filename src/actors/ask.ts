@@ -14,6 +14,8 @@ export interface Ask {
   /** A guess of the prompt's length in tokens. */
   readonly tokens: number
   readonly session: string | null
+  /** What engines call it in their KV events, where the client has named it; absent: by `id`. */
+  readonly kvSession?: string
   /** Lower goes first. */
   readonly priority: number
   /** Tenant that fairness and limits count by. */

@@ -35,7 +35,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
   }
 
   function stateOf(name: string, ring: () => Promise<void> | undefined): ActorState {
-    const { now, random, log, fetch, timer, after } = seams
+    const { now, random, log, fetch, timer, after, sockets } = seams
     let cancel = () => {}
     const setAlarm = (at: number) => {
       cancel()
@@ -48,7 +48,8 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
       registry: (id: string) => actors.registry(id),
       pool: (id: string) => actors.pool(id),
     }
-    return { name, storage: storage(name), now, random, log, fetch, timer, after, setAlarm, registry, pool }
+    const own = { name, storage: storage(name), setAlarm, registry, pool, ...(sockets && { sockets }) }
+    return { ...own, now, random, log, fetch, timer, after }
   }
 
   return actors

@@ -1,6 +1,8 @@
 // What the registry tells of its workers: to the pools (membership), to the app (directory), to people (views).
 import type { WorkerRef } from '../host.ts'
 import type { EngineFacts, ModelFacts } from '../engines/engine.ts'
+import { kvSourcesOf, type KvSourceSpec } from '../engines/kv-sources.ts'
+import { needsPrefix } from '../policies/policy.ts'
 import type { Config, WorkerSpec } from '../config/schema.ts'
 
 /** Where a worker came from; only those of the API are kept over a restart. */
@@ -43,6 +45,8 @@ export interface Member {
   readonly kvCapacityTokens: number | null
   /** Where its engine tells its load. */
   readonly loadPath?: string
+  /** Where its engine publishes KV events, when they are followed. */
+  readonly kvEvents?: readonly KvSourceSpec[]
 }
 
 export interface Membership {
@@ -109,23 +113,34 @@ export function modelsOf(record: WorkerRecord, takesAny = false): readonly strin
   return record.facts.models.length > 0 ? record.facts.models.map((model) => model.id) : null
 }
 
-export function memberOf(
-  record: WorkerRecord,
-  { workerApiKey, models }: Pick<Config, 'workerApiKey' | 'models'>,
-): Member {
+export function memberOf(record: WorkerRecord, config: Config): Member {
+  const ref = refOf(record, config.workerApiKey)
+  const kvSession = kvSessionOf(record, ref.engine, config)
+  const kvEvents = followsEvents(config) ? kvSourcesOf(record.spec, record.facts) : []
   const adapters = (record.facts?.models ?? []).filter((model) => model.parent).map((model) => model.id)
   return {
-    ref: refOf(record, workerApiKey),
+    ref: kvSession ? { ...ref, kvSession } : ref,
     role: record.spec.role,
     weight: record.spec.weight,
-    models: modelsOf(record, models === 'ignore'),
+    models: modelsOf(record, config.models === 'ignore'),
     ...(adapters.length > 0 && { adapters }),
     draining: record.draining,
     ...(record.reachable === false && { reachable: false }),
     maxInFlight: record.spec.maxInFlight ?? null,
     kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
     ...(record.facts?.loadPath && { loadPath: record.facts.loadPath }),
+    ...(kvEvents.length > 0 && { kvEvents }),
   }
+}
+
+const followsEvents = (config: Config): boolean => config.kvEvents === 'auto' && needsPrefix(config)
+
+/** How calls are named to a worker whose KV events are looked at; SGLang may keep state for a session, and is asked only by wish. */
+function kvSessionOf({ spec, facts }: WorkerRecord, engine: string, config: Config): WorkerRef['kvSession'] {
+  if (!followsEvents(config) || config.kvSessions === 'off') return undefined
+  if (spec.kvEvents !== 'push' && kvSourcesOf(spec, facts).length === 0) return undefined
+  if (engine === 'vllm') return 'header'
+  return engine === 'sglang' && config.kvSessions === 'all' ? 'body' : undefined
 }
 
 export function viewOf(record: WorkerRecord, hasKey: boolean): WorkerView {

@@ -1,5 +1,6 @@
 // The one shape of the configuration. Flags, environment and files are tables that map onto it (load.ts).
 import * as z from 'zod/mini'
+import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
 import { duration, size } from './units.ts'
@@ -47,6 +48,11 @@ export const workerSchema = z.strictObject({
   headers: about(z.optional(z.record(headerName, headerText)), 'extra headers for this worker'),
   labels: z.prefault(z.record(z.string(), z.string()), {}),
   maxInFlight: about(z.optional(whole(1)), 'overrides maxInFlightPerWorker'),
+  kvEvents: about(
+    z.optional(read(checkKvEndpoint)),
+    'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; found by asking when absent',
+  ),
+  kvEventsReplay: about(z.optional(read(checkKvEndpoint)), 'tcp://HOST:PORT where missed KV events are had, or off'),
   bootstrapPort: z.optional(whole(1, 65535)),
 })
 export type WorkerSpec = z.output<typeof workerSchema>
@@ -241,6 +247,17 @@ const speaking = {
   strictCompat: about(flag(false), 'keep also those of its bugs that a client could depend on'),
 }
 
+const events = {
+  kvEvents: about(
+    z.prefault(z.enum(['auto', 'off']), 'auto'),
+    'follow the KV events of workers that publish them, so that it is known what they hold; off: guess',
+  ),
+  kvSessions: about(
+    z.prefault(z.enum(['auto', 'all', 'off']), 'auto'),
+    'name each call to such workers, so that its blocks are found: auto: vLLM alone; all: SGLang too',
+  ),
+}
+
 /** The keys under the headings that `--help` shows them under. */
 export const groups = {
   Listening: listen,
@@ -252,6 +269,7 @@ export const groups = {
   'Retries and breakers': recovery,
   'Health probes': health,
   'Load of the workers': load,
+  'KV events of the workers': events,
   'Telemetry and headers': telling,
   'Standing in for another router': speaking,
 } as const
@@ -266,6 +284,7 @@ export const configSchema = z.strictObject({
   ...recovery,
   ...health,
   ...load,
+  ...events,
   ...telling,
   ...speaking,
 })
