@@ -163,6 +163,7 @@ const METHODS: readonly (keyof Remote<Pool>)[] = [
   'configure',
   'report',
   'forget',
+  'events',
   'view',
 ]
 

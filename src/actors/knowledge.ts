@@ -1,6 +1,7 @@
 // What a pool learns of its workers beyond their load: the prefixes that they hold, how long prompts are, how fast they are read.
 import type { Config } from '../config/schema.ts'
 import type { Outcome } from './ask.ts'
+import { KvEvents, type KvSeams } from './kv-events.ts'
 import type { Lease } from './ledger.ts'
 import { PromptTokens } from './prompt-tokens.ts'
 import type { Seat } from './seat.ts'
@@ -18,13 +19,24 @@ export class Knowledge {
   readonly prompts = new PromptTokens()
   readonly speeds: Speeds
   readonly sense: Sense
+  /** What the engines tell of their caches. */
+  readonly events: KvEvents
   /** Bytes a token by which the workers' capacities were set last. */
   #ratio = 0
 
-  constructor(config: Config, random: () => number) {
+  constructor(config: Config, state: KvSeams) {
     this.view = new PrefixView(config.indexSize, config.costTau)
     this.speeds = new Speeds(config.prefillSpeed)
+    const { random } = state
     this.sense = new Sense({ view: this.view, prompts: this.prompts, speeds: this.speeds, random })
+    this.events = new KvEvents(state, this.view)
+  }
+
+  /** The membership changed: these are the seats now, and those left. */
+  met(seats: ReadonlyMap<string, Seat>, left: readonly string[], assumed: number): void {
+    for (const id of left) if (!seats.has(id)) this.view.leave(id)
+    this.meet(seats.values(), assumed)
+    this.events.meet([...seats.values()])
   }
 
   /** The seats as they are now: who is new gets a place in the view, and each the bound of its KV cache. */
@@ -59,10 +71,18 @@ export class Knowledge {
   opened(lease: Lease, isAgain: boolean, now: number): void {
     const prefix = lease.ask?.prefix
     if (prefix) this.view.hold(lease.seat.id, prefix, isAgain ? null : now)
+    this.events.opened(lease)
+  }
+
+  /** A call ended: its answer, or the engine's events, tell what is true. */
+  ended(lease: Lease, outcome: Outcome): void {
+    this.#correct(lease, outcome)
+    // What engines say of their blocks counts more than what follows from an answer.
+    this.events.ended(lease, outcome)
   }
 
   /** An answer told what the prompt counted and how much of it was cached: corrects the belief. */
-  ended({ seat, ask, tokens, matched }: Lease, { usage }: Outcome): void {
+  #correct({ seat, ask, tokens, matched }: Lease, { usage }: Outcome): void {
     if (ask === null || !usage || usage.estimated || usage.promptTokens <= 0) return
     this.prompts.learn(ask, usage.promptTokens)
     if (usage.cachedTokens > 0) seat.tellsCached = true

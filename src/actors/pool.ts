@@ -7,6 +7,7 @@ import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue, Renewal, Reported
 import { Health } from './health.ts'
 import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
+import type { KvBatch, Pushed } from './kv-events.ts'
 import { Ledger, type Lease } from './ledger.ts'
 import { Line, type WaitCode } from './line.ts'
 import { Membership } from './membership.ts'
@@ -59,7 +60,7 @@ export class Pool {
     this.#policy = policy
     this.#rules = rulesOf(config, policy)
     this.#state = state
-    this.#knowledge = new Knowledge(config, state.random)
+    this.#knowledge = new Knowledge(config, state)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
     this.#retries = new Retries(this.#rules, state.now())
     this.#health = new Health(this.#rules.probe, state, {
@@ -134,6 +135,11 @@ export class Pool {
   forget(workerId: string | null): void {
     if (workerId === null) this.#knowledge.view.clearAll()
     else this.#knowledge.clear(workerId)
+  }
+
+  /** KV events that were pushed by HTTP. `seq`: the batch's number; null: the sender does not count. */
+  events(workerId: string, batch: KvBatch, seq: number | null): Pushed {
+    return this.#knowledge.events.push(this.#roster.seats.get(workerId), batch, seq)
   }
 
   /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */
@@ -290,8 +296,7 @@ export class Pool {
   }
 
   #met(left: readonly string[]): void {
-    for (const id of left) if (!this.#roster.seats.has(id)) this.#knowledge.view.leave(id)
-    this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
+    this.#knowledge.met(this.#roster.seats, left, this.#rules.kvCapacity)
     this.#line.serve()
     this.#health.rearm()
   }

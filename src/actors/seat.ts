@@ -2,6 +2,7 @@
 import { createBreaker, type Breaker } from '../forward/breaker.ts'
 import type { Candidate } from '../policies/policy.ts'
 import type { ReportedLoad } from './ask.ts'
+import type { KvEventsView } from './kv-worker.ts'
 import type { Member } from './members.ts'
 
 /** Weight of a new measurement in the running mean of latencies. */
@@ -57,6 +58,8 @@ export class Seat implements Candidate {
   reported: ReportedLoad | null = null
   foreignCalls = 0
   foreignTokens = 0
+  /** What is told of its KV events; null: nobody follows any. */
+  kvEvents: KvEventsView | null = null
   /** Adapters on the GPU as the engine told; null: it does not tell. */
   loaded: readonly string[] | null = null
   /** Adapters used of late, the newest last. */
@@ -189,6 +192,8 @@ export interface SeatView {
   readonly load: LoadView | null
   /** Questions for its load that it did not answer. */
   readonly load_failures: number
+  /** Null: it publishes none, or nobody follows them. */
+  readonly kv_events: KvEventsView | null
 }
 
 /** `indexBytes`: prompts that it is believed to hold. */
@@ -222,6 +227,7 @@ export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatVie
     failed: seat.failed,
     load: seat.reported && viewOfLoad(seat.reported, now),
     load_failures: seat.loadsMissed,
+    kv_events: seat.kvEvents,
   }
 }
 

@@ -1,4 +1,5 @@
 // Gauges of workers and pools, filled from a view of the pools just before each render.
+import { kvEventMetrics, type KvEventsReading } from './kv-gauges.ts'
 import type { Meter } from './prometheus.ts'
 
 /** `starting`: has not said yet what it is. */
@@ -28,6 +29,8 @@ export interface WorkerReading {
   readonly engineWaiting?: number
   /** Questions for its load that it did not answer. */
   readonly loadFailures?: number
+  /** Absent: its KV events are not followed. */
+  readonly kvEvents?: KvEventsReading
   /** Prompt tokens of answers that told what was cached: those expected to be, those that were, and how far apart they were. */
   readonly predictedCachedTokens?: number
   readonly cachedTokens?: number
@@ -69,6 +72,7 @@ const SWEPT_UNTIL = 20
 export function workerGauges(meter: Meter) {
   const perWorker = workerMetrics(meter)
   const showShadow = shadowMetrics(meter)
+  const showKvEvents = kvEventMetrics(meter)
   const queueDepth = meter.gauge('fetchway_queue_depth', 'Calls that wait for room.', []).with()
   const inFlight = meter.gauge('fetchway_in_flight', 'Calls that workers answer now.', []).with()
   const leases = meter.gauge('fetchway_leases', 'Leases on workers that are not settled.', []).with()
@@ -98,6 +102,7 @@ export function workerGauges(meter: Meter) {
       shown.add(worker.id)
     }
     for (const pool of pools) showShadow(pool)
+    showKvEvents(pools.flatMap((pool) => pool.workers))
     for (const state of STATES) workers.with(state).set(counts.get(state) ?? 0)
     queueDepth.set(total(pools, 'queueDepth'))
     inFlight.set(total(pools, 'inFlight'))

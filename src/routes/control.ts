@@ -112,6 +112,7 @@ const NO_SEAT: SeatView = {
   failed: 0,
   load: null,
   load_failures: 0,
+  kv_events: null,
 }
 
 function accepted(registered: Registered): { readonly worker: WorkerView } {

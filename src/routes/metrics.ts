@@ -67,6 +67,7 @@ function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
     breaker: worker.breaker,
     breakerTransitions: worker.breaker_trips,
     loadFailures: worker.load_failures,
+    ...(worker.kv_events && { kvEvents: worker.kv_events }),
     ...(worker.load && loadOf(worker.load)),
   }
 }
