@@ -8,6 +8,7 @@ import { setMultipartField } from '../openai/multipart.ts'
 import { BodyError, type TopLevel } from '../openai/scan.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import type { OutgoingBody } from '../host.ts'
+import { clientSession } from '../forward/kv-session.ts'
 import type { Caller } from './auth.ts'
 import { holderOf } from './holder.ts'
 
@@ -40,6 +41,7 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
   }
   const asksUsage = wantsUsage(core, call)
   const edits = editsOf(call, model, asksUsage)
+  const kvSession = clientSession(call)
   const ask: Ask = {
     id: call.id,
     model: config.models === 'ignore' ? null : model,
@@ -47,6 +49,7 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     promptBytes: 0,
     tokens: call.tokens,
     session: call.session,
+    ...(kvSession !== undefined && { kvSession }),
     priority: call.priority,
     tenant: caller.tenant,
     stream: call.isStream,

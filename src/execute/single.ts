@@ -4,6 +4,7 @@ import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import { Deadline } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
+import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
 import { UpstreamFailure, type OutgoingBody, type Upstream } from '../host.ts'
 import type { Attempted } from './attempted.ts'
@@ -19,7 +20,7 @@ export async function single(
   let broken: UpstreamFailure | null = null
   const rules = { firstToken: config.firstTokenTimeout, idle: config.idleTimeout, total: config.totalTimeout }
   let upstream: Upstream | null = null
-  const sending = tracked(body)
+  const sending = tracked(nameInBody(body, plan.worker, call))
   const deadline = new Deadline(host, rules, call.startedAt, (failure) => {
     broken = sending.isOpen() || upstream?.isHeld ? blameless(failure) : failure
     abort.abort(broken)
@@ -29,7 +30,11 @@ export async function single(
     upstream = await host.fetch(plan.worker, {
       method: call.method,
       path: call.path,
-      headers: askLoad(headersFor(plan.worker, call.headers, call.ids), plan),
+      headers: nameInHeaders(
+        askLoad(headersFor(plan.worker, call.headers, call.ids), plan),
+        plan.worker,
+        call,
+      ),
       body: sending.body,
       connectTimeout: config.connectTimeout,
       isOnce: call.makesState,
