@@ -1,59 +1,77 @@
-// Keeps a pool's workers under probes: whose time has come, who is looked at sooner, when the pool's alarm rings next.
-import { probe, type ProbeRules } from '../discovery/probe.ts'
+// Keeps an eye on a pool's workers: who is probed, who is asked for its load, and when the pool's alarm rings next.
+import { LoadPoller } from '../discovery/loads.ts'
+import { probe } from '../discovery/probe.ts'
 import type { ActorState } from './actor.ts'
+import type { ReportedLoad } from './ask.ts'
 import { LEASE_TIME } from './ledger.ts'
 import type { Roster } from './roster.ts'
+import type { PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
 
 export interface HealthSeams {
   readonly roster: Roster
   /** A probe found that a worker went down or came back. */
   changed(seat: Seat, change: 'down' | 'up'): void
+  /** An engine told its load. */
+  told(seat: Seat, load: ReportedLoad): void
   /** Whether there are leases, which the alarm has to drop when nobody renews them. */
   hasLeases(): boolean
 }
 
+export type HealthRules = Pick<PoolRules, 'probe' | 'load'>
+
 export class Health {
-  rules: ProbeRules
+  rules: HealthRules
+  readonly loads: LoadPoller
   readonly #state: ActorState
   readonly #seams: HealthSeams
 
-  constructor(rules: ProbeRules, state: ActorState, seams: HealthSeams) {
+  constructor(rules: HealthRules, state: ActorState, seams: HealthSeams) {
     this.rules = rules
     this.#state = state
     this.#seams = seams
+    const { now, random, timer, fetch, log } = state
+    const { told, roster } = seams
+    const load = { seats: roster.seats, rules: () => this.rules.load, told }
+    this.loads = new LoadPoller({ now, random, timer, fetch, log, ...load })
   }
 
-  /** Probes those whose time has come, and arms the next alarm first. */
+  /** A call came. */
+  used(): void {
+    if (this.loads.used()) this.rearm()
+  }
+
+  /** Probes those whose time has come, asks others for their loads, and arms the next alarm first. */
   async round(): Promise<void> {
     const now = this.#state.now()
-    const { interval, timeout } = this.rules
+    const { interval, timeout } = this.rules.probe
     const due =
       interval > 0 ? [...this.#seams.roster.seats.values()].filter((seat) => seat.probeAt <= now) : []
     for (const seat of due) seat.probeAt = now + interval + timeout
+    const taken = this.loads.take()
     this.rearm()
-    await Promise.all(due.map((seat) => this.#probe(seat)))
+    await Promise.all([this.loads.ask(taken), ...due.map((seat) => this.#probe(seat))])
   }
 
   /** A request could not reach it: it is looked at now, and no other goes there until that is known. */
   suspect(seat: Seat): void {
-    if (this.rules.interval === 0) return
+    if (this.rules.probe.interval === 0) return
     seat.isSuspect = true
     seat.probeAt = this.#state.now()
     this.rearm()
   }
 
-  /** Sets the alarm to the next probe; without any, to when leases fall. */
+  /** Sets the alarm to the next probe or question; without any, to when leases fall. */
   rearm(): void {
     if (this.#seams.roster.seats.size === 0 && !this.#seams.hasLeases()) return
-    let next = this.#state.now() + LEASE_TIME
-    if (this.rules.interval > 0)
+    let next = Math.min(this.#state.now() + LEASE_TIME, this.loads.dueAt())
+    if (this.rules.probe.interval > 0)
       for (const seat of this.#seams.roster.seats.values()) next = Math.min(next, seat.probeAt)
     this.#state.setAlarm(next)
   }
 
   async #probe(seat: Seat): Promise<void> {
-    const change = await probe(this.#state, seat, this.rules)
+    const change = await probe(this.#state, seat, this.rules.probe)
     this.rearm()
     if (change === 'none') return
     const { id, url } = seat

@@ -1,6 +1,6 @@
 // What a pool learns of its workers beyond their load: the prefixes that they hold, how long prompts are, how fast they are read.
 import type { Config } from '../config/schema.ts'
-import type { Outcome } from './ask.ts'
+import type { Outcome, ReportedLoad } from './ask.ts'
 import { KvEvents, type KvSeams } from './kv-events.ts'
 import type { Lease } from './ledger.ts'
 import { PromptTokens } from './prompt-tokens.ts'
@@ -47,6 +47,13 @@ export class Knowledge {
       if (seat.speed === 0) this.speeds.reset(seat)
       this.view.join(seat.id, (seat.capacityTokens || assumed) * ratio)
     }
+  }
+
+  /** An engine told its load, and maybe how much fits in its cache. */
+  report(seat: Seat, load: ReportedLoad, assumed: number): void {
+    const before = seat.capacityTokens
+    seat.report(load)
+    if (seat.capacityTokens !== before) this.meet([seat], assumed)
   }
 
   /** Whether what is known of the length of tokens has moved so far that capacities must be set anew. */

@@ -1,6 +1,6 @@
 // News of running calls for the pool, gathered for a moment and sent together; nobody waits for them.
 import type { Renewal } from '../actors/ask.ts'
-import type { Note } from '../actors/pool.ts'
+import type { Note } from '../actors/ask.ts'
 import type { Host } from '../host.ts'
 
 const GATHER = 10
