@@ -3,6 +3,7 @@ import type { ConfigIssue } from '../../src/config/issues.ts'
 import { load, type Loaded } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { ParsedFile, Tree } from '../../src/config/tree.ts'
+import { SMALL_TREE_BYTES } from '../../src/prefix/sizes.ts'
 
 /** What `env` holds besides bindings; an inline table or list of wrangler.toml comes as an object. */
 export type Variables = Readonly<Record<string, unknown>>
@@ -17,7 +18,7 @@ const MAX_BUFFERED = 64 * 1024 * 1024
 /**
  * Reads the configuration. Variables beat FETCHWAY_CONFIG, whose texts may name secrets as `${NAME}`. Differs from the other
  * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively), `keepAlive` is 1 s, request bodies get
- * 64 MiB in all, and the control plane is closed without an admin key unless `host` is set to a loopback address.
+ * 64 MiB in all and the index 48 MiB, and the control plane is closed without an admin key unless `host` is set to a loopback address.
  */
 export function readConfig(variables: Variables): Loaded {
   const environment = textsOf(variables)
@@ -33,6 +34,7 @@ export function readConfig(variables: Variables): Loaded {
       ...config,
       ...(!origins.usage && { usage: 'sample' as const }),
       ...(!origins.maxBuffered && { maxBuffered: MAX_BUFFERED }),
+      ...(!origins.indexSize && { indexSize: SMALL_TREE_BYTES }),
       ...(!origins.keepAlive && { keepAlive: KEEP_ALIVE }),
       ...(!origins.host && { host: '0.0.0.0' }),
     }),

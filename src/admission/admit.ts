@@ -11,6 +11,7 @@ import type { OutgoingBody } from '../host.ts'
 import { clientSession } from '../forward/kv-session.ts'
 import type { Caller } from './auth.ts'
 import { holderOf } from './holder.ts'
+import { promptKeyOf } from './prefix.ts'
 
 /** A call that may go out. */
 export interface Admitted {
@@ -45,8 +46,7 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
   const ask: Ask = {
     id: call.id,
     model: config.models === 'ignore' ? null : model,
-    prefix: null,
-    promptBytes: 0,
+    ...promptKeyOf(config, call, model),
     tokens: call.tokens,
     session: call.session,
     ...(kvSession !== undefined && { kvSession }),

@@ -68,7 +68,8 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
       }
     })(),
   } as unknown as ActorState
-  const pool = new Pool(configSchema.parse(config), state)
+  // By default equals go in turn: what is looked at is the pool, not the choice.
+  const pool = new Pool(configSchema.parse({ policy: 'least_load', ...config }), state)
   const join = async (...next: Member[]) => {
     current = next
     void pool.hint(++version)
