@@ -2,7 +2,7 @@
 import { authenticate } from './admission/auth.ts'
 import { BodyBudget } from './admission/body.ts'
 import { Models } from './admission/models.ts'
-import type { PoolView } from './actors/pool.ts'
+import type { PoolView } from './actors/pool-view.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
@@ -11,6 +11,7 @@ import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
+import { Recorder } from './replay/recorder.ts'
 import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER } from './openai/endpoints.ts'
@@ -136,6 +137,7 @@ function createCore(config: Config, host: Host): Core {
     notes: new Notes(host),
     instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
     meter,
+    recorder: host.record ? new Recorder(host.record) : null,
     nextId: idMaker(host),
     surface: null,
     live: 0,

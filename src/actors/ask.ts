@@ -85,6 +85,8 @@ export interface Outcome {
   readonly usage?: Usage
   /** Id of a stored response that lives on the worker from now on. */
   readonly state?: string
+  /** Ids of the workers that it was sent to, where the router decided without the pool. */
+  readonly alone?: readonly string[]
   /** What the worker told of its load with the answer. */
   readonly load?: OrcaLoad
 }
@@ -120,3 +122,9 @@ export interface Renewal {
   /** Its first token came. */
   readonly isDecoding: boolean
 }
+
+/** Something that happened to a lease in mid-life, or that a worker told; sent in batches, never waited for. */
+export type Note =
+  | { readonly id: string; readonly kind: 'first'; readonly after: number; readonly load?: OrcaLoad }
+  | { readonly id: string; readonly kind: 'state'; readonly state: string }
+  | { readonly worker: string; readonly kind: 'load'; readonly load: ReportedLoad }

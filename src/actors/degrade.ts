@@ -85,8 +85,9 @@ export function degrading(seams: DegradeSeams): ActorRef<Pool> {
         return mayNotRetry(failure, ask, call, seams.config.retries) ?? decide(ask, null)
       },
       async settle(id, outcome) {
+        const { tried, isAlone } = calls.get(id) ?? NEW
         calls.delete(id)
-        await pool.settle(id, outcome)
+        await pool.settle(id, isAlone ? { ...outcome, alone: tried } : outcome)
       },
     }
   }
@@ -165,6 +166,9 @@ const METHODS: readonly (keyof Remote<Pool>)[] = [
   'forget',
   'events',
   'view',
+  'decision',
+  'explain',
+  'shadow',
 ]
 
 /** Each method once more with a new reference when the first fails. All of them may be repeated: what they do is known by its id. */

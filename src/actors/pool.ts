@@ -3,44 +3,29 @@ import type { Config } from '../config/schema.ts'
 import { backOff } from '../forward/retry.ts'
 import type { Policy } from '../policies/policy.ts'
 import type { ActorState } from './actor.ts'
-import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue, Renewal, ReportedLoad } from './ask.ts'
+import type { Ask, Failure, Note, Outcome, Pick, Plan, Renewal, ReportedLoad } from './ask.ts'
+import type { DecisionView } from './decision-view.ts'
+import { Decisions } from './decisions.ts'
 import { Health } from './health.ts'
 import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
 import type { KvBatch, Pushed } from './kv-events.ts'
 import { Ledger, type Lease } from './ledger.ts'
-import { Line, type WaitCode } from './line.ts'
+import { Line } from './line.ts'
 import { Membership } from './membership.ts'
-import { place, type DecisionWatch, type Placement, type Turn } from './placement.ts'
+import { place, type Placement, type Turn } from './placement.ts'
+import { viewOfPool, type PoolView } from './pool-view.ts'
 import { noRoom } from './refusals.ts'
 import { Retries } from './retries.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
-import { viewOfSeat, type Seat, type SeatView } from './seat.ts'
-
-/** Something that happened to a lease in mid-life, or that a worker told; sent in batches, never waited for. */
-export type Note =
-  | { readonly id: string; readonly kind: 'first'; readonly after: number }
-  | { readonly id: string; readonly kind: 'state'; readonly state: string }
-  | { readonly worker: string; readonly kind: 'load'; readonly load: ReportedLoad }
-
-export interface PoolView {
-  readonly workers: readonly SeatView[]
-  readonly in_flight: number
-  readonly queued: number
-  readonly leases: number
-  readonly service_ms: number
-  /** What is known of the workers' KV caches, and the most that it may take. */
-  readonly index_bytes: number
-  readonly index_limit_bytes: number
-}
+import type { Seat } from './seat.ts'
+import type { ShadowView } from './shadow.ts'
 
 const FULL: Placement = { kind: 'full' }
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
 export class Pool {
-  /** Told of decisions, for those who explain them. */
-  watch: DecisionWatch | null = null
   #config: Config
   readonly #policy: Policy | undefined
   #rules: PoolRules
@@ -53,6 +38,7 @@ export class Pool {
   readonly #line: Line
   readonly #retries: Retries
   readonly #health: Health
+  readonly #decisions: Decisions
 
   /** `policy`: one of no list, in place of the configured one. */
   constructor(config: Config, state: ActorState, policy?: Policy) {
@@ -61,11 +47,14 @@ export class Pool {
     this.#rules = rulesOf(config, policy)
     this.#state = state
     this.#knowledge = new Knowledge(config, state)
+    const known = { ...state, roster: this.#roster, knowledge: this.#knowledge }
+    this.#decisions = new Decisions(config, this.#rules, known)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
     this.#retries = new Retries(this.#rules, state.now())
-    this.#health = new Health(this.#rules.probe, state, {
+    this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
       changed: (seat, change) => this.#changed(seat, change),
+      told: (seat, load) => this.report(seat.id, load),
       hasLeases: () => this.#ledger.leases.size > 0,
     })
     this.#membership = new Membership(state, this.#roster, (left) => this.#met(left))
@@ -75,7 +64,7 @@ export class Pool {
       isAtLimit: () => this.#isAtLimit(),
       look: (ask, turn) => this.#try(ask, turn),
       open: ({ ask, turn }, placement, waited) => this.#open(ask, turn, placement, waited),
-      refusal: (code) => this.#noRoom(code),
+      refusal: (code) => noRoom(code, this.#line.size, this.#ledger),
     })
   }
 
@@ -102,7 +91,7 @@ export class Pool {
   note(notes: readonly Note[]): void {
     const now = this.#state.now()
     for (const note of notes) {
-      if (note.kind === 'first') this.#first(note.id, note.after, now)
+      if (note.kind === 'first') this.#first(note, now)
       else if (note.kind === 'load') this.report(note.worker, note.load)
       else this.#hold(note.id, note.state)
     }
@@ -119,22 +108,21 @@ export class Pool {
     this.#line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
     this.#end(id, outcome)
+    this.#decisions.settled(id, outcome)
     this.#line.serve()
   }
 
   /** An engine told its load. */
   report(workerId: string, load: ReportedLoad): void {
     const seat = this.#roster.seats.get(workerId)
-    if (!seat) return
-    const before = seat.capacityTokens
-    seat.report(load)
-    if (seat.capacityTokens !== before) this.#knowledge.meet([seat], this.#rules.kvCapacity)
+    if (seat) this.#knowledge.report(seat, load, this.#rules.kvCapacity)
   }
 
   /** The KV cache of a worker, or of all of them, was emptied. */
   forget(workerId: string | null): void {
     if (workerId === null) this.#knowledge.view.clearAll()
     else this.#knowledge.clear(workerId)
+    this.#decisions.forget(workerId)
   }
 
   /** KV events that were pushed by HTTP. `seq`: the batch's number; null: the sender does not count. */
@@ -167,31 +155,40 @@ export class Pool {
   configure(config: Config): void {
     this.#rules = rulesOf(config, this.#policy, { rules: this.#rules, config: this.#config })
     this.#config = config
+    this.#decisions.configure(config, this.#rules)
     this.#ledger.rules = this.#rules.breaker
     this.#retries.rules = this.#rules
-    this.#health.rules = this.#rules.probe
+    this.#health.rules = this.#rules
     this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
     this.#line.serve()
     this.#health.rearm()
   }
 
   view(): PoolView {
-    const now = this.#state.now()
-    const { view } = this.#knowledge
-    return {
-      workers: [...this.#roster.seats.values()].map((seat) => viewOfSeat(seat, view.held(seat.id), now)),
-      in_flight: this.#ledger.leases.size,
-      queued: this.#line.size,
-      leases: this.#ledger.leases.size,
-      service_ms: Math.round(this.#ledger.serviceTime),
-      index_bytes: view.bytes,
-      index_limit_bytes: view.limit,
-    }
+    const rest = { queued: this.#line.size, shadow: this.shadow(), now: this.#state.now() }
+    return viewOfPool(this.#roster, this.#ledger, this.#knowledge.view, rest)
+  }
+
+  /** How the workers of a call were chosen; null: unknown, or not kept any more. */
+  decision(id: string): DecisionView | null {
+    return this.#decisions.find(id)
+  }
+
+  /** What would be decided for an ask now. Nothing is accounted and nothing learned. */
+  async explain(ask: Ask): Promise<DecisionView> {
+    if (this.#roster.version === 0) await this.#membership.pull()
+    return this.#decisions.dry(ask, () => this.#try(ask, FIRST_TURN), this.#isAtLimit())
+  }
+
+  /** What the shadow policy decided so far; null: there is none. */
+  shadow(): ShadowView | null {
+    return this.#decisions.shadow()
   }
 
   /** Probes the members whose time has come, drops dead leases, and re-arms itself first. */
   async alarm(): Promise<void> {
     this.#ledger.sweep(this.#state.now())
+    this.#decisions.sweep(this.#ledger.leases)
     this.expire()
     await this.#health.round()
   }
@@ -199,6 +196,7 @@ export class Pool {
   #changed(seat: Seat, change: 'down' | 'up'): void {
     if (change === 'up') {
       this.#knowledge.restart(seat, this.#state.now())
+      this.#decisions.forget(seat.id)
       // It may have come back with other models.
       this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
     }
@@ -207,6 +205,7 @@ export class Pool {
 
   #begin(ask: Ask): Pick | Promise<Pick> {
     this.#retries.earn()
+    this.#health.used()
     return this.#place(ask, FIRST_TURN, null)
   }
 
@@ -215,8 +214,9 @@ export class Pool {
     if (lease === null) this.#blame(known.at(-1), failure)
     const tried = lease ? [...lease.tried, lease.seat.id] : known
     const turn = { tried, attempt: (lease?.plan?.attempt ?? known.length) + 1 }
+    this.#decisions.failed(ask.id, failure)
     const refusal = this.#retries.whyNone(ask, failure, turn)
-    const pick = refusal ? { refusal } : this.#place(ask, turn, failure)
+    const pick = refusal ? this.#decisions.refused(ask, turn, refusal) : this.#place(ask, turn, failure)
     this.#line.serve()
     return pick
   }
@@ -226,7 +226,10 @@ export class Pool {
     for (const renewal of renewals) this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
   }
 
-  #first(id: string, after: number, now: number): void {
+  #first({ id, after, load }: Note & { kind: 'first' }, now: number): void {
+    const seat = this.#ledger.leases.get(id)?.seat
+    if (seat && load) this.#health.loads.heard(seat, load)
+    this.#decisions.first(id, after)
     if (!this.#ledger.first(id, after, now)) return
     for (const seat of this.#roster.seats.values()) this.#knowledge.speeds.settle(seat)
   }
@@ -234,9 +237,9 @@ export class Pool {
   /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
   #place(ask: Ask, turn: Turn, failure: Failure | null): Pick | Promise<Pick> {
     const placement = this.#isAtLimit() ? FULL : this.#try(ask, turn)
-    if (placement.kind === 'refused') return { refusal: placement.refusal }
+    if (placement.kind === 'refused') return this.#decisions.refused(ask, turn, placement.refusal)
     const refusal = failure && this.#retries.whyNotThere(failure, placement, this.#state.now())
-    if (refusal) return { refusal }
+    if (refusal) return this.#decisions.refused(ask, turn, refusal)
     return placement.kind === 'full' ? this.#line.wait(ask, turn) : this.#open(ask, turn, placement, 0)
   }
 
@@ -253,8 +256,10 @@ export class Pool {
     const { tried, attempt } = turn
     const { sense } = this.#knowledge
     const delay = isAgain ? backOff(this.#rules.retry, attempt, this.#state.random()) : 0
-    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, attempt, waited, delay }
-    this.watch?.decided(ask, turn, { candidates, sense }, seat)
+    const asksLoad = this.#health.loads.asksWith(ask, seat) && { asksLoad: true }
+    const how = { attempt, waited, delay, ...asksLoad }
+    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, ...how }
+    this.#decisions.decided(ask, turn, { candidates, sense, plan }, seat)
     const now = this.#state.now()
     const { promptTokens } = sense
     const matched = sense.match(seat.id)
@@ -269,6 +274,7 @@ export class Pool {
     if (!ended) return null
     const { lease, isUnreachable } = ended
     this.#knowledge.ended(lease, outcome)
+    if (outcome.load) this.#health.loads.heard(lease.seat, outcome.load)
     if (this.#knowledge.isOutgrown) this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
     if (isUnreachable) this.#health.suspect(lease.seat)
     return lease
@@ -288,11 +294,6 @@ export class Pool {
   #hold(id: string, state: string): void {
     const seat = this.#ledger.leases.get(id)?.seat
     if (seat && this.holder(state) === null) this.#holders.set(state, seat.id) // not what another one holds
-  }
-
-  #noRoom(code: WaitCode): RefusalValue {
-    const { leases, serviceTime } = this.#ledger
-    return noRoom(code, { queued: this.#line.size, places: leases.size, serviceTime })
   }
 
   #met(left: readonly string[]): void {

@@ -42,9 +42,10 @@ export function isMoveToHealth(failure: Failure, placement: Placement): boolean 
 /** No room, or not in time: says when to come back, from how long calls hold their places. */
 export function noRoom(
   code: 'queue_full' | 'queue_timeout',
-  { queued, places, serviceTime }: { queued: number; places: number; serviceTime: number },
+  queued: number,
+  { leases, serviceTime }: { readonly leases: { readonly size: number }; readonly serviceTime: number },
 ): RefusalValue {
-  const seconds = Math.ceil(((queued + 1) * serviceTime) / Math.max(1, places) / 1000)
+  const seconds = Math.ceil(((queued + 1) * serviceTime) / Math.max(1, leases.size) / 1000)
   const retryAfter = Math.min(60, Math.max(1, seconds))
   const what = code === 'queue_full' ? 'The queue is full' : 'The call waited too long for room'
   const message = `${what}: all workers are at their limit. Try again in ${retryAfter} s.`

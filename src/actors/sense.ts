@@ -18,6 +18,7 @@ export class Sense implements PoolSense {
   bestMatch = 0
   popularity = 0
   bytesPerToken = 1
+  isDry = false
   readonly #senses: Senses
 
   constructor(senses: Senses) {

@@ -14,7 +14,8 @@ export interface Caller {
   readonly allowance: Allowance | null
 }
 
-const ANYBODY: Caller = { tenant: 'default', priority: null, allowance: null }
+/** Who calls where no keys are asked for. */
+export const ANYBODY: Caller = { tenant: 'default', priority: null, allowance: null }
 
 /** True when both texts are equal; takes the same time wherever they differ. */
 export function isSame(a: string, b: string): boolean {

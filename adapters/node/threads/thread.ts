@@ -1,6 +1,6 @@
 // The program of a serving thread: the whole app and a listener on the shared port; the actors are in the thread that started it.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
-import type { PoolView } from '../../../src/actors/pool.ts'
+import type { PoolView } from '../../../src/actors/pool-view.ts'
 import { createApp } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../../src/host.ts'

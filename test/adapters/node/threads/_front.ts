@@ -5,7 +5,7 @@ import { serveOptions } from '../../../../adapters/node/listen.ts'
 import { createLog } from '../../../../adapters/node/log.ts'
 import { serveByThreads, type ThreadedFront } from '../../../../adapters/node/threads/front.ts'
 import { configSchema, type Config, type ConfigInput } from '../../../../src/config/schema.ts'
-import type { PoolView } from '../../../../src/actors/pool.ts'
+import type { PoolView } from '../../../../src/actors/pool-view.ts'
 
 export interface Rig extends ThreadedFront {
   readonly host: NodeHost

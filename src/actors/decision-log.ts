@@ -1,0 +1,213 @@
+// The newest decisions of a pool, as the numbers they were made from. What they come to is worked out when somebody asks.
+import type { Candidate, PoolSense, Weigh } from '../policies/policy.ts'
+import type { Ask, Outcome, RefusalValue } from './ask.ts'
+import { copySeat, ROW, ROW_WIDTH, Rows } from './decision-rows.ts'
+import { beginSlot, emptySlot, endSlot, HEAD, type Named, type Slot } from './decision-slot.ts'
+
+/** Why a worker that serves the ask was not chosen from. */
+export type Passed = 'draining' | 'down' | 'breaker_open' | 'full' | 'tried' | 'suspect' | 'busy'
+const REASONS: readonly Passed[] = ['draining', 'down', 'breaker_open', 'full', 'tried', 'suspect', 'busy']
+
+/** A decision as the pool hands it over. Everything is copied at once; nothing of it is kept. */
+export interface Decided {
+  readonly ask: Ask
+  readonly policy: string
+  /** How the policy weighs a candidate, for whoever asks later. */
+  readonly weigh: Weigh | null
+  /** 1 for the first. */
+  readonly attempt: number
+  /** All seats that serve the ask, chosen from or not. */
+  readonly serving: readonly Candidate[]
+  /** Those of `serving` that were chosen from, in the same order. */
+  readonly candidates: readonly Candidate[]
+  /** Null: nobody could be chosen. */
+  readonly chosen: Candidate | null
+  readonly sense: PoolSense
+  /** Why one of `serving` is not among the candidates. */
+  why(seat: Candidate): Passed
+}
+
+/** The most that rows may take: some 4,000 decisions over 58 workers. */
+const ROW_BYTES = 32 * 2 ** 20
+/** Workers that were ever seen; when there are more, all is forgotten. */
+const MOST_WORKERS = 65_536
+
+/** A ring of the newest attempts. Bounded in number by `limit` and in bytes by its rows; older ones are not found any more. */
+export class DecisionLog {
+  readonly #limit: number
+  readonly #slots: Slot[] = []
+  readonly #newest = new Map<string, number>()
+  readonly #rows = new Rows(ROW_WIDTH, ROW_BYTES)
+  #names: Named[] = []
+  readonly #numbers = new Map<string, Named>()
+  #serial = 0
+
+  /** `limit`: attempts that are kept; 0: none. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Attempts that can be found now, at most. */
+  get size(): number {
+    return Math.min(this.#limit, this.#serial)
+  }
+
+  /** Bytes of the rows. */
+  get bytes(): number {
+    return this.#rows.bytes
+  }
+
+  /** Takes down a decision before it is accounted. */
+  decided(decided: Decided): void {
+    if (this.#limit === 0) return
+    if (this.#names.length + decided.serving.length > MOST_WORKERS) this.#forget()
+    const { ask, chosen, sense } = decided
+    const slot = this.#begin(ask, decided.attempt, sense.now)
+    slot.policy = decided.policy
+    slot.weigh = decided.weigh
+    slot.chosen = chosen && this.#name(chosen)
+    const { numbers } = slot
+    numbers[HEAD.promptTokens] = sense.promptTokens
+    numbers[HEAD.bestMatch] = sense.bestMatch
+    numbers[HEAD.popularity] = sense.popularity
+    numbers[HEAD.nominalSpeed] = sense.nominalSpeed
+    numbers[HEAD.bytesPerToken] = sense.bytesPerToken
+    numbers[HEAD.predicted] = chosen ? sense.match(chosen.id) : 0
+    this.#copyRows(slot, decided)
+  }
+
+  /** How the newest decision of a call became a plan. */
+  planned(id: string, waited: number, delay: number): void {
+    const slot = this.#newestOf(id)
+    if (!slot) return
+    slot.numbers[HEAD.waited] = waited
+    slot.numbers[HEAD.delay] = delay
+  }
+
+  /** The first token came after that many milliseconds. */
+  first(id: string, after: number): void {
+    const slot = this.#newestOf(id)
+    if (slot && slot.numbers[HEAD.firstToken] === -1) slot.numbers[HEAD.firstToken] = after
+  }
+
+  /** The newest attempt of a call ended. Twice is harmless. */
+  ended(id: string, outcome: Outcome, now: number): void {
+    const slot = this.#newestOf(id)
+    if (slot?.outcome === null) endSlot(slot, outcome, now)
+  }
+
+  /** The pool gave no worker, or no further one. */
+  refused(id: string, refusal: RefusalValue): void {
+    const slot = this.#newestOf(id)
+    if (slot) slot.refusal = refusal
+  }
+
+  /** A call that the router sent to those workers, and decided without the pool; it may have begun with the pool. */
+  alone(id: string, workers: readonly string[], now: number): void {
+    if (this.#limit === 0) return
+    const known = this.find(id).length
+    if (known > 0) this.ended(id, { kind: 'failed' }, now)
+    for (let attempt = known + 1; attempt <= workers.length; attempt++) {
+      const worker = workers[attempt - 1] as string
+      const slot = this.#begin({ ...UNKNOWN, id }, attempt, now)
+      slot.isDegraded = true
+      slot.chosen = this.#numbers.get(worker) ?? this.#name({ ...NAMELESS, id: worker })
+    }
+  }
+
+  /** The attempts of a call that are still there, oldest first; empty when none is. */
+  find(id: string): readonly Slot[] {
+    const found: Slot[] = []
+    for (let serial = this.#newest.get(id) ?? -1; serial >= 0;) {
+      const slot = this.#slots[serial % this.#limit] as Slot
+      if (slot.serial !== serial || !this.#rows.has(slot.numbers[HEAD.firstRow] as number)) break
+      found.unshift(slot)
+      serial = slot.prior
+    }
+    return found
+  }
+
+  /** The workers of an attempt: calls `each` with their names and a reader of their numbers. */
+  workersOf(slot: Slot, each: (worker: Named, number: (field: number) => number) => void): void {
+    const first = slot.numbers[HEAD.firstRow] as number
+    for (let row = first; row < first + (slot.numbers[HEAD.rows] as number); row++) {
+      const at = this.#rows.at(row)
+      const { data } = this.#rows
+      each(this.#names[data[at] as number] as Named, (field) => data[at + field] as number)
+    }
+  }
+
+  #begin(ask: Ask, attempt: number, now: number): Slot {
+    const serial = this.#serial++
+    let slot = this.#slots[serial % this.#limit]
+    if (!slot) this.#slots.push((slot = emptySlot()))
+    else if (this.#newest.get(slot.id) === slot.serial) this.#newest.delete(slot.id)
+    beginSlot(slot, ask, { serial, attempt, now })
+    if (attempt > 1) slot.prior = this.#newest.get(ask.id) ?? -1
+    slot.numbers[HEAD.firstRow] = this.#rows.end
+    this.#newest.set(ask.id, serial)
+    return slot
+  }
+
+  #copyRows({ serial, numbers }: Slot, { ask, serving, candidates, sense, why }: Decided): void {
+    const oldest = this.#slots[(serial + 1) % this.#limit]
+    const kept = oldest && oldest.serial < serial ? (oldest.numbers[HEAD.firstRow] as number) : 0
+    const first = this.#rows.take(serving.length, serial < this.#limit ? 0 : kept)
+    numbers[HEAD.firstRow] = first
+    numbers[HEAD.rows] = serving.length
+    let next = 0
+    for (let i = 0; i < serving.length; i++) {
+      const seat = serving[i] as Candidate
+      const isCandidate = candidates[next] === seat
+      if (isCandidate) next++
+      const at = this.#rows.at(first + i)
+      const { data } = this.#rows
+      data[at] = this.#name(seat).number
+      data[at + ROW.reason] = isCandidate ? 0 : 1 + REASONS.indexOf(why(seat))
+      copySeat(data, at, seat, sense)
+      data[at + ROW.isLoaded] = ask.model === null || seat.hasLoaded(ask.model) ? 1 : 0
+    }
+  }
+
+  #name(worker: Omit<Named, 'number'>): Named {
+    const known = this.#numbers.get(worker.id)
+    if (known && known.engine === worker.engine && known.role === worker.role) return known
+    const { id, url, role, engine } = worker
+    const named = { id, url, role, engine, number: this.#names.length }
+    this.#names.push(named)
+    this.#numbers.set(id, named)
+    return named
+  }
+
+  #newestOf(id: string): Slot | undefined {
+    const serial = this.#newest.get(id)
+    return serial === undefined ? undefined : this.#slots[serial % this.#limit]
+  }
+
+  #forget(): void {
+    this.#newest.clear()
+    this.#numbers.clear()
+    this.#names = []
+  }
+}
+
+/** Reason of a row that is no candidate's. */
+export const reasonOf = (code: number): Passed => REASONS[code - 1] as Passed
+
+const NAMELESS = { url: '', role: '', engine: '' }
+
+const UNKNOWN: Ask = {
+  id: '',
+  model: null,
+  prefix: null,
+  promptBytes: 0,
+  tokens: 0,
+  session: null,
+  priority: 0,
+  tenant: '',
+  stream: false,
+  queueUntil: 0,
+  engines: null,
+  pin: null,
+  makesState: false,
+}

@@ -1,0 +1,180 @@
+// What a pool remembers of its decisions, so that each can be explained: the log of them, and the shadow policy beside it.
+import type { Config } from '../config/schema.ts'
+import { chooserOf, policyOf, type Candidate, type PoolSense, type Weigh } from '../policies/policy.ts'
+import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
+import { DecisionLog, type Decided, type Passed } from './decision-log.ts'
+import { viewOfDecision, type DecisionView } from './decision-view.ts'
+import { exclusionOf, type Placement, type Turn } from './placement.ts'
+import type { Knowledge } from './knowledge.ts'
+import type { Roster } from './roster.ts'
+import type { PoolRules } from './rules.ts'
+import type { Seat } from './seat.ts'
+import { Shadow, type ShadowView } from './shadow.ts'
+import { PrefixView } from './view.ts'
+
+/** What it reads of its pool. */
+export interface DecisionSeams {
+  now(): number
+  random(): number
+  readonly roster: Roster
+  readonly knowledge: Knowledge
+}
+
+/** What there was to choose from, and what was chosen. */
+type Seen = Omit<Decided, 'ask' | 'policy' | 'weigh' | 'attempt' | 'serving' | 'why'>
+
+export class Decisions {
+  readonly #seams: DecisionSeams
+  #rules: PoolRules
+  #config: Config
+  #weigh: Weigh | null
+  #log: DecisionLog
+  #shadow: Shadow | null
+
+  constructor(config: Config, rules: PoolRules, seams: DecisionSeams) {
+    this.#seams = seams
+    this.#config = config
+    this.#rules = rules
+    this.#log = new DecisionLog(config.decisions)
+    this.#weigh = weighOf(config)
+    this.#shadow = this.#makeShadow()
+  }
+
+  /** Another configuration: the log goes on unless its length changed, the shadow unless either policy did. */
+  configure(config: Config, rules: PoolRules): void {
+    const before = this.#config
+    this.#config = config
+    this.#rules = rules
+    this.#weigh = weighOf(config)
+    if (config.decisions !== before.decisions) this.#log = new DecisionLog(config.decisions)
+    if (config.policy !== before.policy || config.shadowPolicy !== before.shadowPolicy)
+      this.#shadow = this.#makeShadow()
+  }
+
+  /** The pool chose, and has not accounted for it yet. */
+  decided(
+    ask: Ask,
+    turn: Turn,
+    { candidates, sense, plan }: { candidates: readonly Candidate[]; sense: PoolSense; plan: Plan },
+    chosen: Candidate,
+  ): void {
+    this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen }))
+    if (plan.waited > 0 || plan.delay > 0) this.#log.planned(ask.id, plan.waited, plan.delay)
+    if (turn.attempt === 1) this.#shadow?.decided(ask, candidates, sense, chosen)
+  }
+
+  /** The pool gave no worker, or no further one. */
+  refused(ask: Ask, turn: Turn, refusal: RefusalValue): Pick {
+    const { sense } = this.#seams.knowledge
+    if (turn.attempt === 1)
+      this.#log.decided(this.#decided(ask, turn, { candidates: [], sense, chosen: null }))
+    this.#log.refused(ask.id, refusal)
+    return { refusal }
+  }
+
+  /** The first token came after that many milliseconds. */
+  first(id: string, after: number): void {
+    this.#log.first(id, after)
+    this.#shadow?.first(id)
+  }
+
+  /** An attempt failed; the call may go on. */
+  failed(id: string, failure: Failure): void {
+    this.#log.ended(id, { kind: 'failed', failure }, this.#seams.now())
+  }
+
+  /** The call ended. Twice is harmless. */
+  settled(id: string, outcome: Outcome): void {
+    const now = this.#seams.now()
+    if (outcome.alone) this.#log.alone(id, outcome.alone, now)
+    this.#log.ended(id, outcome, now)
+    this.#shadow?.ended(id)
+  }
+
+  /** Calls that the pool gave up without a word, and workers that left. */
+  sweep(leases: ReadonlyMap<string, unknown>): void {
+    this.#shadow?.sweep(leases, this.#seams.roster.seats)
+  }
+
+  /** The KV cache of a worker, or of all of them, was emptied. */
+  forget(workerId: string | null): void {
+    this.#shadow?.forget(workerId)
+  }
+
+  /** Null: never made, or no longer kept. */
+  find(id: string): DecisionView | null {
+    const slots = this.#log.find(id)
+    return slots.length === 0 ? null : viewOfDecision(this.#log, slots, this.#members())
+  }
+
+  /** What would be decided: nothing is kept, by the policy neither. `isFull`: as many calls are in flight as may be. */
+  dry(ask: Ask, look: () => Placement, isFull: boolean): DecisionView {
+    const { sense } = this.#seams.knowledge
+    sense.isDry = true
+    try {
+      const placement = look()
+      const isSeat = placement.kind === 'seat'
+      const candidates = isSeat ? placement.candidates : []
+      const chosen = isSeat && !isFull ? placement.seat : null
+      const log = new DecisionLog(1)
+      log.decided(this.#decided(ask, { tried: [], attempt: 1 }, { candidates, sense, chosen }))
+      if (placement.kind === 'refused') log.refused(ask.id, placement.refusal)
+      const view = viewOfDecision(log, log.find(ask.id), this.#members())
+      const waits = isFull || placement.kind === 'full'
+      const outcome = placement.kind === 'refused' ? 'would_refuse' : waits ? 'would_wait' : 'would_send'
+      return { ...view, id: null, dry_run: true, outcome }
+    } finally {
+      sense.isDry = false
+    }
+  }
+
+  /** Null: there is no shadow policy. */
+  shadow(): ShadowView | null {
+    return this.#shadow?.report() ?? null
+  }
+
+  #decided(ask: Ask, { attempt, tried }: Turn, { candidates, sense, chosen }: Seen): Decided {
+    const why = (seat: Candidate): Passed => {
+      const real = seat as Seat
+      const exclusion = exclusionOf(real, ask, this.#rules, sense.now)
+      if (exclusion !== null) return exclusion
+      if (tried.includes(real.id)) return 'tried'
+      return real.isSuspect ? 'suspect' : 'busy'
+    }
+    const serving = this.#seams.roster.serving(ask)
+    return {
+      ask,
+      policy: this.#config.policy,
+      weigh: this.#weigh,
+      attempt,
+      candidates,
+      chosen,
+      sense,
+      serving,
+      why,
+    }
+  }
+
+  #members() {
+    return [...this.#seams.roster.seats.values()].map((seat) => seat.member)
+  }
+
+  #makeShadow(): Shadow | null {
+    const { policy, shadowPolicy } = this.#config
+    if (shadowPolicy === undefined) return null
+    const { knowledge, random, now } = this.#seams
+    const { prompts, speeds } = knowledge
+    const second = policyOf(shadowPolicy)
+    const rules = {
+      policy,
+      shadowPolicy,
+      choose: chooserOf(second, this.#config),
+      view: new PrefixView(knowledge.view.limit, this.#config.costTau),
+      capacityOf: ({ capacityTokens }: Candidate) =>
+        (capacityTokens || this.#rules.kvCapacity) * prompts.bytesPerToken,
+    }
+    return new Shadow(rules, { prompts, speeds, random }, now())
+  }
+}
+
+const weighOf = (config: Config): Weigh | null => policyOf(config.policy).weigh?.(config) ?? null
