@@ -10,6 +10,7 @@ import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile } from './disk.ts'
+import { createSockets } from './sockets.ts'
 import { relay } from './relay.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
@@ -63,10 +64,12 @@ export const takeSocket: TakeSocket = async (...taken) => (await import('./take.
 export function createSeams(log: (event: LogEvent) => void): NodeSeams {
   const fetch = createFetch()
   const timers = createTimers()
+  const sockets = createSockets()
   const { timeOrigin } = performance
   const close = () => {
     fetch.close()
     timers.close()
+    sockets.close()
   }
   return {
     fetch,
@@ -80,6 +83,7 @@ export function createSeams(log: (event: LogEvent) => void): NodeSeams {
     },
     log,
     process: readings(),
+    sockets,
     close,
   }
 }

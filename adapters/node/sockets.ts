@@ -1,39 +1,68 @@
 // TCP sockets for ZMTP by node:net, which Bun has, too.
-import { connect, createServer, type Socket } from 'node:net'
-import type { Listening, SocketAddress, Sockets, Wire } from '../../src/zmtp/wire.ts'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { SocketAddress, Sockets, Wire } from '../../src/zmtp/wire.ts'
 
 /** What may wait unread before the other side is held up, bytes. */
 const MOST_UNREAD = 1024 * 1024
 
-export const nodeSockets: Sockets = {
-  connect: ({ host, port }, signal) =>
-    new Promise<Wire>((resolve, reject) => {
-      signal.throwIfAborted()
-      const socket = connect({ host, port, noDelay: true, keepAlive: true })
-      const give = () => {
-        socket.destroy()
-        reject(signal.reason)
-      }
-      signal.addEventListener('abort', give, { once: true })
-      socket.once('error', reject)
-      socket.once('connect', () => {
-        signal.removeEventListener('abort', give)
-        socket.off('error', reject)
-        resolve(wireOf(socket))
-      })
-    }),
+export interface NodeSockets extends Sockets {
+  /** Ends all connections and listens no more; what is asked for later fails. */
+  close(): void
+}
 
-  listen: ({ host, port }: SocketAddress, accept) =>
-    new Promise<Listening>((resolve, reject) => {
-      const server = createServer({ noDelay: true }, (socket) => accept(wireOf(socket)))
-      server.once('error', reject)
-      const everywhere = host === '*' || host === ''
-      server.listen({ port, ...(!everywhere && { host }) }, () => {
-        const address = server.address()
-        const taken = typeof address === 'object' && address !== null ? address.port : port
-        resolve({ port: taken, close: () => void server.close() })
-      })
-    }),
+/** TCP whose connections end together. */
+export function createSockets(): NodeSockets {
+  const open = new Set<{ destroy(): void }>()
+  let isClosed = false
+  const keep = (socket: Socket): Wire => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    return wireOf(socket)
+  }
+  return {
+    connect: (address, signal) =>
+      isClosed ? Promise.reject(new Error('the host is closed')) : dial(address, signal).then(keep),
+    async listen(address, accept) {
+      const server = createServer({ noDelay: true }, (socket) => accept(keep(socket)))
+      const own = { destroy: () => void server.close() }
+      open.add(own)
+      return { port: await bind(server, address), close: own.destroy }
+    },
+    close() {
+      isClosed = true
+      for (const one of open) one.destroy()
+      open.clear()
+    },
+  }
+}
+
+function dial({ host, port }: SocketAddress, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const socket = connect({ host, port, noDelay: true, keepAlive: true })
+    const give = () => {
+      socket.destroy()
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', give, { once: true })
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', give)
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
+function bind(server: Server, { host, port }: SocketAddress): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    const everywhere = host === '*' || host === ''
+    server.listen({ port, ...(!everywhere && { host }) }, () => {
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
 }
 
 function wireOf(socket: Socket): Wire {

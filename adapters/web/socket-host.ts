@@ -6,6 +6,7 @@ import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
+import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/upstream.ts'
 import { createWebHost, type WebHost } from './host.ts'
 import { relay } from './socket-relay.ts'
@@ -27,6 +28,7 @@ export interface SocketHost extends WebHost {
 /** Puts the host together; its `close` also closes all connections to workers. */
 export function createSocketHost(config: Config, { log, storage, take }: SocketHostOptions): SocketHost {
   const direct = createFetch()
+  const sockets = createSockets()
   const tunnels = createTunnels(config, { take, seams: () => host })
   const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
   const fetch: Host['fetch'] = (worker, outgoing) =>
@@ -35,10 +37,11 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
     take(request, await openWorkerSocket(worker, protocolsOf(request), outgoing, closed), Infinity)
   const upgrade: NonNullable<Host['upgrade']> = (worker, ...call) =>
     (isTunnel(worker) ? tunnels.upgrade : join)(worker, ...call)
-  const host = createWebHost(config, { log, storage, extra: { fetch, relay, upgrade, process: readings } })
+  const host = createWebHost(config, { log, storage, extra: { fetch, relay, upgrade, sockets, process: readings } })
   const close = () => {
     tunnels.close()
     direct.close()
+    sockets.close()
     host.close()
   }
   return { ...host, tunnels, close }

@@ -4,6 +4,7 @@ import type { ActorState, Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
+import { workersSockets } from './sockets.ts'
 
 /** What a home calls besides the methods of callers. */
 interface Living {
@@ -88,6 +89,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     fetch,
     timer,
     after,
+    sockets: workersSockets,
     registry,
     pool,
   }

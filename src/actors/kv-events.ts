@@ -3,7 +3,7 @@ import type { KvSourceSpec } from '../engines/kv-sources.ts'
 import type { LogEvent } from '../host.ts'
 import { KvAsks, type Finding } from '../prefix/kv-asks.ts'
 import type { BlocksStored, KvBatch } from '../prefix/kv-batch.ts'
-import { Holding, KvBlocks, MAX_BLOCKS_HELD } from '../prefix/kv-blocks.ts'
+import { type Holding, KvBlocks, MAX_BLOCKS_HELD } from '../prefix/kv-blocks.ts'
 import { Sequence } from '../prefix/kv-sequence.ts'
 import { attribute, cut, extend } from '../prefix/kv-texts.ts'
 import type { Clock, Sockets } from '../zmtp/wire.ts'
@@ -19,7 +19,6 @@ export type { KvBatch }
 /** What it needs of the actor's state. */
 export interface KvSeams extends Clock {
   log(event: LogEvent): void
-  after(work: Promise<unknown>): void
   readonly sockets?: Sockets
 }
 
@@ -133,7 +132,8 @@ export class KvEvents {
       if (rank.source) continue
       rank.sequence = new Sequence()
       rank.source = this.#open(worker, spec)
-      this.#seams.after(rank.source.start())
+      // It never rejects, and ends with `close`.
+      void rank.source.start()
     }
     worker.show()
   }

@@ -1,6 +1,6 @@
 // Names each call to engines that publish KV events: they stamp the name on the events of the call's blocks.
 import type { Call } from '../openai/call.ts'
-import type { HeaderList, OutgoingBody, WorkerRef } from '../host.ts'
+import type { OutgoingBody, WorkerRef } from '../host.ts'
 import { headerOf } from './headers.ts'
 
 /** vLLM's; any engine may be sent it. */
@@ -35,7 +35,13 @@ function withMember(slices: readonly Uint8Array[], member: string): Uint8Array[]
     const at = slice.lastIndexOf(0x7d)
     if (at < 0) continue
     const inserted = new TextEncoder().encode(member)
-    return [...slices.slice(0, i), slice.subarray(0, at), inserted, slice.subarray(at), ...slices.slice(i + 1)]
+    return [
+      ...slices.slice(0, i),
+      slice.subarray(0, at),
+      inserted,
+      slice.subarray(at),
+      ...slices.slice(i + 1),
+    ]
   }
   return [...slices]
 }
