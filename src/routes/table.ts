@@ -13,6 +13,7 @@ import {
   showWorker,
   status,
 } from './control.ts'
+import { pushKvEvents } from './kv-events.ts'
 import { metrics } from './metrics.ts'
 import { listModels, showModel } from './models.ts'
 import { storedState } from './stored.ts'
@@ -74,6 +75,7 @@ export function controlRoutes(hasAliases = true): Routes {
     route('delete', '/workers/:id', (core, _, { id = '' }) => removeWorker(core, id))
     route('post', '/workers/:id/drain', (core, _, { id = '' }) => drainWorker(core, id, true))
     route('post', '/workers/:id/undrain', (core, _, { id = '' }) => drainWorker(core, id, false))
+    route('post', '/workers/:id/kv-events', (core, request, { id = '' }) => pushKvEvents(core, request, id))
     route('get', '/status', status)
     route('get', '/config', showConfig)
   }
