@@ -104,6 +104,7 @@ export class LoadPoller {
   /** Asks the workers that were taken and tells what they say. Never throws. */
   async ask(taken: readonly Seat[]): Promise<void> {
     await Promise.all(taken.map((seat) => this.#askOne(seat)))
+    this.#forget(this.#seams.now())
   }
 
   /** Whether the worker is to tell its load with the answer of this call. Streams carry none: their heads go out before. */

@@ -5,7 +5,7 @@ import type { Ask, Pick, Plan } from '../../src/actors/ask.ts'
 import { memoryStorage } from '../../src/actors/local.ts'
 import type { Member } from '../../src/actors/members.ts'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
-import { UpstreamFailure, type Outgoing, type WorkerRef } from '../../src/host.ts'
+import { UpstreamFailure, type LogEvent, type Outgoing, type WorkerRef } from '../../src/host.ts'
 import { createClock, type Clock } from '../_clock.ts'
 
 export type Health = 'up' | 'refused' | 'silent' | number
@@ -16,6 +16,9 @@ export interface Rig {
   /** Sets what /health of a worker does. */
   readonly health: Map<string, Health>
   readonly probed: string[]
+  /** What /metrics of a worker tells; 404 where nothing is set. */
+  readonly metrics: Map<string, string>
+  readonly logged: LogEvent[]
   /** Replaces the membership and tells the pool. */
   join(...members: Member[]): Promise<void>
 }
@@ -38,6 +41,8 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
   const clock = createClock()
   const health = new Map<string, Health>()
   const probed: string[] = []
+  const metrics = new Map<string, string>()
+  const logged: LogEvent[] = []
   let version = 0
   let current: Member[] = []
   const registry = {
@@ -49,10 +54,11 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
     storage: memoryStorage(),
     now: clock.now,
     random: () => 0,
-    log() {},
+    log: (event: LogEvent) => logged.push(event),
     timer: clock.timer,
     after: (work: Promise<unknown>) => void work,
     fetch: (worker: WorkerRef, outgoing: Outgoing) => {
+      if (outgoing.path !== '/health') return page(metrics.get(worker.id))
       probed.push(worker.id)
       return answer(health.get(worker.id) ?? 'up', outgoing.signal)
     },
@@ -76,7 +82,12 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
     await clock.advance(0)
   }
   await join(...members)
-  return { pool, clock, health, probed, join }
+  return { pool, clock, health, probed, metrics, logged, join }
+}
+
+async function page(text = '') {
+  const bytes = new TextEncoder().encode(text)
+  return { status: text === '' ? 404 : 200, headers: [], bytes: async () => bytes }
 }
 
 async function answer(health: Health, signal: AbortSignal) {
