@@ -86,7 +86,8 @@ function seated(
   { sense, rules }: { sense: PoolSense; rules: PlacementRules },
   isAgain: boolean,
 ): Placement {
-  const chosen = candidates.length === 1 ? 0 : rules.choose(ask, candidates, sense)
+  // One candidate is chosen too: sticky policies remember it.
+  const chosen = rules.choose(ask, candidates, sense)
   return { kind: 'seat', seat: candidates[chosen] as Seat, isAgain, candidates }
 }
 

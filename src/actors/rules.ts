@@ -1,9 +1,10 @@
 // The part of the configuration that a pool decides by, in the shapes of its parts. Made once per configuration.
 import { groups, type Config } from '../config/schema.ts'
+import type { LoadRules } from '../discovery/loads.ts'
 import type { ProbeRules } from '../discovery/probe.ts'
 import type { BreakerRules } from '../forward/breaker.ts'
 import type { RetryRules } from '../forward/retry.ts'
-import { policyOf, type Choose, type Policy } from '../policies/policy.ts'
+import { chooserOf, policyOf, type Choose, type Policy } from '../policies/policy.ts'
 
 export interface PoolRules {
   readonly policy: Policy
@@ -13,6 +14,7 @@ export interface PoolRules {
   readonly breaker: BreakerRules
   readonly retry: RetryRules
   readonly probe: ProbeRules
+  readonly load: LoadRules
   /** 0: no limit. */
   readonly maxInFlight: number
   readonly maxInFlightPerWorker: number
@@ -28,7 +30,7 @@ export function rulesOf(
   const isSame = before?.rules.policy === policy && hasSameOptions(before.config, config)
   return {
     policy,
-    choose: isSame ? before.rules.choose : (policy.make?.(config) ?? policy.choose),
+    choose: isSame ? before.rules.choose : chooserOf(policy, config),
     kvCapacity: config.kvCapacity,
     breaker: {
       failures: config.breakerFailures,
@@ -51,11 +53,21 @@ export function rulesOf(
       timeout: config.healthTimeout,
       failures: config.healthFailures,
     },
+    load: {
+      interval: config.loadInterval,
+      timeout: config.healthTimeout,
+      isUsed: Boolean(policy.usesLoad) || shadowUsesLoad(config),
+      isAlways: config.loadAlways,
+      orca: config.orca,
+    },
     maxInFlight: config.maxInFlight,
     maxInFlightPerWorker: config.maxInFlightPerWorker,
     queueSize: config.queueSize,
   }
 }
+
+const shadowUsesLoad = ({ shadowPolicy }: Config): boolean =>
+  shadowPolicy !== undefined && policyOf(shadowPolicy).usesLoad === true
 
 const OPTIONS = Object.keys(groups.Choosing) as (keyof typeof groups.Choosing)[]
 

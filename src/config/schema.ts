@@ -3,15 +3,11 @@ import * as z from 'zod/mini'
 import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
+import { choosing } from './choosing.ts'
+import { about, count, flag, share, whole } from './kinds.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'
 
-/** The full zod has the same with methods, and costs a Worker 20 KB more. */
-const whole = (least: number, most?: number) =>
-  most === undefined ? z.int().check(z.minimum(least)) : z.int().check(z.minimum(least), z.maximum(most))
-const count = (initial: number) => z.prefault(whole(0), initial)
-const share = (initial: number) => z.prefault(z.number().check(z.minimum(0), z.maximum(1)), initial)
-const flag = (initial: boolean) => z.prefault(z.boolean(), initial)
 const list = <T extends z.ZodMiniType>(item: T) => z.prefault(z.array(item), [])
 const text = () => z.string().check(z.minLength(1))
 const headerText = z
@@ -109,7 +105,7 @@ const fleet = {
     'ignore: serve calls whatever model they name',
   ),
   aliases: about(z.prefault(z.record(text(), text()), {}), 'name that clients use: model that workers serve'),
-  policy: about(z.prefault(z.enum(policyNames), 'least_load'), 'how a worker is chosen'),
+  policy: about(z.prefault(z.enum(policyNames), 'least_cost'), 'how a worker is chosen'),
   shadowPolicy: about(
     z.optional(z.enum(policyNames)),
     'a second policy that decides on live traffic and sends nothing: GET /fetchway/v1/shadow',
@@ -118,28 +114,6 @@ const fleet = {
     z.optional(text()),
     'file that keeps workers added by the API; off: none (default: .fetchway/PORT.json)',
   ),
-}
-
-/** Of the policies; those that don't know one leave it alone. */
-const choosing = {
-  costAlpha: about(
-    z.prefault(z.number().check(z.minimum(0)), 3),
-    'least_cost: how much a token weighs that is computed though another worker holds it',
-  ),
-  costBeta: about(duration('20ms'), 'least_cost: what each call in flight counts for'),
-  costGamma: about(duration('10s'), 'least_cost: what a KV cache counts for that would be twice full'),
-  costTau: about(duration('30s'), 'least_cost: how fast the popularity of a prefix fades'),
-  coldBand: about(
-    duration('25ms'),
-    'least_cost: costs this close are equal for prompts that no worker holds: hashing decides',
-  ),
-  slowStart: about(duration('10s'), 'least_cost: how long a worker that joins late gets less than its share'),
-  prefillSpeed: about(
-    z.prefault(z.number().check(z.minimum(1)), 20_000),
-    'prompt tokens a second of a worker, until first tokens tell',
-  ),
-  kvCapacity: about(count(400_000), 'tokens that fit into the KV cache of a worker that does not tell'),
-  indexSize: about(size('256MiB'), 'memory for what is known of the KV caches of the workers'),
 }
 
 const keys = {
@@ -224,6 +198,10 @@ const telling = {
     'origins whose web pages may call the router (https://app.example, or *); none: no page may',
   ),
   metrics: about(flag(true), 'serve /metrics'),
+  record: about(
+    z.optional(text()),
+    'file that calls are recorded in for fetchway replay: lengths, times and salted hashes, no text',
+  ),
   decisions: about(
     z.prefault(whole(0, 1_000_000), 4096),
     'newest decisions that GET /fetchway/v1/decisions/ID explains; 0: none',
@@ -292,11 +270,6 @@ export const configSchema = z.strictObject({
 /** The whole configuration, frozen, with every default filled in. Durations are ms, sizes bytes, 0 is off. */
 export type Config = z.output<typeof configSchema>
 export type ConfigInput = z.input<typeof configSchema>
-
-/** Words for the help, the reference and editors. */
-function about<T extends z.ZodMiniType>(schema: T, words: string): T {
-  return schema.check(z.describe(words))
-}
 
 /** Text that `parse` understands, in its canonical form; what `parse` throws is what is wrong with it. */
 function read(parse: (written: string) => string) {

@@ -136,7 +136,7 @@ export const leastCost: Policy = {
   name: 'least_cost',
   about: 'the least cost in time: work ahead, tokens not cached, speed, room in the KV cache',
   needsPrefix: true,
-  choose: () => 0,
+  usesLoad: true,
   make,
   weigh(config) {
     const weights = weightsOf(config)

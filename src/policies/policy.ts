@@ -1,13 +1,32 @@
 // How a pool chooses. A policy is one pure file; adding one is that file and one line in `policies` below.
 import type { Ask } from '../actors/ask.ts'
 import type { Config } from '../config/schema.ts'
-import { roundRobin } from './round-robin.ts'
-import { random } from './random.ts'
-import { leastLoad } from './least-load.ts'
-import { powerOfTwo } from './power-of-two.ts'
-import { leastLatency } from './least-latency.ts'
+import { bucket } from './bucket.ts'
+import { cacheAware } from './cache-aware.ts'
 import { consistentHash } from './consistent-hash.ts'
+import { dlrouterConsistentHash } from './dlrouter-consistent-hash.ts'
+import { dlrouterPrefixCache } from './dlrouter-prefix-cache.ts'
+import { dpMinimumTokens } from './dp-minimum-tokens.ts'
+import { kvAware } from './kv-aware.ts'
+import { latencyBased } from './latency-based.ts'
 import { leastCost } from './least-cost.ts'
+import { leastLatency } from './least-latency.ts'
+import { leastLoad } from './least-load.ts'
+import { leastLoaded } from './least-loaded.ts'
+import { manual } from './manual.ts'
+import { minExpectedLatency } from './min-expected-latency.ts'
+import { minObservedLatency } from './min-observed-latency.ts'
+import { passthrough } from './passthrough.ts'
+import { powerOfTwo } from './power-of-two.ts'
+import { prefixHash } from './prefix-hash.ts'
+import { productionStackPrefixaware } from './production-stack-prefixaware.ts'
+import { productionStackSession } from './production-stack-session.ts'
+import { random } from './random.ts'
+import { roundRobin } from './round-robin.ts'
+import { session } from './session.ts'
+import { sglangConsistentHashing } from './sglang-consistent-hashing.ts'
+import { stickyLeastLoaded } from './sticky-least-loaded.ts'
+import { vllmConsistentHash } from './vllm-consistent-hash.ts'
 
 /** A worker that may be chosen now: it serves the model, is eligible, and has room. */
 export interface Candidate {
@@ -60,6 +79,8 @@ export interface PoolSense {
   treeTokens(workerId: string): number
   /** Canonical prompt bytes a token, as learned for the ask's model. */
   readonly bytesPerToken: number
+  /** Nothing will be sent: a policy that remembers its choices must not remember this one. */
+  readonly isDry?: boolean
 }
 
 /** Returns the index of the chosen candidate. `candidates` is never empty. */
@@ -69,19 +90,24 @@ export type Choose = (ask: Ask, candidates: readonly Candidate[], sense: PoolSen
 export type Terms = Readonly<Record<string, number>>
 export type Weigh = (ask: Ask, candidate: Candidate, sense: PoolSense) => Terms
 
-export interface Policy {
+interface Named {
   readonly name: string
   /** One line for `--help` and the README. */
   readonly about: string
   /** It asks for matches: only then are prompts hashed. */
   readonly needsPrefix: boolean
-  /** For a policy that needs neither options nor memory. */
-  readonly choose: Choose
-  /** A chooser of its own for each pool, where the policy has options or remembers. */
-  make?(config: Config): Choose
+  /** It goes by what engines tell of their load: only then are they asked. */
+  readonly usesLoad?: boolean
   /** Explains the choice. */
   weigh?(config: Config): Weigh
 }
+
+/** A policy that needs neither options nor memory, or makes a chooser of its own for each pool. */
+export type Policy = Named &
+  (
+    | { readonly choose: Choose; readonly make?: undefined }
+    | { readonly choose?: undefined; make(config: Config): Choose }
+  )
 
 export const policies: readonly Policy[] = [
   leastCost,
@@ -91,6 +117,25 @@ export const policies: readonly Policy[] = [
   powerOfTwo,
   leastLatency,
   consistentHash,
+  cacheAware,
+  prefixHash,
+  kvAware,
+  session,
+  manual,
+  stickyLeastLoaded,
+  bucket,
+  minExpectedLatency,
+  minObservedLatency,
+  leastLoaded,
+  latencyBased,
+  dpMinimumTokens,
+  passthrough,
+  sglangConsistentHashing,
+  vllmConsistentHash,
+  dlrouterConsistentHash,
+  dlrouterPrefixCache,
+  productionStackSession,
+  productionStackPrefixaware,
 ]
 
 /** The policy of that name, which the configuration has checked. */
@@ -98,7 +143,17 @@ export function policyOf(name: string): Policy {
   return policies.find((policy) => policy.name === name) as Policy
 }
 
-/** Whether prompts have to be hashed under a configuration. */
-export function needsPrefix({ policy, shadowPolicy }: Pick<Config, 'policy' | 'shadowPolicy'>): boolean {
-  return policyOf(policy).needsPrefix || (shadowPolicy !== undefined && policyOf(shadowPolicy).needsPrefix)
+/** A chooser for one pool. */
+export function chooserOf(policy: Policy, config: Config): Choose {
+  return policy.make ? policy.make(config) : policy.choose
+}
+
+/** Whether prompts have to be hashed under a configuration: for a policy that asks, or for a recording. */
+export function needsPrefix({
+  policy,
+  shadowPolicy,
+  record,
+}: Pick<Config, 'policy' | 'shadowPolicy' | 'record'>): boolean {
+  if (policyOf(policy).needsPrefix || record !== undefined) return true
+  return shadowPolicy !== undefined && policyOf(shadowPolicy).needsPrefix
 }

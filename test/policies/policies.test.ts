@@ -1,49 +1,43 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { policies, type Candidate, type PoolSense } from '../../src/policies/policy.ts'
-import { ask } from '../actors/_pool.ts'
+import { policies, type Candidate } from '../../src/policies/policy.ts'
+import { chooser, fleet, seeded, worker } from './_fleet.ts'
 
-const worker = (id: string, change: Partial<Candidate> = {}): Candidate => ({
-  id,
-  url: `http://${id}`,
-  weight: 1,
-  inFlight: 0,
-  backlogTokens: 0,
-  latency: 0,
-  lastTurn: 0,
-  role: 'mixed',
-  engine: 'vllm',
-  speed: 20_000,
-  heldTokens: 0,
-  capacityTokens: 0,
-  reportedRunning: -1,
-  reportedWaiting: -1,
-  foreignCalls: 0,
-  foreignTokens: 0,
-  joinedAt: 0,
-  hasLoaded: () => true,
-  ...change,
-})
-const sense = (random: () => number): PoolSense => ({
-  now: 0,
-  random,
-  promptTokens: 100,
-  match: () => 0,
-  bestMatch: 0,
-  popularity: 0,
-  nominalSpeed: 20_000,
-  treeTokens: () => 0,
-  bytesPerToken: 4,
-})
-const seeded = (seed: number) => () => (seed = (seed * 16807) % 2147483647) / 2147483647
-const choose = (name: string, candidates: Candidate[], session: string | null = null, random = seeded(7)) => {
-  const policy = policies.find((one) => one.name === name)
-  assert.ok(policy)
-  return candidates[policy.choose(ask({ session }), candidates, sense(random))]?.id
-}
+const choose = (name: string, candidates: Candidate[], session: string | null = null, random = seeded(7)) =>
+  chooser(name)(candidates, { session }, { random })
 
 test('every policy chooses the only candidate', () => {
   for (const { name } of policies) assert.equal(choose(name, [worker('a')], 's'), 'a')
+})
+
+test('every policy chooses one of the candidates for any call, whatever came before', () => {
+  const random = seeded(11)
+  for (const { name } of policies) {
+    const pick = chooser(name, { stickyIdle: '1s', manualIdle: '1s', bucketInterval: '1s' })
+    for (let i = 0; i < 300; i++) {
+      const candidates = fleet(1 + Math.floor(random() * 9)).map((one) => ({
+        ...one,
+        inFlight: Math.floor(random() * 100),
+        latency: Math.floor(random() * 3) * 40,
+        backlogTokens: Math.floor(random() * 9000),
+        reportedRunning: Math.floor(random() * 9) - 1,
+      }))
+      const session = random() < 0.5 ? null : `s ${Math.floor(random() * 40)}`
+      const prefix = random() < 0.3 ? null : Float64Array.of(Math.floor(random() * 5), i).subarray(0, i % 3)
+      const matches = { 'w-1': i % 101, 'w-2': i % 7 }
+      const told = { random, now: i * 100, matches, promptTokens: i % 102 }
+      const id = pick(candidates, { session, prefix, id: `d-${i}`, model: i % 2 ? 'm' : null }, told)
+      assert.ok(
+        candidates.some((one) => one.id === id),
+        name,
+      )
+    }
+  }
+})
+
+test('names are unique, and each says in one line what it chooses', () => {
+  assert.equal(new Set(policies.map(({ name }) => name)).size, policies.length)
+  for (const { about } of policies) assert.match(about, /^[^\n]{10,120}$/)
 })
 
 test('round_robin takes the one chosen longest ago, whoever came or left meanwhile', () => {
@@ -98,7 +92,6 @@ test('least_latency counts what already waits, and tries the unmeasured first', 
   assert.equal(choose('least_latency', [worker('a', { latency: 100 }), worker('b')]), 'b')
 })
 
-const fleet = (count: number) => Array.from({ length: count }, (_, index) => worker(`w-${index}`))
 const sessions = Array.from({ length: 2000 }, (_, index) => `session ${index}`)
 
 test('consistent_hash spreads sessions evenly and keeps each on its worker', () => {

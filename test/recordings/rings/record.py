@@ -8,8 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEYS = ['u1', 'u2', 'u3', 'alice', 'bob', 'session-42', '7', 'a' * 40, 'x'] + [f'session {i}' for i in range(60)]
 FLEET = [f'http://127.0.0.1:{port}' for port in range(18101, 18107)]
-# One point of each of these two is at the same place of vllm-router's ring, and these keys come just before it.
-TIE, TIE_KEYS = ['http://127.0.0.1:18322', 'http://127.0.0.1:18324'], ['tie 986', 'tie 2829']
 FAR = [f'http://10.0.0.{n}:8000' for n in (1, 2, 3, 4)]
 
 
@@ -73,7 +71,7 @@ def uhashring(urls, keys):
 
 
 def main():
-    for url in FLEET + TIE:
+    for url in FLEET:
         engine = ThreadingHTTPServer(('127.0.0.1', int(url.rsplit(':', 1)[1])), Engine)
         threading.Thread(target=engine.serve_forever, daemon=True).start()
     vllm = [os.path.join(os.path.dirname(sys.executable), 'vllm-router'), '--policy', 'consistent_hash']
@@ -83,8 +81,6 @@ def main():
         rings.append({'policy': policy, 'program': program, 'workers': urls, 'keys': keys})
     for urls in (FLEET, FLEET[:3] + FLEET[4:]):
         add('vllm_consistent_hash', 'vllm-router 0.1.17', urls, asked(vllm, 'x-session-id', urls, KEYS + ['k' * 1500]))
-    for urls in (TIE, TIE[::-1]):
-        add('vllm_consistent_hash', 'vllm-router 0.1.17', urls, asked(vllm, 'x-session-id', urls, TIE_KEYS))
     for urls in (FLEET, FLEET[:3] + FLEET[4:]):
         # Keys above 128 bytes are no keys to it: then it goes by chance.
         add('sglang_consistent_hashing', 'smg 1.13.0', urls, asked(smg, 'x-smg-routing-key', urls, KEYS + ['k' * 128]))

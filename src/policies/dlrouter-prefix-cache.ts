@@ -1,0 +1,39 @@
+import { leastLoaded } from './least-load.ts'
+import type { Candidate, Choose, Policy } from './policy.ts'
+import { Recent } from './recent.ts'
+
+/** Beginnings that are remembered. */
+const MAX_BEGINNINGS = 65_536
+/** Workers that are remembered of each, the first ones. */
+const MAX_WORKERS = 8
+
+/**
+ * DLRouter's prefix_cache: the first 100 characters of a prompt keep to the worker that had them first, whatever its load; prompts
+ * with a new beginning go to the least loaded. Here the beginning is the first block, 256 bytes, all of it: there a single equal
+ * character makes a match, so that one worker gets everything. Shorter prompts have no block and go by load; what is remembered is
+ * bounded, there it grows for ever.
+ */
+function make(): Choose {
+  const beginnings = new Recent<string[]>(MAX_BEGINNINGS)
+  return (ask, candidates) => {
+    const first = ask.prefix?.[0]
+    if (first === undefined) return leastLoaded(candidates)
+    const known = beginnings.use(first) ?? []
+    if (known.length === 0) beginnings.add(first, known)
+    for (const worker of known) {
+      const index = candidates.findIndex(({ id }) => id === worker)
+      if (index >= 0) return index
+    }
+    const index = leastLoaded(candidates)
+    if (known.length >= MAX_WORKERS) known.shift()
+    known.push((candidates[index] as Candidate).id)
+    return index
+  }
+}
+
+export const dlrouterPrefixCache: Policy = {
+  name: 'dlrouter_prefix_cache',
+  about: 'the beginning of a prompt keeps to the worker that had it first, as DLRouter’s prefix_cache does',
+  needsPrefix: true,
+  make,
+}

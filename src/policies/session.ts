@@ -1,0 +1,11 @@
+import { leastLoaded } from './least-load.ts'
+import type { Policy } from './policy.ts'
+import { rendezvousOwner } from './rendezvous.ts'
+
+export const session: Policy = {
+  name: 'session',
+  about: 'a session stays on its worker whatever the load, by hashing; no session: least_load',
+  needsPrefix: false,
+  choose: (ask, candidates) =>
+    ask.session === null ? leastLoaded(candidates) : rendezvousOwner(ask.session, candidates, Infinity),
+}
