@@ -94,6 +94,7 @@ export class Knowledge {
     this.prompts.learn(ask, usage.promptTokens)
     if (usage.cachedTokens > 0) seat.tellsCached = true
     if (!seat.tellsCached || ask.prefix === null) return
+    seat.reused(matched, usage.cachedTokens)
     // Both in our own tokens: the guess of the prompt may have been off.
     const cached = usage.cachedTokens * (tokens / usage.promptTokens)
     if (cached >= matched * (1 - SLACK) - SLACK_TOKENS) return

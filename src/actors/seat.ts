@@ -44,6 +44,8 @@ export class Seat implements Candidate {
   readonly quiet: { readonly dueAt: number; readonly id: string }[] = []
   /** It has told of cached tokens at least once, so that none told means none cached. */
   tellsCached = false
+  /** Prompt tokens expected to be cached and those that were, over the answers that told, and the sum of their distances. */
+  readonly reuse = { predicted: 0, cached: 0, error: 0 }
   joinedAt: number
   /** Milliseconds for which a load that was told counts. */
   freshFor = FRESH
@@ -146,6 +148,13 @@ export class Seat implements Candidate {
     this.#used.push(model)
   }
 
+  /** An answer told how much of its prompt was cached. */
+  reused(predicted: number, cached: number): void {
+    this.reuse.predicted += predicted
+    this.reuse.cached += cached
+    this.reuse.error += Math.abs(predicted - cached)
+  }
+
   /** It answered after that many milliseconds. */
   measured(ms: number): void {
     this.latency = this.latency === 0 ? ms : this.latency + LATENCY_WEIGHT * (ms - this.latency)
@@ -186,6 +195,10 @@ export interface SeatView {
   /** Canonical bytes of prompts that it is believed to hold. */
   readonly index_bytes: number
   readonly latency_ms: number
+  /** Over the answers that told how much of their prompts was cached. */
+  readonly predicted_cached_tokens: number
+  readonly cached_tokens: number
+  readonly prediction_error_tokens: number
   readonly served: number
   readonly failed: number
   /** Null: it told nothing of late, or nobody asked. */
@@ -223,6 +236,9 @@ export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatVie
     capacity_tokens: Math.round(seat.capacityTokens),
     index_bytes: indexBytes,
     latency_ms: Math.round(seat.latency),
+    predicted_cached_tokens: Math.round(seat.reuse.predicted),
+    cached_tokens: seat.reuse.cached,
+    prediction_error_tokens: Math.round(seat.reuse.error),
     served: seat.served,
     failed: seat.failed,
     load: seat.reported && viewOfLoad(seat.reported, now),

@@ -60,7 +60,7 @@ export async function drainWorker(core: Core, id: string, draining: boolean): Pr
 export async function removeWorker(core: Core, id: string): Promise<Response> {
   const { worker } = accepted(await registryOf(core).remove(id))
   core.instruments.forget(id)
-  core.host.tunnels?.drop(id)
+  core.host.tunnels?.drop(id, worker.url)
   return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
 }
 
@@ -108,6 +108,9 @@ const NO_SEAT: SeatView = {
   capacity_tokens: 0,
   index_bytes: 0,
   latency_ms: 0,
+  predicted_cached_tokens: 0,
+  cached_tokens: 0,
+  prediction_error_tokens: 0,
   served: 0,
   failed: 0,
   load: null,

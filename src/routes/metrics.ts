@@ -2,10 +2,11 @@
 import { authorizeAdmin } from '../admission/auth.ts'
 import type { PoolView } from '../actors/pool-view.ts'
 import type { LoadView, SeatView } from '../actors/seat.ts'
+import type { ShadowView } from '../actors/shadow.ts'
 import type { Core } from '../core.ts'
 import { contentType } from '../metrics/prometheus.ts'
 import { expose, merge } from '../metrics/reading.ts'
-import type { PoolReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
+import type { PoolReading, ShareReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
 import { Refusal } from '../openai/errors.ts'
 import { text } from './reply.ts'
 
@@ -42,7 +43,21 @@ function readingOf(view: PoolView, withUrls: boolean): PoolReading {
     inFlight: view.in_flight,
     leases: view.leases,
     workers: view.workers.map((worker) => workerOf(worker, withUrls)),
+    ...(view.shadow && { agreed: view.shadow.agreed, shares: sharesOf(view.shadow) }),
   }
+}
+
+function sharesOf(shadow: ShadowView): ShareReading[] {
+  return (['first', 'shadow'] as const).flatMap((side) =>
+    shadow[side].workers.map((share) => ({
+      side,
+      policy: shadow[side].policy,
+      worker: share.worker,
+      calls: share.calls,
+      promptTokens: share.prompt_tokens,
+      predictedCachedTokens: share.predicted_cached_tokens,
+    })),
+  )
 }
 
 const STATES: Readonly<Record<SeatView['state'], WorkerState>> = {
@@ -66,6 +81,9 @@ function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
     backlogTokens: worker.backlog_tokens,
     breaker: worker.breaker,
     breakerTransitions: worker.breaker_trips,
+    predictedCachedTokens: worker.predicted_cached_tokens,
+    cachedTokens: worker.cached_tokens,
+    predictionErrorTokens: worker.prediction_error_tokens,
     loadFailures: worker.load_failures,
     ...(worker.kv_events && { kvEvents: worker.kv_events }),
     ...(worker.load && loadOf(worker.load)),

@@ -2,6 +2,7 @@
 import { Router, type IRequest, type RouterType } from 'itty-router'
 import { authorizeAdmin } from '../admission/auth.ts'
 import type { Core } from '../core.ts'
+import { decoded } from '../openai/call.ts'
 import { health, livez, readyz, versionRoute } from './health.ts'
 import {
   addWorker,
@@ -13,6 +14,7 @@ import {
   showWorker,
   status,
 } from './control.ts'
+import { explain, showDecision, showShadow } from './explain.ts'
 import { pushKvEvents } from './kv-events.ts'
 import { metrics } from './metrics.ts'
 import { listModels, showModel } from './models.ts'
@@ -76,6 +78,9 @@ export function controlRoutes(hasAliases = true): Routes {
     route('post', '/workers/:id/drain', (core, _, { id = '' }) => drainWorker(core, id, true))
     route('post', '/workers/:id/undrain', (core, _, { id = '' }) => drainWorker(core, id, false))
     route('post', '/workers/:id/kv-events', (core, request, { id = '' }) => pushKvEvents(core, request, id))
+    route('get', '/decisions/:id', (core, _, { id = '' }) => showDecision(core, decoded(id)))
+    route('post', '/explain', explain)
+    route('get', '/shadow', showShadow)
     route('get', '/status', status)
     route('get', '/config', showConfig)
   }
