@@ -19,8 +19,9 @@ export interface StreamsSeen {
 
 const [streams = 0, duration = 0, interval = 0, ...ports] = process.argv.slice(2).map(Number)
 const BODY = '{"model":"m","stream":true,"max_tokens":100000,"messages":[{"role":"user","content":"go on"}]}'
-/** Connections that are opened at once. */
+/** Connections that are opened at once, and ms that each may take. */
 const AT_ONCE = 64
+const PATIENCE = 30_000
 const STAMP = '"content":" '
 
 const sockets = new Set<Socket>()
@@ -38,6 +39,7 @@ function open(port: number): Promise<void> {
       resolve()
     }
     sockets.add(socket)
+    const late = setTimeout(() => end(`no event within ${PATIENCE} ms`), PATIENCE)
     socket.on('connect', () => {
       socket.write(
         `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
@@ -48,7 +50,10 @@ function open(port: number): Promise<void> {
       const text = chunk.toString('latin1')
       if (isHead && !text.startsWith('HTTP/1.1 200')) return end(text.slice(0, 300))
       isHead = false
-      if (text.includes(STAMP)) resolve()
+      if (text.includes(STAMP)) {
+        clearTimeout(late)
+        resolve()
+      }
       if (text.includes('"error"') || text.includes('[DONE]')) return end(text.slice(0, 300))
       if (isWatching) watch(socket, text)
     })
@@ -69,10 +74,10 @@ function watch(socket: Socket, text: string): void {
 }
 
 let left = streams
-const opener = async (index: number) => {
-  while (left-- > 0) await open(ports[(left + index) % ports.length]!)
+const opener = async () => {
+  while (left > 0 && errors.length === 0) await open(ports[--left % ports.length]!)
 }
-await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => opener(index)))
+await Promise.all(Array.from({ length: AT_ONCE }, opener))
 // What opening them left to do is not what is measured.
 await new Promise((resolve) => setTimeout(resolve, 3 * interval))
 console.log('open')
