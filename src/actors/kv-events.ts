@@ -25,7 +25,8 @@ export interface KvSeams extends Clock {
 /** What became of a batch that was pushed by HTTP. */
 export type Pushed =
   | { readonly kind: 'taken' | 'seen' | 'restarted' | 'gap'; readonly next: number | null }
-  | { readonly kind: 'unknown' | 'followed' }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'followed' }
 
 /** Blocks may hold this much more than the capacity that the engine told, before copies are taken to be repetitions. */
 const SLACK = 1.05
