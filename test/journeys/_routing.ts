@@ -1,9 +1,18 @@
 // Which worker gets a call: models, aliases, adapters, sessions, mixed fleets.
 import assert from 'node:assert/strict'
+import type { Engine } from '../../src/simulator/engine.ts'
 import type { Journeys } from './_journeys.ts'
-import { callsOf, chat, CHAT, engine, eventually, headerOf, W1, W2, W3 } from './_rig.ts'
+import { callsOf, chat, CHAT, engine, eventually, headerOf, heeding, W1, W2, W3 } from './_rig.ts'
 
 const ids = (body: { data: { id: string }[] }) => body.data.map(({ id }) => id)
+
+/** A long stream that did not come through the router. */
+async function direct(worker: Engine, signal: AbortSignal): Promise<void> {
+  const body = JSON.stringify(chat({ stream: true, max_tokens: 4000, ignore_eos: true }))
+  const headers = { 'content-type': 'application/json' }
+  const request = new Request(`${W1}${CHAT}`, { method: 'POST', headers, body })
+  await worker.fetch(heeding(request, signal))
+}
 
 export const routing: Journeys = {
   async 'each model goes to the workers that serve it, and all are listed'({ open }) {
@@ -98,6 +107,39 @@ export const routing: Journeys = {
       const rig = await open({ policy }, { [W1]: engine(), [W2]: engine() })
       for (let round = 0; round < 4; round++) assert.equal((await rig.post(CHAT, chat())).status, 200, policy)
     }
+  },
+
+  async 'a worker that others keep busy gets fewer calls, and its load is shown'({ open }) {
+    for (const policy of ['least_cost', 'power_of_two']) {
+      const [taken, free] = [engine(), engine()]
+      // Streams that nobody reads run on.
+      const others = new AbortController()
+      for (let call = 0; call < 40; call++) await direct(taken, others.signal)
+      const rig = await open({ policy }, { [W1]: taken, [W2]: free })
+      await eventually(
+        async () => (await rig.worker(W1)).load?.running === 40 && (await rig.worker(W2)).load !== null,
+        () => 'the load was not told',
+      )
+      assert.equal(await rig.metric('fetchway_worker_engine_running'), 40)
+      assert.ok((await rig.metric('fetchway_worker_kv_usage_ratio')) > 0)
+      for (let round = 0; round < 6; round++) assert.equal((await rig.post(CHAT, chat())).status, 200)
+      assert.deepEqual([callsOf(taken).length - 40, callsOf(free).length], [0, 6], policy)
+      others.abort()
+    }
+  },
+
+  async 'a load report is asked for, used and not passed on, unless the client asked itself'({ open }) {
+    const w1 = engine()
+    const rig = await open({ loadInterval: 'off' }, { [W1]: w1 })
+    const first = await rig.post(CHAT, chat())
+    assert.equal(first.headers.get('endpoint-load-metrics'), null)
+    assert.equal(headerOf(callsOf(w1)[0], 'endpoint-load-metrics-format'), 'TEXT')
+    await eventually(
+      async () => (await rig.worker(W1)).load?.waiting === 0,
+      () => 'the report did not count',
+    )
+    const asked = await rig.post(CHAT, chat(), { 'endpoint-load-metrics-format': 'json' })
+    assert.match(asked.headers.get('endpoint-load-metrics') ?? '', /^JSON \{/)
   },
 
   async 'with models ignored any name goes through'({ open }) {
