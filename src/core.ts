@@ -7,6 +7,7 @@ import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
 import type { Instruments } from './metrics/instruments.ts'
 import type { Meter } from './metrics/prometheus.ts'
+import type { Recorder } from './replay/recorder.ts'
 
 export interface Core {
   /** Frozen; a reload puts another one here. A call keeps the one that it began with where it matters. */
@@ -17,6 +18,8 @@ export interface Core {
   readonly notes: Notes
   readonly instruments: Instruments
   readonly meter: Meter
+  /** Null: calls are not recorded. */
+  readonly recorder: Recorder | null
   /** A new id: unique over all routers. */
   readonly nextId: () => string
   /** The dialect that is spoken; null: none, or not loaded yet. */

@@ -131,8 +131,8 @@ export interface Peers {
 export interface TunnelDoor {
   /** Answers a WebSocket handshake of a worker; who it is, its first frame tells. */
   accept(request: Request): Promise<Response>
-  /** The worker with that id was removed: its link ends behind what is under way. Harmless for any other worker. */
-  drop(workerId: string): void
+  /** The worker with that id and URL was removed: its link ends behind what is under way. Harmless for any other worker. */
+  drop(workerId: string, url: string): void
   /** A new configuration: workers whose token is none any more are cut off and removed. */
   configure(config: Config): void
 }
@@ -159,6 +159,8 @@ export interface Host {
   readonly tunnels?: TunnelDoor
   /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
   readonly isPerRequest?: boolean
+  /** Takes a line of the recording that was asked for (`record`), without its line break; absent: nothing is recorded. */
+  readonly record?: (line: string) => void
   /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
   readonly sockets?: Sockets
   /** What the process can tell of itself, for /metrics. */

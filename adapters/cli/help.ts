@@ -1,5 +1,6 @@
 // The help text: flags with their defaults and units, generated from the schema.
 import { fields, type Field } from '../../src/config/fields.ts'
+import { policies } from '../../src/policies/policy.ts'
 
 const WIDTH = 96
 const INDENT = 34
@@ -36,6 +37,9 @@ export function helpText(): string {
       ...all.filter((field) => field.group === heading).flatMap(fieldRow),
       '',
     ]),
+    'Policies',
+    ...policies.flatMap(({ name, about }) => row(name, about)),
+    '',
     'Everything else',
     ...row('-c, --config FILE', 'YAML or JSON file with these names in camelCase'),
     ...row('-h, --help', 'this text'),
@@ -51,7 +55,9 @@ export function helpText(): string {
 
 function fieldRow(field: Field): string[] {
   const initial = initialText(field)
-  const choices = field.choices.length > 0 ? `; one of ${field.choices.join(', ')}` : ''
+  const isPolicy = field.key === 'policy' || field.key === 'shadowPolicy'
+  const list = isPolicy ? 'the policies below' : field.choices.join(', ')
+  const choices = field.choices.length > 0 ? `; one of ${list}` : ''
   const repeats = field.kind === 'list' || field.kind === 'map' ? '; repeatable' : ''
   return row(
     `--${field.kind === 'boolean' ? '[no-]' : ''}${field.flag}${valueName(field)}`,
@@ -74,7 +80,7 @@ function valueName(field: Field): string {
     list: 'TEXT',
     map: 'NAME=VALUE',
   }
-  const isPath = ['socket', 'tlsCert', 'tlsKey', 'state'].includes(field.key)
+  const isPath = ['socket', 'tlsCert', 'tlsKey', 'state', 'record'].includes(field.key)
   return ` ${isPath ? 'FILE' : field.isSecret || field.key === 'workerApiKey' ? 'KEY' : (names[field.kind] ?? 'TEXT')}`
 }
 

@@ -78,12 +78,14 @@ export async function serveFrom(load: () => Promise<Loaded>, program: Program = 
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
 export function notYet(
-  { prefill, decode, ranks, threads, workers }: Config,
+  { prefill, decode, ranks, threads, workers, record }: Config,
   isNode = false,
 ): string | null {
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
+  if (record !== undefined && !isNode)
+    return 'recordings (--record) are for Node alone: start the router there, or leave it out'
   return threads > 1 && !isNode
     ? 'more than one thread (--threads) is for Node alone: start the router there, or leave it out'
     : null

@@ -11,6 +11,7 @@ import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile } from './disk.ts'
 import { createSockets } from './sockets.ts'
+import { recordTo } from './recording.ts'
 import { relay } from './relay.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
@@ -36,7 +37,16 @@ export function createHost(
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
   const seams = withTunnels(plain, tunnels)
   const disk = fileStorage(stateFile(config), log)
-  const host = { ...seams, ...localActors(config, seams, (name) => named(disk, name)) }
+  const recording = config.record === undefined ? null : recordTo(config.record, log)
+  const host: NodeHost = {
+    ...seams,
+    ...localActors(config, seams, (name) => named(disk, name)),
+    ...(recording && { record: recording.write }),
+    close() {
+      seams.close()
+      recording?.close()
+    },
+  }
   return host
 }
 

@@ -38,6 +38,9 @@ const listening: Check = (config, isSet) => [
       'threads',
       'cannot go with socket: threads share a port, but no Unix socket; give a port, or leave threads out',
     ),
+  config.record !== undefined &&
+    config.threads > 1 &&
+    conflict('record', 'needs a single thread: leave threads out while you record'),
   /\/|^[^:]*:\d+$|\s|\]:/.test(config.host) &&
     conflict(
       'host',

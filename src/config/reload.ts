@@ -15,6 +15,7 @@ const FIXED: readonly (keyof Config)[] = [
   'maxHeader',
   'maxBody',
   'metrics',
+  'record',
   'corsOrigins',
   'dialect',
   'dialectOptions',

@@ -72,6 +72,7 @@ export function closing(core: Core, passing: Passing): (ending: Ending) => void 
     isClosed = true
     core.live--
     core.notes.ended(passing.id)
+    core.recorder?.ended(passing, ending, core.host.now())
     settle(core, passing, ending)
     measure(core, passing, ending)
     book(core, passing, ending.usage)

@@ -15,6 +15,7 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   const { call, stripUsage } = admitted
   const { upstream, plan } = started
   const passing = passingOf(core, admitted, started)
+  core.recorder?.began(admitted.ask)
   const report: Reported = core.config.orca
     ? takeReport(upstream.headers, call.headers)
     : { load: null, headers: upstream.headers }

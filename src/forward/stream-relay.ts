@@ -80,6 +80,7 @@ export class StreamRelay implements Watch {
     const { core, passing, started, load } = this.#passage
     const { id, model, worker, sentAt } = passing
     started.deadline.began(at)
+    core.recorder?.first(id, at)
     core.notes.add({ id, kind: 'first', after: at - sentAt, ...(load && { load }) })
     const state = this.#stream.responseId
     // The response can be asked for while it still streams.
