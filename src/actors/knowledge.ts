@@ -83,6 +83,10 @@ export class Knowledge {
 
   /** A call ended: its answer, or the engine's events, tell what is true. */
   ended(lease: Lease, outcome: Outcome): void {
+    const { seat, ask, depth } = lease
+    // It never read the prompt.
+    if (outcome.kind === 'failed' && !lease.isDecoding && ask?.prefix)
+      this.view.forget(seat.id, ask.prefix, depth)
     this.#correct(lease, outcome)
     // What engines say of their blocks counts more than what follows from an answer.
     this.events.ended(lease, outcome)

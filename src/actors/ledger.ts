@@ -31,6 +31,8 @@ export interface Lease {
   /** The prompt's tokens, and those that the worker was believed to hold. */
   readonly tokens: number
   readonly matched: number
+  /** The latter in blocks of the prefix. */
+  readonly depth: number
   /** Tokens that the worker had to read before its first token: those ahead of it and its own. */
   readonly work: number
   /** Tokens that it still counts for in its worker's backlog. */
@@ -52,6 +54,7 @@ export interface Opening {
   readonly now: number
   readonly tokens: number
   readonly matched: number
+  readonly depth: number
 }
 
 export class Ledger {
@@ -70,7 +73,7 @@ export class Ledger {
   }
 
   /** A plan was made: its worker carries it from now on. */
-  open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched }: Opening): Lease {
+  open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched, depth }: Opening): Lease {
     enter(seat.breaker)
     const pending = tokens - matched
     const work = seat.backlogTokens + seat.foreignTokens + pending
@@ -96,6 +99,7 @@ export class Ledger {
       isProbe: seat.breaker.state === 'half_open',
       tokens,
       matched,
+      depth,
       work,
       pending,
       held,
@@ -199,6 +203,7 @@ export class Ledger {
       isProbe: false,
       tokens,
       matched: 0,
+      depth: 0,
       work: 0,
       pending,
       held,

@@ -98,9 +98,10 @@ export class Pool {
   }
 
   /** Streams that are still going on. A pool that was lost meanwhile takes them up again. */
-  renew(renewals: readonly Renewal[]): void | Promise<void> {
-    if (this.#roster.version === 0) return this.#membership.pull().then(() => this.#renew(renewals))
-    this.#renew(renewals)
+  async renew(renewals: readonly Renewal[]): Promise<void> {
+    if (this.#roster.version === 0) await this.#membership.pull()
+    const now = this.#state.now()
+    for (const renewal of renewals) this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
   }
 
   /** The call ended, or its client left while it waited. Twice or late is harmless. */
@@ -221,11 +222,6 @@ export class Pool {
     return pick
   }
 
-  #renew(renewals: readonly Renewal[]): void {
-    const now = this.#state.now()
-    for (const renewal of renewals) this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
-  }
-
   #first({ id, after, load }: Note & { kind: 'first' }, now: number): void {
     const seat = this.#ledger.leases.get(id)?.seat
     if (seat && load) this.#health.loads.heard(seat, load)
@@ -240,7 +236,8 @@ export class Pool {
     if (placement.kind === 'refused') return this.#decisions.refused(ask, turn, placement.refusal)
     const refusal = failure && this.#retries.whyNotThere(failure, placement, this.#state.now())
     if (refusal) return this.#decisions.refused(ask, turn, refusal)
-    return placement.kind === 'full' ? this.#line.wait(ask, turn) : this.#open(ask, turn, placement, 0)
+    if (placement.kind === 'full') return this.#decisions.waits(ask, turn, this.#line.wait(ask, turn))
+    return this.#open(ask, turn, placement, 0)
   }
 
   #try(ask: Ask, turn: Turn): Placement {
@@ -262,8 +259,8 @@ export class Pool {
     this.#decisions.decided(ask, turn, { candidates, sense, plan }, seat)
     const now = this.#state.now()
     const { promptTokens } = sense
-    const matched = sense.match(seat.id)
-    const lease = this.#ledger.open(ask, seat, plan, { tried, now, tokens: promptTokens, matched })
+    const known = { tokens: promptTokens, matched: sense.match(seat.id), depth: sense.depth(seat.id) }
+    const lease = this.#ledger.open(ask, seat, plan, { tried, now, ...known })
     this.#knowledge.opened(lease, attempt > 1, now)
     this.#line.served(ask)
     return { plan }

@@ -49,6 +49,11 @@ export class Sense implements PoolSense {
     return this.bestMatch === 0 ? 0 : this.#tokens(this.#senses.view.matchOf(workerId))
   }
 
+  /** The same in blocks of the ask's prefix. */
+  depth(workerId: string): number {
+    return this.bestMatch === 0 ? 0 : this.#senses.view.depthOf(workerId)
+  }
+
   treeTokens(workerId: string): number {
     return this.#senses.view.held(workerId) / this.#senses.prompts.bytesPerToken
   }

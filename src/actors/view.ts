@@ -86,6 +86,12 @@ export class PrefixView {
     return entry ? bytesAt(this.#depths[entry.number]!) : 0
   }
 
+  /** The same in blocks. */
+  depthOf(workerId: string): number {
+    const entry = this.#entries.get(workerId)
+    return entry ? this.#depths[entry.number]! : 0
+  }
+
   /** Calls that came by the deepest block that `look` found, fading. Right after `look` only: the place moves with the tree. */
   popularity(now: number): number {
     return this.#tree.popularity(this.#place, now)
