@@ -1,5 +1,6 @@
 // Endpoints about the engine itself: models, tokens, health, load, cache, sleep, adapters.
 import { empty, json, readBody, readOptionalBody, text, type Exchange, type Handler } from './exchange.ts'
+import { sglangKvEvents } from './kv-feed.ts'
 import { missingField, stringField } from './fields.ts'
 import { readPrompts } from './completions.ts'
 import { readChat, renderChat } from './prompt.ts'
@@ -152,6 +153,7 @@ export const sglangServerInfo: Handler = (exchange) => {
     max_req_input_len: sim.limits.maxModelLength - 1,
     status: 'ready',
     internal_states: [sglangLoad(exchange)],
+    kv_events: sglangKvEvents(exchange),
     version: SGLANG_VERSION,
   })
 }

@@ -1,6 +1,7 @@
 // Runs the sequences of one call through the scheduler and tells its handler of their tokens.
 import { reasonOf } from './clock.ts'
 import type { Exchange } from './exchange.ts'
+import { sessionOf } from './kv-feed.ts'
 import type { Plan, Prompt } from './plan.ts'
 import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import type { Sequence } from './sequence.ts'
@@ -30,6 +31,7 @@ export class Generation {
   /** The reader wants a token; counts only when the engine's speed is 0. */
   wanted = false
   readonly #sim: Simulation
+  readonly #exchange: Exchange
   readonly #hearer: Hearer
   readonly #sequences: Sequence[] = []
   readonly #unhook: () => void
@@ -40,6 +42,7 @@ export class Generation {
     const { sim, signal } = exchange
     this.parts = parts
     this.#sim = sim
+    this.#exchange = exchange
     this.#hearer = hearer
     this.#running = parts.length
     const leave = () => this.#break(reasonOf(signal))
@@ -63,6 +66,7 @@ export class Generation {
       output: part.plan.tokens,
       root: part.root,
       transferred: part.transferred,
+      session: this.#sim.kvFeed ? sessionOf(this.#exchange) : null,
       wants: () => this.wanted,
       token: (at) => this.#hearer.token(index, at),
       done: () => this.#end(),

@@ -25,9 +25,17 @@ export function blockHash(parent: number, tokens: ArrayLike<number>, start: numb
   return ((high >>> 0) % 0x100000) * 4294967296 + (low >>> 0)
 }
 
+/** Hears of blocks that can be found no more. */
+export interface CacheHearer {
+  evicted(hash: number): void
+  /** Nothing is left. */
+  cleared(): void
+}
+
 /** Counts blocks only: who holds how many, and which hashes can be found. */
 export class KvCache {
   readonly capacity: number
+  hearer: CacheHearer | null = null
   /** Resident hashes with the number of sequences that hold each. */
   readonly #resident = new Map<number, number>()
   /** Resident hashes that nobody holds, oldest first. */
@@ -78,19 +86,21 @@ export class KvCache {
       if (oldest === undefined) break
       this.#idle.delete(oldest)
       this.#resident.delete(oldest)
+      this.hearer?.evicted(oldest)
     }
     return true
   }
 
-  /** A block taken by `allocate` is full now and can be found by its hash; the caller goes on holding it. */
-  publish(hash: number): void {
+  /** A block taken by `allocate` is full now and can be found by its hash; the caller goes on holding it. False: so could another. */
+  publish(hash: number): boolean {
     if (!this.#resident.has(hash)) {
       this.#resident.set(hash, 1)
-      return
+      return true
     }
     // Another sequence filled the same block first: share that one and give ours back.
     this.#held--
     this.hold(hash)
+    return false
   }
 
   /** Gives back held hashes and `empty` blocks without one. The deepest blocks become the oldest. */
@@ -109,6 +119,9 @@ export class KvCache {
   /** Forgets every block that nobody holds. */
   clear(): void {
     for (const hash of this.#idle) this.#resident.delete(hash)
+    const gone = [...this.#idle]
     this.#idle.clear()
+    if (this.#resident.size === 0) this.hearer?.cleared()
+    else for (const hash of gone) this.hearer?.evicted(hash)
   }
 }

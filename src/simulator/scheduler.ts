@@ -19,6 +19,8 @@ export interface SchedulerOptions {
 export class Scheduler {
   readonly totals: Totals = emptyTotals()
   readonly cache: KvCache
+  /** Hears of blocks that can be found from now on: those of a sequence from the `first`th on. */
+  stored: ((sequence: Sequence, first: number, count: number) => void) | null = null
   readonly #options: SchedulerOptions
   readonly #clock: EngineClock
   readonly #running = new Set<Sequence>()
@@ -233,6 +235,7 @@ export class Scheduler {
   #publish(sequence: Sequence): void {
     const { blockTokens } = this.#options
     const { prompt, output } = sequence.job
+    let count = 0
     while ((sequence.heldHashes.length + 1) * blockTokens <= sequence.computed && sequence.emptyBlocks > 0) {
       const block = sequence.heldHashes.length
       let hash = sequence.hashes[block]
@@ -242,10 +245,16 @@ export class Scheduler {
         )
         hash = blockHash(sequence.heldHashes.at(-1) ?? sequence.job.root, tokens, 0, blockTokens)
       }
-      this.cache.publish(hash)
+      const isNew = this.cache.publish(hash)
       sequence.heldHashes.push(hash)
       sequence.emptyBlocks--
+      if (isNew) count++
+      else if (count > 0) {
+        this.stored?.(sequence, block - count, count)
+        count = 0
+      }
     }
+    if (count > 0) this.stored?.(sequence, sequence.heldHashes.length - count, count)
   }
 
   #release(sequence: Sequence): void {
@@ -260,6 +269,7 @@ function lengthOf(sequence: Sequence): number {
   return sequence.job.prompt.length + sequence.emitted
 }
 
-function tokenAt(prompt: Uint32Array, output: Uint32Array, index: number): number {
+/** The token at a place of a sequence's prompt and output together. */
+export function tokenAt(prompt: Uint32Array, output: Uint32Array, index: number): number {
   return (index < prompt.length ? prompt[index] : output[index - prompt.length]) as number
 }

@@ -8,6 +8,8 @@ export interface Job {
   readonly root: number
   /** Tokens of the prompt whose KV comes from another engine: nothing to compute for them. */
   readonly transferred: number
+  /** What its call is named in KV events; null: not at all. */
+  readonly session?: string | null
   /** Whether the reader wants a token now; asked only when speed is 0. */
   wants(): boolean
   /** The output token at `index` is there. */

@@ -3,6 +3,7 @@ import type { EngineClock } from './clock.ts'
 import type { EngineOptions } from './engine.ts'
 import type { Fields } from './fields.ts'
 import { KvCache } from './kv-cache.ts'
+import type { KvFeed, KvSourceFacts } from './kv-feed.ts'
 import { KvOffers } from './kv-offers.ts'
 import { EngineRefusal } from './refusal.ts'
 import { Scheduler } from './scheduler.ts'
@@ -55,6 +56,10 @@ export class Simulation {
   /** Answers being worked on, of all endpoints. */
   serving = 0
   isSleeping = false
+  /** Who tells of the cache; null: nobody listens. */
+  kvFeed: KvFeed | null = null
+  /** Where that can be heard. */
+  kvSource: KvSourceFacts | null = null
   isPaused = false
   #sessions = 0
 

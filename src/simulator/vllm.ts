@@ -3,6 +3,7 @@ import * as admin from './admin.ts'
 import { chatCompletions } from './chat.ts'
 import { textCompletions } from './completions.ts'
 import { json } from './exchange.ts'
+import { kvEventSources } from './kv-feed.ts'
 import { drawImages, speak, transcribe } from './media.ts'
 import { vllmMetrics } from './metrics.ts'
 import { countMessageTokens, createMessage } from './messages.ts'
@@ -47,6 +48,7 @@ export const vllm: Profile = {
     'GET /metrics': vllmMetrics,
     'GET /load': admin.vllmLoad,
     'GET /server_info': admin.vllmServerInfo,
+    'GET /kv_event_sources': kvEventSources,
     'POST /reset_prefix_cache': admin.resetPrefixCache,
     'POST /sleep': admin.sleep,
     'POST /wake_up': admin.wakeUp,

@@ -1,0 +1,139 @@
+// What a simulated engine publishes of its KV cache: the events of vLLM or SGLang, a batch for each step.
+import { encode } from '@msgpack/msgpack'
+import { json, type Exchange } from './exchange.ts'
+import type { Sequence } from './sequence.ts'
+import { tokenAt } from './scheduler.ts'
+import type { Simulation } from './simulation.ts'
+
+/** Where an engine's events are published, as it tells who asks. */
+export interface KvSourceFacts {
+  readonly endpoint: string
+  readonly replay: string | null
+  readonly topic: string
+}
+
+type Hear = (batch: Uint8Array | null) => void
+type KvEventFields = Readonly<Record<string, unknown>>
+
+/** Spreads 52 bits over 64, so that a reader that loses some of them is found out; odd, and so undone by its inverse. */
+const SPREAD = 0x9e3779b97f4a7c15n
+
+export class KvFeed {
+  readonly #sim: Simulation
+  readonly #hearers: Hear[] = []
+  #events: KvEventFields[] = []
+
+  constructor(sim: Simulation) {
+    this.#sim = sim
+    sim.scheduler.stored = (sequence, first, count) => this.#stored(sequence, first, count)
+    sim.cache.hearer = {
+      evicted: (hash) =>
+        this.#tell({ type: 'BlockRemoved', block_hashes: [this.#hash(hash)], medium: 'GPU' }),
+      cleared: () => this.#tell({ type: 'AllBlocksCleared' }),
+    }
+  }
+
+  listen(hear: Hear): void {
+    this.#hearers.push(hear)
+  }
+
+  /** The process begins anew: what it has not told yet is lost. */
+  restart(): void {
+    this.#events = []
+    for (const hear of this.#hearers) hear(null)
+  }
+
+  /** vLLM tells of all new blocks of a sequence at once, SGLang of each page. */
+  #stored(sequence: Sequence, first: number, count: number): void {
+    const each = this.#isSglang ? 1 : count
+    for (let from = first; from < first + count; from += each)
+      this.#tell(this.#storedEvent(sequence, from, each))
+  }
+
+  #storedEvent(sequence: Sequence, first: number, count: number): KvEventFields {
+    const { blockTokens } = this.#sim.limits
+    const { prompt, output, session } = sequence.job
+    const hashes = sequence.heldHashes
+    const tokens = Array.from({ length: count * blockTokens }, (_, i) =>
+      tokenAt(prompt, output, first * blockTokens + i),
+    )
+    return {
+      type: 'BlockStored',
+      block_hashes: hashes.slice(first, first + count).map((hash) => this.#hash(hash)),
+      parent_block_hash: first === 0 ? null : this.#hash(hashes[first - 1] as number),
+      token_ids: tokens,
+      block_size: blockTokens,
+      lora_id: null,
+      medium: 'GPU',
+      ...(!this.#isSglang && { lora_name: null, group_idx: 0, kv_cache_spec_kind: 'full_attention' }),
+      ...(session && { session_id: session }),
+    }
+  }
+
+  #tell(event: KvEventFields): void {
+    const isVllm = !this.#isSglang && event['type'] === 'BlockRemoved'
+    if (this.#events.push(isVllm ? { ...event, group_idx: 0 } : event) === 1)
+      queueMicrotask(() => this.#flush())
+  }
+
+  #flush(): void {
+    if (this.#events.length === 0) return
+    const batch = encode([this.#sim.clock.now() / 1000, this.#events, 0], { useBigInt64: true })
+    this.#events = []
+    for (const hear of this.#hearers) hear(batch)
+  }
+
+  #hash(hash: number): bigint {
+    const wide = BigInt.asUintN(64, BigInt(hash) * SPREAD)
+    return this.#isSglang ? BigInt.asIntN(64, wide) : wide
+  }
+
+  get #isSglang(): boolean {
+    return this.#sim.options.engine === 'sglang'
+  }
+}
+
+/** The name that a request gives to its call, for the events: vLLM takes a header or a field, SGLang the field. */
+export function sessionOf({ sim, headers, bytes }: Exchange): string | null {
+  const header = sim.options.engine === 'vllm' ? headers.get('x-session-id') : null
+  try {
+    const { session_id: named } = JSON.parse(new TextDecoder().decode(bytes)) as { session_id?: unknown }
+    return typeof named === 'string' ? named : header
+  } catch {
+    // A form, or nothing.
+    return header
+  }
+}
+
+/** vLLM's GET /kv_event_sources. */
+export const kvEventSources = ({ sim }: Exchange): Response =>
+  json(
+    sim.kvSource === null
+      ? []
+      : [
+          {
+            data_parallel_rank: 0,
+            endpoint: sim.kvSource.endpoint,
+            replay_endpoint: sim.kvSource.replay,
+            topic: sim.kvSource.topic,
+          },
+        ],
+  )
+
+/** `kv_events` of SGLang's /server_info. */
+export function sglangKvEvents({ sim }: Exchange): KvEventFields | null {
+  if (sim.kvSource === null) return null
+  const { endpoint, replay, topic } = sim.kvSource
+  const at = (text: string) => /^tcp:\/\/(.*):(\d+)$/.exec(text)
+  const [, host = '*', port] = at(endpoint) ?? []
+  const replayPort = replay === null ? undefined : at(replay)?.[2]
+  return {
+    publisher: 'zmq',
+    endpoint_host: host,
+    endpoint_port_base: Number(port),
+    topic,
+    block_size: sim.limits.blockTokens,
+    dp_size: 1,
+    ...(replayPort !== undefined && { replay_endpoint_port_base: Number(replayPort) }),
+  }
+}
