@@ -5,8 +5,25 @@ import { copySeat, ROW, ROW_WIDTH, Rows } from './decision-rows.ts'
 import { beginSlot, emptySlot, endSlot, HEAD, type Named, type Slot } from './decision-slot.ts'
 
 /** Why a worker that serves the ask was not chosen from. */
-export type Passed = 'draining' | 'down' | 'breaker_open' | 'full' | 'tried' | 'suspect' | 'busy'
-const REASONS: readonly Passed[] = ['draining', 'down', 'breaker_open', 'full', 'tried', 'suspect', 'busy']
+export type Passed =
+  | 'draining'
+  | 'down'
+  | 'breaker_open'
+  | 'full'
+  | 'tried'
+  | 'suspect'
+  | 'busy'
+  | 'pool_full'
+const REASONS: readonly Passed[] = [
+  'draining',
+  'down',
+  'breaker_open',
+  'full',
+  'tried',
+  'suspect',
+  'busy',
+  'pool_full',
+]
 
 /** A decision as the pool hands it over. Everything is copied at once; nothing of it is kept. */
 export interface Decided {
@@ -93,7 +110,8 @@ export class DecisionLog {
   /** The newest attempt of a call ended. Twice is harmless. */
   ended(id: string, outcome: Outcome, now: number): void {
     const slot = this.#newestOf(id)
-    if (slot?.outcome === null) endSlot(slot, outcome, now)
+    // A router settles what was refused as well.
+    if (slot?.outcome === null && slot.refusal === null) endSlot(slot, outcome, now)
   }
 
   /** The pool gave no worker, or no further one. */

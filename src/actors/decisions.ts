@@ -65,11 +65,18 @@ export class Decisions {
 
   /** The pool gave no worker, or no further one. */
   refused(ask: Ask, turn: Turn, refusal: RefusalValue): Pick {
-    const { sense } = this.#seams.knowledge
-    if (turn.attempt === 1)
+    if (turn.attempt === 1) {
+      const sense = this.#seams.knowledge.sense.look(ask, this.#seams.now())
       this.#log.decided(this.#decided(ask, turn, { candidates: [], sense, chosen: null }))
+    }
     this.#log.refused(ask.id, refusal)
     return { refusal }
+  }
+
+  /** The call waits for room, or was turned away. */
+  waits(ask: Ask, turn: Turn, pick: Pick | Promise<Pick>): Pick | Promise<Pick> {
+    const noted = (later: Pick) => ('refusal' in later ? this.refused(ask, turn, later.refusal) : later)
+    return pick instanceof Promise ? pick.then(noted) : noted(pick)
   }
 
   /** The first token came after that many milliseconds. */
@@ -139,7 +146,8 @@ export class Decisions {
       const exclusion = exclusionOf(real, ask, this.#rules, sense.now)
       if (exclusion !== null) return exclusion
       if (tried.includes(real.id)) return 'tried'
-      return real.isSuspect ? 'suspect' : 'busy'
+      if (real.isSuspect) return 'suspect'
+      return real.busyUntil > sense.now ? 'busy' : 'pool_full'
     }
     const serving = this.#seams.roster.serving(ask)
     return {

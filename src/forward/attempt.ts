@@ -14,6 +14,7 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
   const { host, notes } = core
   const { ask, call } = admitted
   let current: AbortController | null = null
+  const tried: string[] = []
   const leave = () => {
     current?.abort()
     host.after(Promise.resolve(host.pool('main').settle(ask.id, { kind: 'left' })))
@@ -22,26 +23,30 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
   call.signal.addEventListener('abort', leave, { once: true })
   notes.began(ask.id, ask.tokens)
   try {
-    return await attempts(core, admitted, (abort) => (current = abort))
+    return await attempts(core, admitted, tried, (abort) => (current = abort))
   } catch (error) {
     notes.ended(ask.id)
     // Settling twice is harmless, and the listener may have been too early.
     leave()
-    throw error
+    throw error instanceof Refusal ? error.of(ask.id, tried.at(-1)) : error
   } finally {
     call.signal.removeEventListener('abort', leave)
   }
 }
 
+/** `tried`: gets the ids of the workers that it is sent to. */
 async function attempts(
   core: Core,
   admitted: Admitted,
+  tried: string[],
   begin: (abort: AbortController) => void,
 ): Promise<Started> {
   const { ask, call } = admitted
   const pool = core.host.pool('main')
-  const tried: string[] = []
+  const askedAt = core.host.now()
   let pick = await inTime(core, ask, pool.pick(ask))
+  if ('plan' in pick)
+    core.instruments.decisionTime.with().observe((core.host.now() - askedAt - pick.plan.waited) / 1000)
   for (;;) {
     if (!call.signal.aborted && 'plan' in pick && pick.plan.delay > 0) await sleep(core, pick.plan.delay)
     if (call.signal.aborted) throw new ClientLeft()

@@ -6,12 +6,22 @@ export class Refusal extends Error implements RefusalValue {
   readonly status: number
   readonly code: string
   declare readonly retryAfter?: number
+  /** The decision that it came of, and the worker tried last. */
+  declare readonly decision?: string
+  declare readonly worker?: string
   constructor(status: number, code: string, message: string, retryAfter?: number) {
     super(message)
     this.name = 'Refusal'
     this.status = status
     this.code = code
     if (retryAfter !== undefined) this.retryAfter = retryAfter
+  }
+
+  /** The same, of that decision, with the worker that was tried last. */
+  of(decision: string, worker: string | undefined): Refusal {
+    const { status, code, message, retryAfter } = this
+    const refusal = new Refusal(status, code, message, retryAfter)
+    return Object.assign(refusal, { decision, ...(worker !== undefined && { worker }) })
   }
 }
 

@@ -14,7 +14,7 @@ export function text(body: string, status = 200, type = 'text/plain; charset=utf
 
 /** An error of our own: OpenAI's shape, Anthropic's on /v1/messages; its code also in a header, so that clients can tell who failed. */
 export function refuse(
-  refusal: RefusalValue,
+  refusal: RefusalValue & { readonly decision?: string; readonly worker?: string },
   path = '',
   requestId?: string,
   idName = 'x-request-id',
@@ -26,6 +26,8 @@ export function refuse(
   }
   if (requestId !== undefined) headers[idName] = requestId
   if (refusal.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(refusal.retryAfter))
+  if (refusal.decision !== undefined) headers['x-fetchway-decision'] = refusal.decision
+  if (refusal.worker !== undefined) headers['x-fetchway-worker'] = refusal.worker
   if (refusal.status === 401) headers['www-authenticate'] = 'Bearer'
   return new Response(refusalBody(shape, refusal, requestId), { status: refusal.status, headers })
 }
