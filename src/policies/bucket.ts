@@ -38,7 +38,7 @@ function lengthOf(ask: Ask): number {
 
 export const bucket: Policy = {
   name: 'bucket',
-  about: 'each worker takes a class of prompt lengths; the classes follow the traffic',
+  about: 'each worker takes a class of prompt lengths',
   needsPrefix: false,
   make,
 }

@@ -61,8 +61,7 @@ function smallestTree(candidates: readonly Candidate[], sense: PoolSense): numbe
 
 export const cacheAware: Policy = {
   name: 'cache_aware',
-  about:
-    'the longest cached prefix, else the worker that holds least; the least loaded while loads are far apart',
+  about: 'the longest cached prefix, else the smallest tree, in balance',
   needsPrefix: true,
   make,
 }

@@ -9,8 +9,7 @@ const FREE = 4
 
 export const consistentHash: Policy = {
   name: 'consistent_hash',
-  about:
-    'a session (header, then user) stays on its worker; bounded load, minimal movement; no session: least_load',
+  about: 'a session keeps its worker within bounds of load, by hashing',
   needsPrefix: false,
   choose(ask, candidates) {
     if (ask.session === null) return leastLoaded(candidates)

@@ -16,7 +16,7 @@ function make(): Choose {
 
 export const dlrouterConsistentHash: Policy = {
   name: 'dlrouter_consistent_hash',
-  about: 'a session, else the model, goes where DLRouter’s consistent_hash sends it',
+  about: 'the ring of DLRouter’s consistent_hash, by session or model',
   needsPrefix: false,
   make,
 }

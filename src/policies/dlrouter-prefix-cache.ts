@@ -33,7 +33,7 @@ function make(): Choose {
 
 export const dlrouterPrefixCache: Policy = {
   name: 'dlrouter_prefix_cache',
-  about: 'the beginning of a prompt keeps to the worker that had it first, as DLRouter’s prefix_cache does',
+  about: 'a beginning keeps its first worker, as in DLRouter',
   needsPrefix: true,
   make,
 }

@@ -6,7 +6,7 @@ const tokensOf = (candidate: Candidate): number =>
 
 export const dpMinimumTokens: Policy = {
   name: 'dp_minimum_tokens',
-  about: 'the fewest tokens at work: in the KV cache, and of prompts that wait; for data-parallel ranks',
+  about: 'the fewest tokens held and waiting; for data-parallel ranks',
   needsPrefix: false,
   usesLoad: true,
   choose(_ask, candidates) {

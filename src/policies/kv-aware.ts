@@ -51,7 +51,7 @@ const weigh = (): Weigh => (_ask, candidate, sense) => ({
 
 export const kvAware: Policy = {
   name: 'kv_aware',
-  about: 'the fewest prompt tokens to compute first: those not cached there and those that wait there',
+  about: 'the fewest prompt tokens to compute first, waiting ones too',
   needsPrefix: true,
   usesLoad: true,
   make,

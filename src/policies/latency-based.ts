@@ -2,7 +2,7 @@ import type { Candidate, Policy } from './policy.ts'
 
 export const latencyBased: Policy = {
   name: 'latency_based',
-  about: 'the least measured latency, the unmeasured first, then calls in flight, then URL',
+  about: 'least latency, then calls in flight, then URL',
   needsPrefix: false,
   // Distributed-LLM-Router's rule, but for the unmeasured: there they are never tried again once one worker has a sample.
   choose(_ask, candidates) {

@@ -134,7 +134,7 @@ function oneOf(count: number, costs: Float64Array, limit: number, sense: PoolSen
 
 export const leastCost: Policy = {
   name: 'least_cost',
-  about: 'the least cost in time: work ahead, tokens not cached, speed, room in the KV cache',
+  about: 'the least time: work ahead, tokens not cached, speed, KV room',
   needsPrefix: true,
   usesLoad: true,
   make,

@@ -8,8 +8,7 @@ function expected(candidate: Candidate): number {
 
 export const leastLatency: Policy = {
   name: 'least_latency',
-  about:
-    'the shortest expected time to first token: measured time × calls in flight; unmeasured workers first',
+  about: 'least time to first token × calls in flight; unmeasured first',
   needsPrefix: false,
   choose(_ask, candidates) {
     let best = 0

@@ -2,8 +2,7 @@ import type { Candidate, Policy } from './policy.ts'
 
 export const leastLoaded: Policy = {
   name: 'least_loaded',
-  about:
-    'the fewest calls in flight, equals by URL: Distributed-LLM-Router’s least_loaded, which knows no weights',
+  about: 'the fewest calls in flight, no weights; equals by URL',
   needsPrefix: false,
   choose(_ask, candidates) {
     let best = 0

@@ -33,7 +33,7 @@ function assignBy(mode: Config['manualAssignment'], given: Assignments): Assign 
 
 export const manual: Policy = {
   name: 'manual',
-  about: 'a session keeps the worker that it was given first, whatever the load',
+  about: 'a session keeps the worker that it was given first',
   needsPrefix: false,
   make,
 }

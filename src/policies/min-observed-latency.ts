@@ -15,7 +15,7 @@ function usualLatency(candidates: readonly Candidate[]): number {
 
 export const minObservedLatency: Policy = {
   name: 'min_observed_latency',
-  about: 'the least measured latency × calls in flight; the unmeasured count as usual, equals go by chance',
+  about: 'least latency × calls in flight; equals by chance',
   needsPrefix: false,
   // As DLRouter does it, but failed calls are no measurements: there they make a broken worker look fast.
   choose(_ask, candidates, sense) {

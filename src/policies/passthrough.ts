@@ -2,7 +2,7 @@ import type { Policy } from './policy.ts'
 
 export const passthrough: Policy = {
   name: 'passthrough',
-  about: 'the first worker of the list that can be chosen; the others stand by',
+  about: 'the first of the list; the others stand by',
   needsPrefix: false,
   choose: () => 0,
 }

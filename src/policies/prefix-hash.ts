@@ -25,7 +25,7 @@ function make(config: Config): Choose {
 
 export const prefixHash: Policy = {
   name: 'prefix_hash',
-  about: 'the beginning of the prompt names the worker, within bounds of load; nothing is remembered',
+  about: "a prompt's beginning names its worker, within bounds of load",
   needsPrefix: true,
   make,
 }

@@ -19,7 +19,7 @@ function make(config: Config): Choose {
 
 export const productionStackPrefixaware: Policy = {
   name: 'production_stack_prefixaware',
-  about: 'by chance among those with the longest cached prefix, as production-stack’s prefixaware does',
+  about: 'by chance among the longest matches, as in production-stack',
   needsPrefix: true,
   make,
 }

@@ -14,7 +14,7 @@ function make(): Choose {
 
 export const productionStackSession: Policy = {
   name: 'production_stack_session',
-  about: 'a session goes where production-stack’s session routing sends it; no session: least_load',
+  about: 'the ring of production-stack’s session routing',
   needsPrefix: false,
   make,
 }

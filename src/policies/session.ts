@@ -4,7 +4,7 @@ import { rendezvousOwner } from './rendezvous.ts'
 
 export const session: Policy = {
   name: 'session',
-  about: 'a session stays on its worker whatever the load, by hashing; no session: least_load',
+  about: 'a session keeps its worker whatever the load, by hashing',
   needsPrefix: false,
   choose: (ask, candidates) =>
     ask.session === null ? leastLoaded(candidates) : rendezvousOwner(ask.session, candidates, Infinity),

@@ -17,7 +17,7 @@ function make(): Choose {
 
 export const sglangConsistentHashing: Policy = {
   name: 'sglang_consistent_hashing',
-  about: 'a session goes where SGLang gateway’s consistent_hashing sends it; no session: by chance',
+  about: 'the ring of SGLang gateway’s consistent_hashing, by session',
   needsPrefix: false,
   make,
 }

@@ -36,7 +36,7 @@ function fewest(candidates: readonly Candidate[], given: Assignments, session: s
 
 export const stickyLeastLoaded: Policy = {
   name: 'sticky_least_loaded',
-  about: 'a new session goes to the worker with the fewest sessions, and stays',
+  about: 'a session keeps a worker that had the fewest sessions',
   needsPrefix: false,
   make,
 }

@@ -20,7 +20,7 @@ function make(config: Config): Choose {
 
 export const vllmConsistentHash: Policy = {
   name: 'vllm_consistent_hash',
-  about: 'a session goes where vLLM router’s consistent_hash sends it; no session: least_load',
+  about: 'the ring of vLLM router’s consistent_hash, by session',
   needsPrefix: false,
   make,
 }
