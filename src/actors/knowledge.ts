@@ -61,9 +61,10 @@ export class Knowledge {
     return Math.abs(this.prompts.bytesPerToken - this.#ratio) > 0.05 * this.#ratio
   }
 
-  /** The worker's KV cache is empty now. */
-  clear(workerId: string): void {
-    this.view.clear(workerId)
+  /** The KV cache of a worker, or of all of them, is empty now. */
+  clear(workerId: string | null): void {
+    if (workerId === null) this.view.clearAll()
+    else this.view.clear(workerId)
   }
 
   /** Its worker came back: whatever it held, was fast with, or told is gone. */

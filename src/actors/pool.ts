@@ -74,8 +74,7 @@ export class Pool {
     if (lease?.plan) return { plan: lease.plan }
     const waiting = this.#line.promiseOf(ask.id)
     if (waiting) return waiting
-    if (this.#roster.version === 0) return this.#membership.pull().then(() => this.#begin(ask))
-    return this.#begin(ask)
+    return this.#ready(() => this.#begin(ask))
   }
 
   /**
@@ -83,9 +82,7 @@ export class Pool {
    * `tried`: ids of the workers that the router sent it to, for a pool that has lost its lease.
    */
   repick(failure: Failure, ask: Ask, tried: readonly string[] = []): Pick | Promise<Pick> {
-    if (this.#roster.version === 0)
-      return this.#membership.pull().then(() => this.#repick(failure, ask, tried))
-    return this.#repick(failure, ask, tried)
+    return this.#ready(() => this.#repick(failure, ask, tried))
   }
 
   note(notes: readonly Note[]): void {
@@ -121,8 +118,7 @@ export class Pool {
 
   /** The KV cache of a worker, or of all of them, was emptied. */
   forget(workerId: string | null): void {
-    if (workerId === null) this.#knowledge.view.clearAll()
-    else this.#knowledge.clear(workerId)
+    this.#knowledge.clear(workerId)
     this.#decisions.forget(workerId)
   }
 
@@ -202,6 +198,11 @@ export class Pool {
       this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
     }
     this.#line.serve()
+  }
+
+  /** Runs when the members are known: a pool that has just begun pulls them first. */
+  #ready<T>(run: () => T | Promise<T>): T | Promise<T> {
+    return this.#roster.version === 0 ? this.#membership.pull().then(run) : run()
   }
 
   #begin(ask: Ask): Pick | Promise<Pick> {
