@@ -27,6 +27,11 @@ export class Membership {
     if (version !== this.#roster.version) return this.pull()
   }
 
+  /** Runs when the members are known: a pool that has just begun pulls them first. */
+  ready<T>(run: () => T | Promise<T>): T | Promise<T> {
+    return this.#roster.version === 0 ? this.pull().then(run) : run()
+  }
+
   pull(): Promise<void> {
     return (this.#pulling ??= Promise.resolve().then(() => this.#pullAll()))
   }

@@ -74,7 +74,7 @@ export class Pool {
     if (lease?.plan) return { plan: lease.plan }
     const waiting = this.#line.promiseOf(ask.id)
     if (waiting) return waiting
-    return this.#ready(() => this.#begin(ask))
+    return this.#membership.ready(() => this.#begin(ask))
   }
 
   /**
@@ -82,7 +82,7 @@ export class Pool {
    * `tried`: ids of the workers that the router sent it to, for a pool that has lost its lease.
    */
   repick(failure: Failure, ask: Ask, tried: readonly string[] = []): Pick | Promise<Pick> {
-    return this.#ready(() => this.#repick(failure, ask, tried))
+    return this.#membership.ready(() => this.#repick(failure, ask, tried))
   }
 
   note(notes: readonly Note[]): void {
@@ -198,11 +198,6 @@ export class Pool {
       this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
     }
     this.#line.serve()
-  }
-
-  /** Runs when the members are known: a pool that has just begun pulls them first. */
-  #ready<T>(run: () => T | Promise<T>): T | Promise<T> {
-    return this.#roster.version === 0 ? this.#membership.pull().then(run) : run()
   }
 
   #begin(ask: Ask): Pick | Promise<Pick> {
