@@ -19,6 +19,8 @@ export class FetchwayRegistry extends durable(Registry, askAll) {}
 export class FetchwayPool extends durable(Pool, pullMembers) {}
 export class FetchwayLimiter extends durable(Limiter, () => undefined) {}
 
+export { FetchwayTunnel } from './workers/tunnel.ts'
+
 /** One for each isolate: what it counts is told by the isolate that is asked. */
 const apps = new WeakMap<object, App>()
 

@@ -6,13 +6,14 @@ import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
+import { protocolsOf } from '../../src/tunnel/socket.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/upstream.ts'
 import { createWebHost, type WebHost } from './host.ts'
 import { relay } from './socket-relay.ts'
 import type { TakeSocket } from './tunnel-hall.ts'
 import { createTunnels, type Tunnels } from './tunnels.ts'
-import { openWorkerSocket, protocolsOf } from './websocket.ts'
+import { openWorkerSocket } from './websocket.ts'
 
 export interface SocketHostOptions {
   readonly log: (event: LogEvent) => void
@@ -37,7 +38,11 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
     take(request, await openWorkerSocket(worker, protocolsOf(request), outgoing, closed), Infinity)
   const upgrade: NonNullable<Host['upgrade']> = (worker, ...call) =>
     (isTunnel(worker) ? tunnels.upgrade : join)(worker, ...call)
-  const host = createWebHost(config, { log, storage, extra: { fetch, relay, upgrade, sockets, process: readings } })
+  const host = createWebHost(config, {
+    log,
+    storage,
+    extra: { fetch, relay, upgrade, sockets, process: readings },
+  })
   const close = () => {
     tunnels.close()
     direct.close()

@@ -3,9 +3,14 @@ import { UpstreamFailure, type Outgoing, type WorkerRef } from '../../src/host.t
 import { Exchange } from '../../src/tunnel/exchange.ts'
 import { MAX_FRAME } from '../../src/tunnel/frames.ts'
 import type { TunnelHome, WireEar } from '../../src/tunnel/gate.ts'
-import { openSocket, type FarSocket, type Message, type NearSocket } from '../../src/tunnel/socket.ts'
+import {
+  openSocket,
+  protocolsOf,
+  type FarSocket,
+  type Message,
+  type NearSocket,
+} from '../../src/tunnel/socket.ts'
 import { NodeUpstream } from '../node/upstream.ts'
-import { protocolsOf } from './websocket.ts'
 
 /**
  * Answers a client's handshake, and joins its socket with `far` when it stands. `maxMessage` in bytes, where the runtime can

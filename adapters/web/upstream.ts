@@ -25,7 +25,11 @@ export async function fetchUpstream(
       ...bodyOf(body),
     }
     const response = await send(worker.url.replace(/\/+$/, '') + path, init as RequestInit)
-    return new WebUpstream(response, { controller, signal, release })
+    const { status, body: stream } = response
+    return new WebUpstream(
+      { status, headers: headersOf(response.headers), body: stream },
+      { controller, signal, release },
+    )
   } catch (error) {
     release()
     throw failureOf(error, signal)
@@ -44,7 +48,8 @@ function pairs(headers: HeaderList): [string, string][] {
   return list
 }
 
-function bodyOf(body: Outgoing['body']): { body?: BodyInit; duplex?: 'half' } {
+/** A body for fetch, with its length where that is known. */
+export function bodyOf(body: Outgoing['body']): { body?: BodyInit; duplex?: 'half' } {
   if (body === null) return {}
   if ('getReader' in body) return { body, duplex: 'half' }
   if (body.length === 1) return { body: body[0] as Uint8Array<ArrayBuffer> }
@@ -87,6 +92,13 @@ interface Call {
   readonly release: () => void
 }
 
+/** A response as its worker sent it. */
+interface WebAnswer {
+  readonly status: number
+  readonly headers: HeaderList
+  readonly body: ReadableStream<Uint8Array> | null
+}
+
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -108,12 +120,12 @@ export class WebUpstream implements Upstream {
   #first: Promise<Uint8Array | null> | null = null
   #isFirstTaken = false
 
-  constructor(response: Response, call: Call) {
-    this.status = response.status
-    this.headers = headersOf(response.headers)
+  constructor({ status, headers, body }: WebAnswer, call: Call) {
+    this.status = status
+    this.headers = headers
     this.#call = call
-    this.#body = response.body
-    this.#reader = response.body?.getReader() ?? null
+    this.#body = body
+    this.#reader = body?.getReader() ?? null
     if (!this.#reader) call.release()
   }
 
@@ -165,6 +177,8 @@ export class WebUpstream implements Upstream {
     try {
       for (;;) {
         const { done, value } = await this.#reader.read()
+        // What is given up may end as if it were whole.
+        if (done && this.#call.controller.signal.aborted) throw this.#call.signal.reason
         if (!done && value.byteLength === 0) continue
         if (done) this.#call.release()
         return done ? null : value

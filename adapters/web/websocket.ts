@@ -98,10 +98,6 @@ export function openWorkerSocket(
   })
 }
 
-/** The subprotocols that a client asks for. */
-export const protocolsOf = ({ headers }: Request): string[] =>
-  (headers.get('sec-websocket-protocol') ?? '').split(/\s*,\s*/).filter(Boolean)
-
 const HANDSHAKE = /^(?:connection|upgrade|host|sec-websocket-.*)$/i
 
 /** A client's socket of the runtime, as the near side of a joined pair. */

@@ -77,7 +77,7 @@ export function durable(Actor: ActorClass, begin: Begin) {
 }
 
 function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState {
-  const { now, random, log, fetch, timer, after } = createSeams(config)
+  const { now, random, log, fetch, timer, after } = createSeams(config, env)
   const { registry, pool } = actorRefs(env)
   return {
     name: ctx.id.name ?? 'main',

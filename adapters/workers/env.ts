@@ -6,6 +6,7 @@ import { formatIssue, type ConfigIssue } from '../../src/config/issues.ts'
 import type { Loaded } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { readConfig } from './config.ts'
+import type { FetchwayTunnel } from './tunnel.ts'
 
 /** The methods of `T` that a stub has, as far as its callers need to know. */
 export interface Actors<T extends object> extends Pick<DurableObjectNamespace, 'getByName'> {
@@ -18,6 +19,7 @@ export interface Env {
   readonly REGISTRY: Actors<Registry>
   readonly POOL: Actors<Pool>
   readonly LIMITER: Actors<Limiter>
+  readonly TUNNEL: Pick<DurableObjectNamespace<FetchwayTunnel>, 'getByName'>
   readonly [variable: string]: unknown
 }
 

@@ -3,18 +3,20 @@ import { waitUntil } from 'cloudflare:workers'
 import { degrading } from '../../src/actors/degrade.ts'
 import type { ActorRef } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Host } from '../../src/host.ts'
+import type { Host, WorkerRef } from '../../src/host.ts'
 import { createLogger } from '../../src/metrics/log.ts'
+import { TUNNEL } from '../../src/tunnel/name.ts'
 import { fetchUpstream } from '../web/upstream.ts'
 import type { Actors, Env } from './env.ts'
 import { createRelay } from './relay.ts'
+import { createTunnelDoor, fetchTunnel, upgradeTunnel } from './tunnel-door.ts'
 import { upgrade } from './upgrade.ts'
 
 type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter'>
 
 /** The host of one isolate. `waitUntil`, timers and stubs belong to the request that runs when they are made. */
 export function createHost(config: Config, env: Env): Host {
-  const seams = createSeams(config)
+  const seams = createSeams(config, env)
   const { registry, pool, limiter } = actorRefs(env)
   return {
     ...seams,
@@ -26,7 +28,7 @@ export function createHost(config: Config, env: Env): Host {
 }
 
 /** All but the actors: what a Durable Object has, too. */
-export function createSeams(config: Config): Omit<Host, keyof ActorRefs> {
+export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRefs> {
   // Time stands still while a Worker computes and goes on with its next input; that is enough for all that is timed here.
   const now = () => Date.now()
   const log = createLogger({
@@ -43,10 +45,17 @@ export function createSeams(config: Config): Omit<Host, keyof ActorRefs> {
     )
   return {
     // Called as a method of nothing: workerd refuses any other `this`.
-    fetch: (worker, outgoing) => fetchUpstream((url, init) => fetch(url, init), worker, outgoing),
+    fetch: (worker, outgoing) =>
+      isTunnel(worker)
+        ? fetchTunnel(env, worker, outgoing)
+        : fetchUpstream((url, init) => fetch(url, init), worker, outgoing),
     relay: createRelay(after),
     pipe: () => new IdentityTransformStream(),
-    upgrade,
+    upgrade: (worker, request, outgoing, closed) =>
+      isTunnel(worker)
+        ? upgradeTunnel(env, worker, { request, outgoing }, closed)
+        : upgrade(worker, request, outgoing, closed),
+    tunnels: createTunnelDoor(config, env, after),
     now,
     random: Math.random,
     timer(ms, run) {
@@ -57,6 +66,8 @@ export function createSeams(config: Config): Omit<Host, keyof ActorRefs> {
     log,
   }
 }
+
+const isTunnel = ({ url }: WorkerRef): boolean => url.startsWith(TUNNEL)
 
 export function actorRefs(env: Env): ActorRefs {
   return { registry: refTo(env.REGISTRY), pool: refTo(env.POOL), limiter: refTo(env.LIMITER) }

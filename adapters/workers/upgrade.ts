@@ -1,6 +1,7 @@
 // Host.upgrade on Workers: the worker's WebSocket comes with its answer to fetch, and is joined with the client's by messages.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
+import type { FarSocket, NearSocket } from '../../src/tunnel/socket.ts'
 
 /** Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection. A refusal of the worker is returned as it is. */
 export async function upgrade(
@@ -9,35 +10,68 @@ export async function upgrade(
   outgoing: Outgoing,
   closed: () => void,
 ): Promise<Response> {
-  const answer = await handshake(worker, request, outgoing)
+  return joined(await handshake(worker, request, outgoing), closed)
+}
+
+/** The client's Response for a worker's answer to its handshake: joined sockets, or the refusal as it is. */
+export function joined(answer: Response, closed: () => void): Response {
   const theirs = answer.webSocket
   if (!theirs) {
     closed()
     return answer
   }
-  const [client, ours] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
-  for (const socket of [theirs, ours]) {
-    socket.binaryType = 'arraybuffer'
-    socket.accept()
-  }
+  theirs.binaryType = 'arraybuffer'
+  theirs.accept()
   let isOver = false
-  const join = (from: WebSocket, to: WebSocket) => {
-    from.addEventListener('message', ({ data }) => to.send(data as string | ArrayBuffer))
-    const finish = (code: number, reason: string) => {
-      if (isOver) return
-      isOver = true
-      close(to, code, reason)
-      closed()
-    }
-    from.addEventListener('close', ({ code, reason }) => finish(code, reason))
-    from.addEventListener('error', () => finish(1011, ''))
+  const protocol = answer.headers.get('sec-websocket-protocol') ?? ''
+  const over = (code = 1005, reason = '') => {
+    if (isOver) return
+    isOver = true
+    close(theirs, code, reason)
+    closed()
   }
-  join(theirs, ours)
-  join(ours, theirs)
-  const protocol = answer.headers.get('sec-websocket-protocol')
-  const headers: Record<string, string> = protocol === null ? {} : { 'sec-websocket-protocol': protocol }
+  return take({
+    protocol,
+    join(near) {
+      theirs.addEventListener('message', ({ data }) => near.send(data as string | ArrayBuffer))
+      const finish = (code: number, reason: string) => {
+        if (isOver) return
+        isOver = true
+        near.close(code, reason)
+        closed()
+      }
+      theirs.addEventListener('close', ({ code, reason }) => finish(code, reason))
+      theirs.addEventListener('error', () => finish(1011, ''))
+    },
+    send: (message) => theirs.send(message),
+    close: over,
+  })
+}
+
+/** Answers a client's handshake with a socket that is joined with `far`. */
+export function take(far: FarSocket): Response {
+  const [client, ours] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
+  ours.binaryType = 'arraybuffer'
+  ours.accept()
+  ours.addEventListener('message', ({ data }) => far.send(data as string | ArrayBuffer))
+  ours.addEventListener('close', ({ code, reason }) => far.close(code, reason))
+  ours.addEventListener('error', () => far.close(1011, ''))
+  far.join(nearOf(ours))
+  const { protocol } = far
+  const headers: Record<string, string> = protocol === '' ? {} : { 'sec-websocket-protocol': protocol }
   return new Response(null, { status: 101, webSocket: client, headers })
 }
+
+const nearOf = (socket: WebSocket): NearSocket => ({
+  send(message) {
+    try {
+      socket.send(message)
+    } catch {
+      // It has closed: its 'close' event tells.
+    }
+  },
+  close: (code = 1005, reason = '') => close(socket, code, reason),
+})
 
 async function handshake(worker: WorkerRef, request: Request, outgoing: Outgoing): Promise<Response> {
   const headers = new Headers()

@@ -101,7 +101,7 @@ export function encodeJson(kind: FrameKind, stream: number, value: unknown): Uin
 export function readJson({ kind, payload }: Pick<Frame, 'kind' | 'payload'>): Record<string, unknown> {
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(payload))
   } catch {
     throw new TunnelProtocolError(`the ${kind} frame holds no JSON`)
   }

@@ -165,6 +165,10 @@ export function openSocket(
   })
 }
 
+/** The subprotocols that a client asks for. */
+export const protocolsOf = ({ headers }: Request): string[] =>
+  (headers.get('sec-websocket-protocol') ?? '').split(/\s*,\s*/).filter(Boolean)
+
 function bytesOf(message: ArrayBuffer | Uint8Array): Uint8Array {
   return message instanceof ArrayBuffer ? new Uint8Array(message) : message
 }

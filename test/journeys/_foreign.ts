@@ -7,7 +7,8 @@ import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import type { Told, Wish } from './_resident.ts'
-import type { Fleet, Opened, OpenOptions } from './_rig.ts'
+import type { Dialable } from './_dialled.ts'
+import type { Fleet, OpenOptions } from './_rig.ts'
 import { listenAll, named, send } from './_sockets.ts'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -71,12 +72,13 @@ export class Resident {
     input: ConfigInput,
     fleet: Fleet,
     { store, directory }: OpenOptions & { readonly directory: string },
-  ): Promise<Opened> {
+  ): Promise<Dialable> {
     const urls = await listenAll(fleet)
     const state = store === undefined ? 'off' : `${directory}/${store}.json`
     const { id: router, url } = await this.ask({ kind: 'open', config: named({ state, ...input }, urls) })
     let draining: Promise<unknown> | null = null
     return {
+      at: url!,
       async fetch(request) {
         await draining
         return send(url!, request)

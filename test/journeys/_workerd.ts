@@ -5,7 +5,8 @@ import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { WebSocket } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
-import type { Fleet, Opened, OpenOptions } from './_rig.ts'
+import type { Dialable } from './_dialled.ts'
+import type { Fleet, OpenOptions } from './_rig.ts'
 import { listenAll, named, send } from './_sockets.ts'
 
 /** One bundle and one process for all routers: each of its own would take seconds to start. */
@@ -31,6 +32,7 @@ async function start() {
       REGISTRY: { className: 'Registry', useSQLite: true },
       POOL: { className: 'Pool', useSQLite: true },
       LIMITER: { className: 'Limiter', useSQLite: true },
+      TUNNEL: { className: 'Tunnel', useSQLite: true },
     },
     // Miniflare's own front would be one more proxy between client and router.
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
@@ -46,9 +48,11 @@ async function start() {
 }
 
 /** A router in workerd. */
-export interface OpenedHere extends Opened {
+export interface OpenedHere extends Dialable {
   /** Ends the incarnation of its pool: what that had in memory is lost. */
   losePool(): Promise<void>
+  /** The same for its registry. */
+  loseRegistry(): Promise<void>
   /** A client's WebSocket. */
   socket(path: string, protocols?: string[]): WebSocket
 }
@@ -83,6 +87,8 @@ export async function open(
         headers: { 'x-router': router },
       }),
     losePool: () => command('lose', router),
+    loseRegistry: () => command('forget', router),
+    at: `${workerd.origin}/in/${router}`,
     close: () => command('close', router),
   }
 }

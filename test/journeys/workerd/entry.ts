@@ -9,8 +9,8 @@ interface Router {
 }
 
 type Namespace = DurableObjectNamespace<adapter.FetchwayPool & { end(): void }>
-type Bindings = Record<'REGISTRY' | 'POOL' | 'LIMITER', Namespace>
-const KINDS = ['REGISTRY', 'POOL', 'LIMITER'] as const
+type Bindings = Record<'REGISTRY' | 'POOL' | 'LIMITER' | 'TUNNEL', Namespace>
+const KINDS = ['REGISTRY', 'POOL', 'LIMITER', 'TUNNEL'] as const
 
 const routers = new Map<string, Router>()
 
@@ -51,11 +51,13 @@ function tenanted(Object: new (ctx: DurableObjectState, env: Env) => object): Ho
 export class Registry extends tenanted(adapter.FetchwayRegistry) {}
 export class Pool extends tenanted(adapter.FetchwayPool) {}
 export class Limiter extends tenanted(adapter.FetchwayLimiter) {}
+export class Tunnel extends tenanted(adapter.FetchwayTunnel) {}
 
 export default {
-  /** `/open/NAME` (variables in the body), `/close/NAME` and `/lose/NAME` are for the test; other requests name their router in a header. */
+  /** `/open/NAME` (variables in the body), `/close/NAME`, `/lose/NAME` and `/forget/NAME` are for the test; other requests name their router in a header. */
   async fetch(request: Request, bindings: Bindings, ctx: ExecutionContext): Promise<Response> {
-    const [, command, name = ''] = new URL(request.url).pathname.split('/')
+    const url = new URL(request.url)
+    const [, command, name = '', ...rest] = url.pathname.split('/')
     if (command === 'open') {
       const { prefix, variables } = await request.json<{ prefix: string; variables: object }>()
       routers.set(name, { prefix, env: envOf(bindings, prefix, variables) })
@@ -63,11 +65,15 @@ export default {
     }
     if (command === 'close') return end(bindings, name, ['REGISTRY', 'POOL'])
     if (command === 'lose') return end(bindings, name, ['POOL'])
-    const router = routers.get(request.headers.get('x-router') ?? '')
+    if (command === 'forget') return end(bindings, name, ['REGISTRY'])
+    // Those that dial in send no headers of ours: /in/NAME stands before their path.
+    const isIn = command === 'in'
+    const router = routers.get(isIn ? name : (request.headers.get('x-router') ?? ''))
     if (!router) return new Response('no such router', { status: 500 })
+    if (isIn) url.pathname = `/${rest.join('/')}`
     const headers = new Headers(request.headers)
     headers.delete('x-router')
-    return worker.fetch(new Request(request, { headers }), router.env, ctx)
+    return worker.fetch(new Request(isIn ? url : request, isIn ? request : { headers }), router.env, ctx)
   },
 }
 

@@ -1,0 +1,19 @@
+// Journeys on Bun with every worker dialled in: those in which sockets break and end; all of them run on Node.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { dialledIn } from './_dialled.ts'
+import { Resident } from './_foreign.ts'
+import { journeys } from './_journeys.ts'
+
+const directory = await mkdtemp(join(tmpdir(), 'fetchway-tunnel-bun-'))
+after(() => rm(directory, { recursive: true, force: true }))
+const resident = new Resident('bun', [])
+
+journeys({
+  name: 'tunnel on bun',
+  open: dialledIn((config, fleet, options) => resident.open(config, fleet, { ...options, directory })),
+  gaps: ['real-clock', 'dialled-in'],
+  groups: ['endpoints', 'failures', 'leaving'],
+})
