@@ -1,6 +1,9 @@
 // `fetchway engine`: one simulated engine on a port of its own.
-import { createEngine, type EngineOptions } from '../../src/simulator/engine.ts'
+import { createEngine, type Engine, type EngineOptions } from '../../src/simulator/engine.ts'
+import { KvPublisher } from '../../src/simulator/kv-publisher.ts'
 import { serve } from '../node/http.ts'
+import { createSockets } from '../node/sockets.ts'
+import { createTimers } from '../web/timers.ts'
 import type { Status } from './command.ts'
 import { readOptions, type OptionTable } from './options.ts'
 
@@ -29,6 +32,9 @@ const OPTIONS: OptionTable = {
   },
   prefillTokensPerSecond: { kind: 'number', about: 'prompt tokens that it computes in a second' },
   blocks: { kind: 'integer', about: 'KV cache blocks' },
+  blockTokens: { kind: 'integer', about: 'tokens of a KV cache block' },
+  kvEvents: { kind: 'text', about: 'tcp://HOST:PORT to publish its KV events on' },
+  kvEventsReplay: { kind: 'text', about: 'tcp://HOST:PORT where missed KV events can be asked for' },
   fault: { kind: 'text', about: 'how it misbehaves: status=503;times=2' },
 }
 
@@ -36,7 +42,7 @@ const OPTIONS: OptionTable = {
 export async function engine(argv: readonly string[]): Promise<Status> {
   const read = readOptions('engine', OPTIONS, argv)
   if ('status' in read) return read.status
-  const { host, port, models, adapters, ...rest } = read.options
+  const { host, port, models, adapters, kvEvents, kvEventsReplay, ...rest } = read.options
   const options = {
     ...rest,
     ...(Array.isArray(models) && models.length > 0 ? { models } : {}),
@@ -48,9 +54,18 @@ export async function engine(argv: readonly string[]): Promise<Status> {
     port: Number(port),
     breaksOnError: true,
   })
+  if (typeof kvEvents === 'string') await publish(simulated, kvEvents, kvEventsReplay)
   process.stdout.write(`${options.engine} engine on ${served.url}\n`)
   const stop = () => void served.close(0).then(() => process.exit(0))
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   return null
+}
+
+async function publish(simulated: Engine, endpoint: string, replay: unknown): Promise<void> {
+  const sockets = createSockets()
+  const clock = { now: () => performance.now(), random: Math.random, timer: createTimers().start }
+  const where = { endpoint, ...(typeof replay === 'string' && { replay }) }
+  const publisher = await KvPublisher.bind(simulated, { sockets, clock }, where)
+  process.stdout.write(`KV events on ${publisher.endpoint}\n`)
 }

@@ -4,7 +4,7 @@ import { faultAfter, faultBefore, parseFaults, type Faults } from './faults.ts'
 import { json, readBody, text, type Exchange } from './exchange.ts'
 import { stringField } from './fields.ts'
 import { takeKv, type SeenHandover } from './kv-offers.ts'
-import { KvFeed, type KvSourceFacts } from './kv-feed.ts'
+import { kvOutput, type KvOutput } from './kv-feed.ts'
 import { lmdeploy } from './lmdeploy.ts'
 import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import { findRoute, type Profile } from './routes.ts'
@@ -78,10 +78,8 @@ export interface Engine {
   /** Breaks all open answers; later calls are refused like connections to a closed port. */
   kill(): void
   revive(): void
-  /** Hears of its KV cache from now on: batches as vLLM or SGLang publish them, in MessagePack; null: it was restarted. */
-  kvEvents(hear: (batch: Uint8Array | null) => void): void
-  /** Says, where it is asked, where that is published. */
-  announce(source: KvSourceFacts): void
+  /** What it tells of its KV cache. */
+  readonly kv: KvOutput
 }
 
 const PROFILES: Readonly<Record<EngineOptions['engine'], Profile>> = { vllm, sglang, lmdeploy }
@@ -146,18 +144,11 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
       isDead = true
       for (const die of sim.breakers) die()
       sim.forget()
-      sim.kvFeed?.restart()
     },
     revive() {
       isDead = false
     },
-    kvEvents(hear) {
-      sim.kvFeed ??= new KvFeed(sim)
-      sim.kvFeed.listen(hear)
-    },
-    announce(source) {
-      sim.kvSource = source
-    },
+    kv: kvOutput(sim),
   }
 }
 

@@ -93,6 +93,24 @@ export class KvFeed {
   }
 }
 
+/** An engine's KV events for those who publish them. */
+export interface KvOutput {
+  /** Hears of the cache from now on: batches as vLLM or SGLang publish them, in MessagePack; null: the engine was restarted. */
+  listen(hear: Hear): void
+  /** The engine says, where it is asked, that its events are published there. */
+  announce(source: KvSourceFacts): void
+}
+
+export const kvOutput = (sim: Simulation): KvOutput => ({
+  listen(hear) {
+    sim.kvFeed ??= new KvFeed(sim)
+    sim.kvFeed.listen(hear)
+  },
+  announce(source) {
+    sim.kvSource = source
+  },
+})
+
 /** The name that a request gives to its call, for the events: vLLM takes a header or a field, SGLang the field. */
 export function sessionOf({ sim, headers, bytes }: Exchange): string | null {
   const header = sim.options.engine === 'vllm' ? headers.get('x-session-id') : null

@@ -15,81 +15,91 @@ export interface KvPublishing {
   readonly buffer?: number
 }
 
-export interface KvPublished {
-  /** With the ports that were taken. */
-  readonly endpoint: string
-  readonly replay: string | null
-  /** The number of the next batch. */
-  readonly next: number
-  /** Subscribers that stand. */
-  readonly peers: number
-  /** Loses the next batch on its way. */
-  loseNext(): void
-  close(): void
-}
-
 const BUFFER = 10_000
 const NOTHING = new Uint8Array(0)
 
-/** Begins to publish, and lets the engine say where. Rejects when an address is taken. */
-export async function publishKvEvents(
-  engine: Engine,
-  on: { sockets: Sockets; clock: Clock },
-  publishing: KvPublishing,
-): Promise<KvPublished> {
-  const topic = publishing.topic ?? ''
-  const topicBytes = new TextEncoder().encode(topic)
-  const kept: (readonly [seq: number, batch: Uint8Array])[] = []
-  let next = 0
-  let losing = 0
-  const address = parseEndpoint(publishing.endpoint)
-  const publisher = await Publisher.bind({ ...on, address })
-  const router = publishing.replay === undefined ? null : await bindReplay(publishing.replay)
+export class KvPublisher {
+  readonly #publishing: KvPublishing
+  readonly #topic: Uint8Array
+  readonly #kept: { readonly seq: number; readonly batch: Uint8Array }[] = []
+  #publisher: Publisher | null = null
+  #router: Router | null = null
+  #losing = 0
+  /** The number of the next batch. */
+  next = 0
 
-  function bindReplay(replay: string): Promise<Router> {
-    return Router.bind({ ...on, address: parseEndpoint(replay), onMessage: again })
+  private constructor(publishing: KvPublishing) {
+    this.#publishing = publishing
+    this.#topic = new TextEncoder().encode(publishing.topic ?? '')
+  }
+
+  /** Begins to publish, and lets the engine say where. Rejects when an address is taken. */
+  static async bind(
+    engine: Engine,
+    on: { sockets: Sockets; clock: Clock },
+    publishing: KvPublishing,
+  ): Promise<KvPublisher> {
+    const own = new KvPublisher(publishing)
+    const { endpoint, replay, topic = '' } = publishing
+    own.#publisher = await Publisher.bind({ ...on, address: parseEndpoint(endpoint) })
+    if (replay !== undefined) {
+      const onMessage = (from: string, parts: readonly Uint8Array[]) => own.#again(from, parts)
+      own.#router = await Router.bind({ ...on, address: parseEndpoint(replay), onMessage })
+    }
+    engine.kv.listen((batch) => own.#take(batch))
+    engine.kv.announce({ endpoint: own.endpoint, replay: own.replay, topic })
+    return own
+  }
+
+  /** With the port that was taken. */
+  get endpoint(): string {
+    return endpointOf({ ...parseEndpoint(this.#publishing.endpoint), port: this.#publisher?.port ?? 0 })
+  }
+
+  get replay(): string | null {
+    const { replay } = this.#publishing
+    return replay === undefined
+      ? null
+      : endpointOf({ ...parseEndpoint(replay), port: this.#router?.port ?? 0 })
+  }
+
+  /** Subscribers that stand. */
+  get peers(): number {
+    return this.#publisher?.peers ?? 0
+  }
+
+  /** Loses the next batch on its way. */
+  loseNext(): void {
+    this.#losing++
+  }
+
+  close(): void {
+    this.#publisher?.close()
+    this.#router?.close()
+  }
+
+  /** A process that begins anew counts from 0, remembers nothing, and has no connections. */
+  #take(batch: Uint8Array | null): void {
+    if (batch === null) {
+      this.next = 0
+      this.#kept.length = 0
+      this.#publisher?.hangUp()
+      this.#router?.hangUp()
+      return
+    }
+    const seq = this.next++
+    this.#kept.push({ seq, batch })
+    if (this.#kept.length > (this.#publishing.buffer ?? BUFFER)) this.#kept.shift()
+    if (this.#losing > 0) this.#losing--
+    else this.#publisher?.publish([this.#topic, sequenceBytes(seq), batch])
   }
 
   /** An empty part and the number to begin at; answered with all from there on, and a last one with −1. */
-  function again(from: string, parts: readonly Uint8Array[]): void {
+  #again(from: string, parts: readonly Uint8Array[]): void {
     const start = readSequence(parts.at(-1))
     if (start === null) return
-    for (const [seq, batch] of kept)
-      if (seq >= start) router?.send(from, [NOTHING, topicBytes, sequenceBytes(seq), batch])
-    router?.send(from, [NOTHING, NOTHING, sequenceBytes(-1), NOTHING])
-  }
-
-  engine.kvEvents((batch) => {
-    if (batch === null) {
-      next = 0
-      kept.length = 0
-      return
-    }
-    const seq = next++
-    kept.push([seq, batch])
-    if (kept.length > (publishing.buffer ?? BUFFER)) kept.shift()
-    if (losing > 0) losing--
-    else publisher.publish([topicBytes, sequenceBytes(seq), batch])
-  })
-  const endpoint = endpointOf({ ...address, port: publisher.port })
-  const replay =
-    router === null ? null : endpointOf({ ...parseEndpoint(publishing.replay as string), port: router.port })
-  engine.announce({ endpoint, replay, topic })
-  return {
-    endpoint,
-    replay,
-    get next() {
-      return next
-    },
-    get peers() {
-      return publisher.peers
-    },
-    loseNext() {
-      losing++
-    },
-    close() {
-      publisher.close()
-      router?.close()
-    },
+    for (const { seq, batch } of this.#kept)
+      if (seq >= start) this.#router?.send(from, [NOTHING, this.#topic, sequenceBytes(seq), batch])
+    this.#router?.send(from, [NOTHING, NOTHING, sequenceBytes(-1), NOTHING])
   }
 }

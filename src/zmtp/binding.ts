@@ -76,9 +76,14 @@ export class Publisher {
     for (const outlet of this.#outlets) if (outlet.wants(parts[0]!)) outlet.send(parts)
   }
 
+  /** Ends all connections; peers may come again. */
+  hangUp(): void {
+    for (const { session } of this.#outlets) session.close()
+  }
+
   close(): void {
     this.#listening.close()
-    for (const { session } of this.#outlets) session.close()
+    this.hangUp()
   }
 
   async #serve(wire: Wire, { clock, onError }: BindOptions): Promise<void> {
@@ -131,9 +136,14 @@ export class Router {
     return this.#outlets.get(to)?.send(parts) ?? false
   }
 
+  /** Ends all connections; peers may come again. */
+  hangUp(): void {
+    for (const { session } of this.#outlets.values()) session.close()
+  }
+
   close(): void {
     this.#listening.close()
-    for (const { session } of this.#outlets.values()) session.close()
+    this.hangUp()
   }
 
   async #serve(wire: Wire, { clock, onMessage, onLeave, onError }: RouterOptions): Promise<void> {
