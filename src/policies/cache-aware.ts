@@ -1,21 +1,26 @@
 import type { Config } from '../config/schema.ts'
 import { balanceOf, isImbalanced } from './balance.ts'
+import { OwnTree } from './own-tree.ts'
 import { isLessLoaded, leastLoaded } from './least-load.ts'
-import type { Candidate, Choose, Policy, PoolSense } from './policy.ts'
+import type { Candidate, Choose, Policy } from './policy.ts'
 
 /** Share of a prompt above which its worker is kept to, by variant. */
 const THRESHOLDS = { readme: 0.5, release: 0.3 } as const
+/** Nobody tells a policy that a worker is gone: when it remembers so many more than it sees, those go. */
+const STRANGERS = 64
 
 /**
- * The rule of SGLang's and vLLM's routers: while loads are apart, the least loaded; else the longest match if it is more than
- * the threshold's share of the prompt; else the smallest tree (README) or the least loaded (release). Theirs matches characters
- * and takes any one of the workers that share a match; ours matches blocks and takes the least loaded of them.
+ * The rule of SGLang's and vLLM's routers: while loads are apart, the least loaded; else whoever was sent most of the prompt
+ * before, if that is more than the threshold's share of it; else the smallest tree (README) or the least loaded (release).
+ * Like theirs, it goes by a tree of its own that holds far more than KV caches do and is corrected by nothing. Theirs matches
+ * characters and takes any one of the workers that share a match; ours matches blocks and takes the least loaded of them.
  */
 function make(config: Config): Choose {
   const variant = config.cacheAwareVariant
   const threshold = config.cacheThreshold ?? THRESHOLDS[variant]
   const balance = balanceOf(config)
-  return (_ask, candidates, sense) => {
+  const tree = new OwnTree()
+  const choose: Choose = (ask, candidates) => {
     let least = Infinity
     let most = 0
     for (const { inFlight } of candidates) {
@@ -23,38 +28,31 @@ function make(config: Config): Choose {
       most = Math.max(most, inFlight)
     }
     if (isImbalanced(least, most, balance)) return leastLoaded(candidates)
-    const best = longestMatch(candidates, sense)
-    if (best >= 0 && sense.match((candidates[best] as Candidate).id) > threshold * sense.promptTokens)
-      return best
-    return variant === 'readme' ? smallestTree(candidates, sense) : leastLoaded(candidates)
+    tree.look(ask.prefix)
+    const best = ofMost(candidates, (id) => tree.matched(id))
+    if (tree.matched((candidates[best] as Candidate).id) > threshold * ask.promptBytes) return best
+    return variant === 'readme' ? ofMost(candidates, (id) => -tree.size(id)) : leastLoaded(candidates)
+  }
+  return (ask, candidates, sense) => {
+    const index = choose(ask, candidates, sense)
+    if (sense.isDry === true) return index
+    if (tree.workers > 2 * candidates.length + STRANGERS) tree.keep(new Set(candidates.map(({ id }) => id)))
+    tree.sent(ask.prefix, (candidates[index] as Candidate).id)
+    return index
   }
 }
 
-/** Index of the candidate that holds most of the prompt, the least loaded of equals; -1: none holds any. */
-function longestMatch(candidates: readonly Candidate[], sense: PoolSense): number {
-  let best = -1
-  let longest = 0
-  for (let i = 0; sense.bestMatch > 0 && i < candidates.length; i++) {
-    const candidate = candidates[i] as Candidate
-    const matched = sense.match(candidate.id)
-    if (matched === 0 || matched < longest) continue
-    if (matched === longest && !isLessLoaded(candidate, candidates[best] as Candidate)) continue
-    best = i
-    longest = matched
-  }
-  return best
-}
-
-function smallestTree(candidates: readonly Candidate[], sense: PoolSense): number {
+/** Index of the candidate that has most of something, the less loaded of equals. */
+function ofMost(candidates: readonly Candidate[], valueOf: (workerId: string) => number): number {
   let best = 0
-  let smallest = Infinity
+  let most = -Infinity
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i] as Candidate
-    const tokens = sense.treeTokens(candidate.id)
-    if (tokens > smallest) continue
-    if (tokens === smallest && !isLessLoaded(candidate, candidates[best] as Candidate)) continue
+    const value = valueOf(candidate.id)
+    if (value < most) continue
+    if (value === most && !isLessLoaded(candidate, candidates[best] as Candidate)) continue
     best = i
-    smallest = tokens
+    most = value
   }
   return best
 }

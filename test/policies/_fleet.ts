@@ -38,6 +38,7 @@ export interface Told {
   readonly promptTokens?: number
   readonly matches?: Readonly<Record<string, number>>
   readonly trees?: Readonly<Record<string, number>>
+  readonly isDry?: boolean
 }
 
 export const sense = ({
@@ -46,6 +47,7 @@ export const sense = ({
   promptTokens = 100,
   matches = {},
   trees = {},
+  isDry = false,
 }: Told): PoolSense => ({
   now,
   random,
@@ -56,6 +58,7 @@ export const sense = ({
   nominalSpeed: 20_000,
   treeTokens: (id) => trees[id] ?? 0,
   bytesPerToken: 4,
+  isDry,
 })
 
 /** A policy as a pool would hold it: asked again and again, it remembers. Answers the id of the chosen one. */

@@ -6,13 +6,18 @@ import { chooser, seeded, worker, type Told } from './_fleet.ts'
 
 const prefix = Float64Array.of(1, 2, 3)
 
-interface Case {
+/** So many blocks of the prompt that the cases ask for, or (by its number) of another one. */
+const blocks = (count: number, prompt = 0) =>
+  Float64Array.from({ length: count }, (_, i) => prompt * 1000 + i + 1)
+const BLOCK = 256
+
+interface CacheAwareCase {
   readonly says: string
-  readonly policy?: string
   readonly options?: ConfigInput
   readonly candidates?: Candidate[]
-  readonly told?: Told
-  readonly hashes?: Float64Array | null
+  /** What each was sent before: blocks of the prompt of ten that is asked for, and of others. */
+  readonly sent?: Readonly<Record<string, readonly [same: number, others: number]>>
+  readonly asked?: Float64Array | null
   readonly chosen: string
 }
 
@@ -20,98 +25,122 @@ const loads = (...inFlight: number[]) =>
   inFlight.map((count, index) => worker('abcd'[index]!, { inFlight: count }))
 const release: ConfigInput = { cacheAwareVariant: 'release' }
 
-const cases: Case[] = [
+const cacheAwareCases: CacheAwareCase[] = [
   {
-    says: 'above the threshold the best match gets it, though it is busier',
+    says: 'above the threshold who was sent most of it gets it, though it is busier',
     candidates: loads(3, 9, 0),
-    told: { matches: { a: 60, b: 80 } },
+    sent: { a: [6, 0], b: [8, 0] },
     chosen: 'b',
   },
   {
     says: 'the threshold itself is not above it: then the smallest tree',
     candidates: loads(0, 0, 5),
-    told: { matches: { a: 50 }, trees: { a: 900, b: 500, c: 100 } },
+    sent: { a: [5, 4], b: [0, 5], c: [0, 1] },
     chosen: 'c',
   },
   {
     says: 'of equal matches the less loaded',
     candidates: loads(4, 2, 0),
-    told: { matches: { a: 80, b: 80 } },
+    sent: { a: [8, 0], b: [8, 0] },
     chosen: 'b',
   },
   {
     says: 'of equal trees the less loaded',
     candidates: loads(4, 2, 3),
-    told: { trees: { a: 7, b: 7, c: 7 } },
+    sent: { a: [0, 7], b: [0, 7], c: [0, 7] },
     chosen: 'b',
   },
   {
     says: 'loads further apart than 32 calls: the least loaded, whatever matches',
     candidates: loads(33, 0),
-    told: { matches: { a: 100 } },
+    sent: { a: [10, 0] },
     chosen: 'b',
   },
-  {
-    says: '32 calls apart is not yet apart',
-    candidates: loads(32, 0),
-    told: { matches: { a: 100 } },
-    chosen: 'a',
-  },
+  { says: '32 calls apart is not yet apart', candidates: loads(32, 0), sent: { a: [10, 0] }, chosen: 'a' },
   {
     says: 'apart by the number but not by the factor is not apart',
     options: { balanceRel: 2 },
     candidates: loads(100, 50),
-    told: { matches: { a: 100 } },
+    sent: { a: [10, 0] },
     chosen: 'a',
   },
   {
     says: 'apart by the factor but not by the number is not apart',
     options: { balanceAbs: 200 },
     candidates: loads(100, 0),
-    told: { matches: { a: 100 } },
+    sent: { a: [10, 0] },
     chosen: 'a',
   },
-  {
-    says: 'the threshold can be set',
-    options: { cacheThreshold: 0.9 },
-    candidates: loads(0, 0),
-    told: { matches: { a: 80 }, trees: { a: 9 } },
-    chosen: 'b',
-  },
-  {
-    says: 'a prompt that is empty matches nothing',
-    candidates: loads(0, 0),
-    told: { promptTokens: 0, trees: { a: 9 } },
-    chosen: 'b',
-  },
+  { says: 'the threshold can be set', options: { cacheThreshold: 0.9 }, sent: { a: [8, 0] }, chosen: 'b' },
+  { says: 'a prompt that is empty matches nothing', asked: null, sent: { a: [0, 9] }, chosen: 'b' },
   {
     says: 'the release goes by load below its threshold',
     options: release,
     candidates: loads(2, 1),
-    told: { matches: { a: 30 }, trees: { a: 1, b: 900 } },
+    sent: { a: [3, 0], b: [0, 90] },
     chosen: 'b',
   },
   {
     says: 'the release has 0.3, 64 and 1.5',
     options: release,
     candidates: loads(64, 0),
-    told: { matches: { a: 31 } },
+    sent: { a: [4, 0] },
     chosen: 'a',
   },
   {
     says: 'the release is apart at 65',
     options: release,
     candidates: loads(65, 0),
-    told: { matches: { a: 31 } },
+    sent: { a: [4, 0] },
     chosen: 'b',
   },
   {
     says: 'the release takes what is set',
     options: { ...release, cacheThreshold: 0.5 },
     candidates: loads(1, 0),
-    told: { matches: { a: 31 } },
+    sent: { a: [4, 0] },
     chosen: 'b',
   },
+]
+
+for (const {
+  says,
+  options,
+  candidates = loads(0, 0),
+  sent = {},
+  asked = blocks(10),
+  chosen,
+} of cacheAwareCases)
+  test(`cache_aware: ${says}`, () => {
+    const pick = chooser('cache_aware', options)
+    let other = 0
+    for (const [id, [same, others]] of Object.entries(sent)) {
+      pick([worker(id)], { prefix: blocks(same), promptBytes: same * BLOCK })
+      pick([worker(id)], { prefix: blocks(others, ++other), promptBytes: others * BLOCK })
+    }
+    const promptBytes = (asked?.length ?? 0) * BLOCK
+    assert.equal(pick(candidates, { prefix: asked, promptBytes }), chosen)
+  })
+
+test('cache_aware remembers what it sent, but nothing of a dry run', () => {
+  const pick = chooser('cache_aware')
+  const asked = { prefix: blocks(10), promptBytes: 10 * BLOCK }
+  assert.equal(pick(loads(1, 0), asked, { isDry: true }), 'b')
+  assert.equal(pick(loads(0, 1), asked), 'a')
+  assert.equal(pick(loads(9, 0), asked), 'a')
+})
+
+interface Case {
+  readonly says: string
+  readonly policy: string
+  readonly options?: ConfigInput
+  readonly candidates?: Candidate[]
+  readonly told?: Told
+  readonly hashes?: Float64Array | null
+  readonly chosen: string
+}
+
+const cases: Case[] = [
   {
     says: 'the fewest tokens to compute: what waits there counts as much as what is not cached',
     policy: 'kv_aware',
@@ -164,15 +193,7 @@ const cases: Case[] = [
   },
 ]
 
-for (const {
-  says,
-  policy = 'cache_aware',
-  options,
-  candidates = loads(0, 0),
-  told,
-  hashes = prefix,
-  chosen,
-} of cases)
+for (const { says, policy, options, candidates = loads(0, 0), told, hashes = prefix, chosen } of cases)
   test(`${policy}: ${says}`, () => {
     assert.equal(chooser(policy, options)(candidates, { prefix: hashes }, told), chosen)
   })
