@@ -58,14 +58,17 @@ export function countLive(handler: Handler): { handle: DenoHandler; live: () => 
   return { handle, live: () => live }
 }
 
-/** A file that was asked for by name stays a file. */
+const STORE = 'kv:'
+
+/** `kv:NAME` names a part of the store that several routers share. A file that was asked for by name stays a file. */
 function usesKeyValueStore({ state, port }: Config): boolean {
-  return runtime.openKv !== undefined && state === undefined && port > 0
+  return runtime.openKv !== undefined && (state?.startsWith(STORE) ?? port > 0)
 }
 
-function keyValueOf({ port }: Config) {
+function keyValueOf({ state, port }: Config) {
   const store = runtime.openKv!()
-  return (name: string) => keyValueStorage(store, ['fetchway', String(port), name])
+  const part = state?.slice(STORE.length) ?? String(port)
+  return (name: string) => keyValueStorage(store, ['fetchway', part, name])
 }
 
 export function urlOf(address: DenoAddress, scheme: string): string {

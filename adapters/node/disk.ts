@@ -6,12 +6,13 @@ import { memoryStorage } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 
-/** Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined: nowhere. */
+/** Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined: nowhere. Throws for a store of Deno. */
 export function stateFile({
   state,
   port,
   socket,
 }: Pick<Config, 'state' | 'port' | 'socket'>): string | undefined {
+  if (state?.startsWith('kv:')) throw new Error(`state ${state} needs Deno with --unstable-kv`)
   if (state !== undefined) return state === 'off' ? undefined : state
   if (socket !== undefined) return `${socket}.state.json`
   // A port that is another one each time has no past to remember.

@@ -18,6 +18,7 @@ type KeyPart = string | number
 
 /** The part of Deno KV that is used here. */
 export interface KeyValueStore {
+  get(key: KeyPart[]): Promise<{ versionstamp: string | null }>
   list(selector: { prefix: KeyPart[] }): AsyncIterable<{ key: readonly unknown[]; value: unknown }>
   atomic(): KeyValueChange
 }
@@ -56,5 +57,7 @@ export function keyValueStorage(store: Promise<KeyValueStore>, prefix: readonly 
     },
     put: (key, value) => replace(key, JSON.stringify(value)),
     delete: (key) => replace(key, ''),
+    // All pieces are written with each value.
+    version: async (key) => (await (await store).get([...prefix, key, 0])).versionstamp ?? '',
   }
 }

@@ -30,11 +30,15 @@ function open(response: ServerResponse): void {
   write(response)
 }
 
-/** The clock is one for all processes of a machine. */
+const written = new WeakMap<ServerResponse, number>()
+
+/** Tells the time (the clock is one for all processes of a machine), and which event of its stream it is. */
 function write(response: ServerResponse): void {
   const now = process.hrtime.bigint()
+  const count = written.get(response) ?? 0
+  written.set(response, count + 1)
   response.write(
-    `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"content":" ${now}"},"logprobs":null,"finish_reason":null}]}\n\n`,
+    `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"content":" ${now} ${count}"},"logprobs":null,"finish_reason":null}]}\n\n`,
   )
 }
 

@@ -18,6 +18,8 @@ export interface Storage {
   get(key: string): Promise<unknown>
   put(key: string, value: unknown): Promise<void>
   delete(key: string): Promise<void>
+  /** Another text whenever somebody wrote the value. Only a store that several routers share has it. */
+  version?(key: string): Promise<string>
 }
 
 /** What a home gives to an actor besides its configuration. */

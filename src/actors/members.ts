@@ -2,6 +2,7 @@
 import type { WorkerRef } from '../host.ts'
 import type { EngineFacts, ModelFacts } from '../engines/engine.ts'
 import { kvSourcesOf, type KvSourceSpec } from '../engines/kv-sources.ts'
+import { loadSourcesOf, type LoadSource } from '../engines/load-sources.ts'
 import { needsPrefix } from '../policies/policy.ts'
 import type { Config, WorkerSpec } from '../config/schema.ts'
 
@@ -45,6 +46,8 @@ export interface Member {
   readonly kvCapacityTokens: number | null
   /** Where its engine tells its load. */
   readonly loadPath?: string
+  /** Where its engine publishes its load by itself. */
+  readonly loadSources?: readonly LoadSource[]
   /** Where its engine publishes KV events, when they are followed. */
   readonly kvEvents?: readonly KvSourceSpec[]
 }
@@ -117,6 +120,7 @@ export function memberOf(record: WorkerRecord, config: Config): Member {
   const ref = refOf(record, config.workerApiKey)
   const kvSession = kvSessionOf(record, ref.engine, config)
   const kvEvents = followsEvents(config) ? kvSourcesOf(record.spec, record.facts) : []
+  const loadSources = loadSourcesOf(record.spec.url, record.facts)
   const adapters = (record.facts?.models ?? []).filter((model) => model.parent).map((model) => model.id)
   return {
     ref: kvSession ? { ...ref, kvSession } : ref,
@@ -129,6 +133,7 @@ export function memberOf(record: WorkerRecord, config: Config): Member {
     maxInFlight: record.spec.maxInFlight ?? null,
     kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
     ...(record.facts?.loadPath && { loadPath: record.facts.loadPath }),
+    ...(loadSources.length > 0 && { loadSources }),
     ...(kvEvents.length > 0 && { kvEvents }),
   }
 }
@@ -187,4 +192,15 @@ export function directoryOf(version: number, records: Iterable<WorkerRecord>): D
     }
   }
   return { version, models: [...models.values()], wildcard, pending, workers }
+}
+
+/** After a few silent rounds a server without any model list is taken as it is: it may be good for one thing only. */
+export const mayBeBare = ({ spec, silent, facts }: WorkerRecord) =>
+  spec.engine === undefined ? silent >= 3 || facts?.models.length === 0 : spec.engine === 'unknown'
+
+/** A patch of `null` takes a value back. */
+export function withoutNulls(spec: WorkerSpec): WorkerSpec {
+  return Object.fromEntries(
+    Object.entries(spec).filter(([, value]) => value !== null && value !== undefined),
+  ) as unknown as WorkerSpec
 }

@@ -7,16 +7,18 @@ import type { ActorState } from './actor.ts'
 import type { RefusalValue } from './ask.ts'
 import {
   directoryOf,
+  mayBeBare,
   memberOf,
   refOf,
   viewOf,
+  withoutNulls,
   type Directory,
   type Membership,
   type WorkerRecord,
   type WorkerSource,
   type WorkerView,
 } from './members.ts'
-import { restoreWorkers, storeWorkers } from './stored-workers.ts'
+import { restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
 
 /** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
 const FIRST_PAUSE = 250
@@ -39,6 +41,7 @@ export class Registry {
   #config: Config
   readonly #state: ActorState
   readonly #records = new Map<string, WorkerRecord>()
+  readonly #shared: SharedWorkers
   /** Callers of `settled` that wait. */
   #waiting: Array<() => void> = []
   /** Begins with the time: what a registry before this one told must not be taken for the same. */
@@ -50,21 +53,33 @@ export class Registry {
     this.#config = config
     this.#state = state
     this.#version = Math.floor(state.now())
+    this.#shared = new SharedWorkers(state, (stored) => this.#adopt(stored))
     for (const spec of config.workers) this.#insert(spec, 'flag')
   }
 
   /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
   async start(): Promise<void> {
-    for (const { spec, addedAt, draining } of await restoreWorkers(this.#state)) {
-      const record = this.#insert(spec, 'api')
-      if (record) Object.assign(record, { addedAt, draining })
+    this.#adopt(await restoreWorkers(this.#state))
+    this.#shared.follow()
+  }
+
+  /** What is stored is the truth about the workers that were added by the API. */
+  #adopt(stored: readonly StoredWorker[]): void {
+    const ids = new Set(stored.map(({ spec }) => opaqueId('w', spec.url)))
+    for (const { id, source } of this.#records.values())
+      if (source === 'api' && !ids.has(id)) this.#records.delete(id)
+    for (const { spec, addedAt, draining } of stored) {
+      const record = this.#insert(spec, 'api') ?? this.#records.get(opaqueId('w', spec.url))
+      if (record?.source === 'api') Object.assign(record, { spec, addedAt, draining })
     }
     this.#announce()
+    this.#tellSettled()
     this.#state.setAlarm(this.#state.now())
   }
 
   /** Adds a worker. 409 when its URL is there already. */
   async add(spec: WorkerSpec, source: WorkerSource): Promise<Registered> {
+    await this.#shared.catchUp()
     const record = this.#insert(spec, source)
     if (!record) {
       const id = opaqueId('w', spec.url)
@@ -80,6 +95,7 @@ export class Registry {
   }
 
   async patch(id: string, change: WorkerChange): Promise<Registered> {
+    await this.#shared.catchUp()
     const record = this.#records.get(id)
     if (!record) return unknown(id)
     if (change.draining !== undefined) record.draining = change.draining
@@ -94,6 +110,7 @@ export class Registry {
   }
 
   async remove(id: string): Promise<Registered> {
+    await this.#shared.catchUp()
     const record = this.#records.get(id)
     if (!record) return unknown(id)
     this.#records.delete(id)
@@ -268,24 +285,13 @@ export class Registry {
   }
 
   #rearm(): void {
-    let next = Infinity
-    for (const record of this.#records.values()) next = Math.min(next, record.askAt)
+    const next = Math.min(...[...this.#records.values()].map(({ askAt }) => askAt))
     if (next < Infinity) this.#state.setAlarm(next)
   }
 
   #view(record: WorkerRecord): WorkerView {
     return viewOf(record, (record.spec.apiKey ?? this.#config.workerApiKey) !== undefined)
   }
-}
-
-/** After a few silent rounds a server without any model list is taken as it is: it may be good for one thing only. */
-const mayBeBare = ({ spec, silent, facts }: WorkerRecord) =>
-  spec.engine === undefined ? silent >= 3 || facts?.models.length === 0 : spec.engine === 'unknown'
-
-function withoutNulls(spec: WorkerSpec): WorkerSpec {
-  return Object.fromEntries(
-    Object.entries(spec).filter(([, value]) => value !== null && value !== undefined),
-  ) as unknown as WorkerSpec
 }
 
 const refuse = (status: number, code: string, message: string) => ({ refusal: { status, code, message } })

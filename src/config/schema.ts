@@ -48,7 +48,10 @@ export const workerSchema = z.strictObject({
     z.optional(read(checkKvEndpoint)),
     'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; found by asking when absent',
   ),
-  kvEventsReplay: about(z.optional(read(checkKvEndpoint)), 'tcp://HOST:PORT where missed KV events are had, or off'),
+  kvEventsReplay: about(
+    z.optional(read(checkKvEndpoint)),
+    'tcp://HOST:PORT where missed KV events are had, or off',
+  ),
   bootstrapPort: z.optional(whole(1, 65535)),
 })
 export type WorkerSpec = z.output<typeof workerSchema>
@@ -112,7 +115,7 @@ const fleet = {
   ),
   state: about(
     z.optional(text()),
-    'file that keeps workers added by the API; off: none (default: .fetchway/PORT.json)',
+    'file that keeps workers added by the API; kv:NAME: shared in Deno KV; off: none (default: .fetchway/PORT.json)',
   ),
 }
 

@@ -279,6 +279,38 @@ describe('persistence', () => {
     )
   })
 
+  it('follows what other routers write to a store that they share, and loses nothing of it', async () => {
+    const storage = memoryStorage()
+    let written = 0
+    const shared = {
+      ...storage,
+      put: (key: string, value: unknown) => (written++, storage.put(key, value)),
+      version: async () => String(written),
+    }
+    const one = registryRig({ workers: [C] }, {}, { storage: shared })
+    const two = registryRig({}, {}, { storage: shared })
+    await Promise.all([one.start(), two.start()])
+    const urls = (rig: typeof one) => rig.registry.list().map(({ url }) => url)
+    await one.registry.add(spec(A), 'api')
+    // Before the other has looked: it must not write over what it has not seen.
+    await two.registry.add(spec(B), 'api')
+    await one.clock.advance(2000)
+    assert.deepEqual(
+      [urls(one), urls(two)],
+      [
+        [C, A, B],
+        [A, B],
+      ],
+    )
+    const id = one.registry.list()[1]?.id ?? ''
+    await two.registry.patch(id, { draining: true })
+    await one.clock.advance(2000)
+    assert.equal(one.registry.get(id)?.draining, true)
+    await one.registry.remove(id)
+    await two.clock.advance(2000)
+    assert.deepEqual([urls(one), urls(two)], [[C, B], [B]])
+  })
+
   it('starts with a stored value that is broken, and says so', async () => {
     const good = { spec: spec(B), addedAt: 5, draining: false }
     for (const value of [

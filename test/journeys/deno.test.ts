@@ -81,4 +81,18 @@ describe('deno: deno serve and Deno KV', () => {
     )
     await again.stop()
   })
+
+  it('several routers share the workers that are kept in a named part of Deno KV', async () => {
+    const program = ['run', ...LEAST, '--unstable-kv', PROGRAM]
+    const own = ['--port', '0', '--state', 'kv:fleet']
+    const [one, two] = await Promise.all([begin(program, own), begin(program, own)])
+    const listed = async (router: typeof one) =>
+      (await router.ask(WORKERS)).body.data.map(({ url }: { url: string }) => url)
+    assert.equal((await one.ask(WORKERS, { url: 'http://127.0.0.1:9/shared' })).status, 201)
+    await eventually(
+      async () => (await listed(two)).includes('http://127.0.0.1:9/shared'),
+      () => `the other does not know of it: ${two.errors}`,
+    )
+    await Promise.all([one.stop(), two.stop()])
+  })
 })
