@@ -4,6 +4,7 @@ import { probe } from '../discovery/probe.ts'
 import type { ActorState } from './actor.ts'
 import type { ReportedLoad } from './ask.ts'
 import { LEASE_TIME } from './ledger.ts'
+import { LoadFeeds } from './load-feeds.ts'
 import type { Roster } from './roster.ts'
 import type { PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
@@ -23,6 +24,7 @@ export type HealthRules = Pick<PoolRules, 'probe' | 'load'>
 export class Health {
   rules: HealthRules
   readonly loads: LoadPoller
+  readonly #feeds: LoadFeeds
   readonly #state: ActorState
   readonly #seams: HealthSeams
 
@@ -34,6 +36,7 @@ export class Health {
     const { told, roster } = seams
     const load = { seats: roster.seats, rules: () => this.rules.load, told }
     this.loads = new LoadPoller({ now, random, timer, fetch, log, ...load })
+    this.#feeds = new LoadFeeds(state, told)
   }
 
   /** A call came. */
@@ -58,6 +61,13 @@ export class Health {
     if (this.rules.probe.interval === 0) return
     seat.isSuspect = true
     seat.probeAt = this.#state.now()
+    this.rearm()
+  }
+
+  /** Members or rules are others now. */
+  meet(): void {
+    const { interval, isUsed, isAlways } = this.rules.load
+    this.#feeds.meet(interval > 0 && (isUsed || isAlways) ? [...this.#seams.roster.seats.values()] : [])
     this.rearm()
   }
 

@@ -158,7 +158,7 @@ export class Pool {
     this.#health.rules = this.#rules
     this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
     this.#line.serve()
-    this.#health.rearm()
+    this.#health.meet()
   }
 
   view(): PoolView {
@@ -292,6 +292,6 @@ export class Pool {
   #met(left: readonly string[]): void {
     this.#knowledge.met(this.#roster.seats, left, this.#rules.kvCapacity)
     this.#line.serve()
-    this.#health.rearm()
+    this.#health.meet()
   }
 }

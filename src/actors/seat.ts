@@ -51,6 +51,8 @@ export class Seat implements Candidate {
   freshFor = FRESH
   /** When it was asked for its load last; 0: never. */
   loadAskedAt = 0
+  /** When it told its load by itself; 0: never. */
+  pushedAt = 0
   /** When it was asked to tell its load with an answer; 0: never. */
   reportAskedAt = 0
   /** Questions for its load that it did not answer: since it last did, and in all. */

@@ -37,6 +37,8 @@ const QUIET = 60_000
 const SILENT_AFTER = 3
 /** A worker makes no more reports with its answers than one in so many ms: each costs it a walk through all its metrics. */
 const REPORT_GAP = 500
+/** An engine that tells its load by itself does so each second; after so long it is asked, ms. */
+const PUSH_LIFE = 5_000
 /** Multiples of it, modulo 1, lie evenly however many there are. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 
@@ -176,6 +178,8 @@ export class LoadPoller {
   /** A new worker is asked at once; the others at their step of each interval, so that they stay apart. */
   #dueOf(seat: Seat, { interval }: LoadRules): number {
     if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null) return Infinity
+    // It tells by itself, as long as it does.
+    if (seat.pushedAt > 0 && this.#seams.now() - seat.pushedAt < PUSH_LIFE) return seat.pushedAt + PUSH_LIFE
     if (seat.loadAskedAt === 0) return 0
     const period = periodOf(seat, interval)
     const step = interval / STEPS

@@ -83,7 +83,7 @@ function toldBySglang(told: unknown, host: string): KvSourceSpec[] {
 }
 
 /** Every address of the worker's machine: the one that we reach it by. */
-function reachable(endpoint: string, host: string): string {
+export function reachable(endpoint: string, host: string): string {
   const address = parseEndpoint(endpoint)
   return isWildcard(address) ? endpointOf({ ...address, host }) : endpoint
 }
@@ -94,7 +94,7 @@ const shifted = (endpoint: string, by: number): string => {
 }
 
 /** Empty where the worker is no address (a unix socket, a tunnel): what it says of itself can't be reached then. */
-function hostOf(url: string): string {
+export function hostOf(url: string): string {
   if (!/^https?:/.test(url) || !URL.canParse(url)) return ''
   return new URL(url).hostname.replace(/^\[|\]$/g, '')
 }

@@ -1,9 +1,7 @@
 // The load that SGLang publishes by itself (`--load-publish-endpoint`): one message a rank, at least each second.
 import type { EngineLoad } from './engine.ts'
 
-/** The topic that SGLang publishes under unless /server_info names another. */
-export const LOAD_TOPIC = 'load'
-/** A rank that was silent for longer counts no more, ms. */
+/** What a rank told longer ago than this says nothing of now, ms. */
 const RANK_LIFE = 5_000
 /** Busy time that makes a speed, microseconds: less is noise. */
 const LEAST_BUSY = 50_000
@@ -13,7 +11,6 @@ const SPEED_WEIGHT = 0.3
 
 /** One message, decoded. Absent: the engine does not know, or is too old to say. */
 export interface LoadStat {
-  readonly rank: number
   readonly running: number
   readonly waiting: number
   readonly usedTokens: number
@@ -34,9 +31,8 @@ export function readLoadStat(message: unknown): LoadStat | null {
   const [running, waiting, used, capacity] = message.slice(1, 5).map(countOf)
   if (running === undefined || waiting === undefined || used === undefined || capacity === undefined)
     return null
-  const [rank, uncached, , , prefillTokens, prefillBusy] = message.slice(5, 11).map(countOf)
+  const [, uncached, , , prefillTokens, prefillBusy] = message.slice(5, 11).map(countOf)
   return {
-    rank: rank ?? 0,
     running,
     waiting,
     usedTokens: used,
@@ -62,15 +58,24 @@ interface Rank {
 /** The newest message of each rank of one worker, and what they come to together. */
 export class PushedLoads {
   readonly #ranks = new Map<number, Rank>()
+  readonly #count: number
   /** Prompt tokens a second while a rank computes prompts, as the engine's own counters tell; 0 until they do. */
   speed = 0
 
-  /** Takes a message that came at `at` (ms) and returns the load of all ranks that still speak. */
-  take(stat: LoadStat, at: number): EngineLoad {
-    const base = this.#ranks.get(stat.rank)?.base ?? stat
-    this.#ranks.set(stat.rank, { stat, at, base: this.#measured(base, stat) ? stat : base })
-    for (const [rank, one] of this.#ranks) if (one.at < at - RANK_LIFE) this.#ranks.delete(rank)
-    return this.#load()
+  /** `count`: ranks that the worker has. */
+  constructor(count: number) {
+    this.#count = count
+  }
+
+  /**
+   * Takes a message of a rank that came at `at` (ms). Returns the load of all ranks; null while one of them is silent: what is
+   * left would look like less than there is. The rank is that of the socket: what the message says of it may be null.
+   */
+  take(rank: number, stat: LoadStat, at: number): EngineLoad | null {
+    const base = this.#ranks.get(rank)?.base ?? stat
+    this.#ranks.set(rank, { stat, at, base: this.#measured(base, stat) ? stat : base })
+    for (const one of this.#ranks.values()) if (one.at < at - RANK_LIFE) return null
+    return this.#ranks.size < this.#count ? null : this.#load()
   }
 
   /** Whether the next speed is measured from `now` on: there was enough to measure one, or nothing to measure by. */

@@ -137,6 +137,18 @@ test('without calls the questions cease, and the first call starts them again', 
   assert.equal(asked.length, 4)
 })
 
+test('a worker that tells its load by itself is not asked, until it falls silent', async () => {
+  const { clock, asked, seat, poller } = rig(1)
+  for (let second = 0; second < 30; second++) {
+    seat('w0').pushedAt = clock.now()
+    await clock.advance(1000)
+  }
+  assert.ok(asked.length <= 1)
+  poller.used()
+  await clock.advance(5000)
+  assert.ok(asked.length >= 1 && (asked.at(-1)?.at ?? 0) >= clock.now() - 2000)
+})
+
 test('workers that are down, draining, or of an engine nobody knows are not asked', async () => {
   const { clock, seats, asked } = rig(3)
   seats.set('x', new Seat(member('x', { ref: { id: 'x', url: 'http://x', engine: 'unknown' } })))

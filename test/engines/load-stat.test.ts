@@ -9,7 +9,6 @@ const read: readonly [what: string, message: unknown, stat: LoadStat | null][] =
     'of today',
     whole,
     {
-      rank: 2,
       running: 7,
       waiting: 3,
       usedTokens: 1024,
@@ -22,18 +21,17 @@ const read: readonly [what: string, message: unknown, stat: LoadStat | null][] =
   [
     'of an older engine, and one without ranks',
     ['LoadStat', 1, 0, 16, 32, null],
-    { rank: 0, running: 1, waiting: 0, usedTokens: 16, capacityTokens: 32 },
+    { running: 1, waiting: 0, usedTokens: 16, capacityTokens: 32 },
   ],
   [
     'whose engine does not know what is cached',
     ['LoadStat', 1, 2, 16, 32, 0, null],
-    { rank: 0, running: 1, waiting: 2, usedTokens: 16, capacityTokens: 32 },
+    { running: 1, waiting: 2, usedTokens: 16, capacityTokens: 32 },
   ],
   [
     'with numbers beyond 32 bits and fields to come',
     ['LoadStat', 1, 2, 16n, 32n, 0, 5, 6, 7, 8n, 9n, 'new'],
     {
-      rank: 0,
       running: 1,
       waiting: 2,
       usedTokens: 16,
@@ -55,7 +53,6 @@ for (const [what, message, stat] of read)
   test(`a pushed load is read: one ${what}`, () => assert.deepEqual(readLoadStat(message), stat))
 
 const stat = (change: Partial<LoadStat> = {}): LoadStat => ({
-  rank: 0,
   running: 4,
   waiting: 2,
   usedTokens: 1000,
@@ -65,9 +62,9 @@ const stat = (change: Partial<LoadStat> = {}): LoadStat => ({
 })
 
 test('ranks add up to the load of their worker', () => {
-  const loads = new PushedLoads()
-  loads.take(stat(), 1000)
-  assert.deepEqual(loads.take(stat({ rank: 1, running: 1, usedTokens: 3000 }), 1100), {
+  const loads = new PushedLoads(2)
+  loads.take(0, stat(), 1000)
+  assert.deepEqual(loads.take(1, stat({ running: 1, usedTokens: 3000 }), 1100), {
     running: 5,
     waiting: 4,
     waitingUncachedTokens: 600,
@@ -78,29 +75,31 @@ test('ranks add up to the load of their worker', () => {
 })
 
 test('a newer message of a rank takes the place of its older one', () => {
-  const loads = new PushedLoads()
-  loads.take(stat(), 1000)
-  assert.equal(loads.take(stat({ running: 9 }), 2000).running, 9)
+  const loads = new PushedLoads(1)
+  loads.take(0, stat(), 1000)
+  assert.equal(loads.take(0, stat({ running: 9 }), 2000)?.running, 9)
 })
 
-test('a rank that fell silent counts no more', () => {
-  const loads = new PushedLoads()
-  loads.take(stat({ rank: 1 }), 1000)
-  assert.equal(loads.take(stat(), 6000).running, 8)
-  assert.equal(loads.take(stat(), 6001).running, 4)
+test('while a rank is silent nothing is told: it would look like less', () => {
+  const loads = new PushedLoads(2)
+  assert.equal(loads.take(1, stat(), 1000), null)
+  assert.equal(loads.take(0, stat(), 6000)?.running, 8)
+  assert.equal(loads.take(0, stat(), 6001), null)
+  assert.equal(loads.take(1, stat(), 6002)?.running, 8)
 })
 
 test('uncached tokens are told only when every rank tells them', () => {
-  const loads = new PushedLoads()
-  loads.take(stat(), 1000)
-  const { waitingUncachedTokens: _, ...silent } = stat({ rank: 1 })
-  assert.equal('waitingUncachedTokens' in loads.take(silent, 1000), false)
+  const loads = new PushedLoads(2)
+  loads.take(0, stat(), 1000)
+  const { waitingUncachedTokens: _, ...silent } = stat()
+  const load = loads.take(1, silent, 1000) ?? assert.fail()
+  assert.equal('waitingUncachedTokens' in load, false)
 })
 
 test('the counters of prefill work tell its speed, gathered until they are long enough', () => {
-  const loads = new PushedLoads()
+  const loads = new PushedLoads(1)
   const after = (tokens: number, ms: number) =>
-    loads.take(stat({ prefillTokens: tokens, prefillBusy: ms * 1000 }), 1000)
+    loads.take(0, stat({ prefillTokens: tokens, prefillBusy: ms * 1000 }), 1000)
   after(0, 0)
   after(600, 30)
   assert.equal(loads.speed, 0)
@@ -109,9 +108,9 @@ test('the counters of prefill work tell its speed, gathered until they are long 
 })
 
 test('a restart of the engine does not spoil the speed', () => {
-  const loads = new PushedLoads()
+  const loads = new PushedLoads(1)
   const after = (tokens: number, ms: number) =>
-    loads.take(stat({ prefillTokens: tokens, prefillBusy: ms * 1000 }), 1000)
+    loads.take(0, stat({ prefillTokens: tokens, prefillBusy: ms * 1000 }), 1000)
   after(100_000, 5000)
   after(0, 0)
   after(2000, 100)

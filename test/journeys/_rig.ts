@@ -86,8 +86,15 @@ export const chat = (more: Readonly<Record<string, unknown>> = {}) => ({
 })
 
 const OWN = new Set([
-  ...['/health', '/v1/models', '/version', '/metrics', '/kv_event_sources', '/server_info'],
-  ...['/load', '/v1/loads', '/get_load'],
+  '/health',
+  '/v1/models',
+  '/version',
+  '/metrics',
+  '/kv_event_sources',
+  '/server_info',
+  '/load',
+  '/v1/loads',
+  '/get_load',
 ])
 
 /** The inference calls that an engine got, without what the router asked of its own. */
