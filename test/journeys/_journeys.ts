@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import { control } from './_control.ts'
 import { endpoints } from './_endpoints.ts'
+import { explain } from './_explain.ts'
 import { failures } from './_failures.ts'
 import { leaving } from './_leaving.ts'
 import { limits } from './_limits.ts'
@@ -32,7 +33,7 @@ export type Journey = ((start: Start) => Promise<void>) & { readonly gap?: Gap }
 /** Journeys by their sentences. */
 export type Journeys = Readonly<Record<string, Journey>>
 
-const GROUPS = { endpoints, routing, control, limits, failures, leaving } as const
+const GROUPS = { endpoints, routing, explain, control, limits, failures, leaving } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 
 /** Registers the suite for one runtime. */
