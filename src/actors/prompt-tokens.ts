@@ -23,6 +23,11 @@ export class PromptTokens {
   readonly #models = new Map<string, Sums>()
   readonly #all = prior()
 
+  /** Models that are told apart. */
+  get models(): number {
+    return this.#models.size
+  }
+
   /** Canonical bytes a token over all models. */
   get bytesPerToken(): number {
     return this.#all.bytes / this.#all.tokens
