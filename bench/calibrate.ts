@@ -26,7 +26,12 @@ const PATHOLOGIES: Readonly<Record<string, Partial<ReplayOptions>>> = {
 
 async function run(trace: Trace, policy: string, options: Partial<ReplayOptions>, seeds: readonly number[]) {
   const name = policy === ORACLE ? 'round_robin' : policy
-  const config = configSchema.parse({ policy: name, healthInterval: 'off', queueTimeout: 'off' })
+  const config = configSchema.parse({
+    policy: name,
+    healthInterval: 'off',
+    loadInterval: 'off',
+    queueTimeout: 'off',
+  })
   return (await replay(trace, { ...DEFAULTS, ...options }, { policy, config, seeds })).figures
 }
 

@@ -158,7 +158,13 @@ function configsFor(
   const configs: [string, Config][] = []
   for (const name of names) {
     const policy = name === ORACLE ? 'round_robin' : name
-    const parsed = configSchema.safeParse({ ...given, policy, healthInterval: 'off', queueTimeout: 'off' })
+    const parsed = configSchema.safeParse({
+      ...given,
+      policy,
+      healthInterval: 'off',
+      loadInterval: 'off',
+      queueTimeout: 'off',
+    })
     if (!parsed.success) {
       const [issue] = parsed.error.issues
       return `--${String(issue?.path[0] ?? 'policy')}: ${issue?.message ?? 'is wrong'}`

@@ -56,14 +56,13 @@ export class LoadPoller {
   /** Share of its interval at which each worker's turn comes. */
   readonly #turns = new WeakMap<Seat, number>()
   /** Begins by chance: other routers with the same workers ask at other times. */
-  #nextTurn: number
+  #nextTurn: number | null = null
   #asking = 0
   #tookAt = -Infinity
   #usedAt: number
 
   constructor(seams: LoadSeams) {
     this.#seams = seams
-    this.#nextTurn = seams.random()
     this.#usedAt = seams.now()
   }
 
@@ -192,7 +191,8 @@ export class LoadPoller {
   #turnOf(seat: Seat): number {
     let turn = this.#turns.get(seat)
     if (turn === undefined) {
-      this.#turns.set(seat, (turn = this.#nextTurn))
+      turn = this.#nextTurn ?? this.#seams.random()
+      this.#turns.set(seat, turn)
       this.#nextTurn = (turn + GOLDEN) % 1
     }
     return turn
