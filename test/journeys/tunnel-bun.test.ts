@@ -3,17 +3,21 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { dialledIn } from './_dialled.ts'
+import { dialledIn, type OpenDialable } from './_dialled.ts'
 import { Resident } from './_foreign.ts'
 import { journeys } from './_journeys.ts'
+import { tunnelFaults } from './_tunnel-faults.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'fetchway-tunnel-bun-'))
 after(() => rm(directory, { recursive: true, force: true }))
 const resident = new Resident('bun', [])
+const open: OpenDialable = (config, fleet, options) => resident.open(config, fleet, { ...options, directory })
 
 journeys({
   name: 'tunnel on bun',
-  open: dialledIn((config, fleet, options) => resident.open(config, fleet, { ...options, directory })),
+  open: dialledIn(open),
   gaps: ['real-clock', 'dialled-in'],
   groups: ['endpoints', 'failures', 'leaving'],
 })
+
+tunnelFaults('bun', open, true)

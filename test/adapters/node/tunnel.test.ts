@@ -1,6 +1,5 @@
 // Workers that dial in, on real sockets: a router, a worker's client, and a simulated engine behind it.
 import assert from 'node:assert/strict'
-import { createServer, connect as connectTcp, type Socket, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { WebSocket } from 'ws'
 import { createClient } from '../../../adapters/cli/connect.ts'
@@ -12,6 +11,7 @@ import { configSchema, type ConfigInput } from '../../../src/config/schema.ts'
 import { createEngine, type Engine } from '../../../src/simulator/engine.ts'
 import { encodeJson } from '../../../src/tunnel/frames.ts'
 import { callsOf, eventually, saidIn } from '../../journeys/_rig.ts'
+import { startMiddle } from '../../tunnel/_middle.ts'
 
 const TOKEN = 'box-token'
 const TIMES = { beat: 100, silence: 400, resume: 3000 }
@@ -54,38 +54,6 @@ interface Worker {
   readonly breaker: string
   readonly known: boolean
   readonly models: readonly string[]
-}
-
-/** Something between the worker and the router that can break their connection. */
-async function startMiddle(t: TestContext, to: string) {
-  const pairs: Socket[] = []
-  let isOpen = true
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined)
-    if (!isOpen) return socket.destroy()
-    const onward = connectTcp(Number(new URL(to).port), '127.0.0.1')
-    onward.on('error', () => undefined)
-    pairs.push(socket, onward)
-    socket.pipe(onward).pipe(socket)
-    socket.on('close', () => onward.destroy())
-    onward.on('close', () => socket.destroy())
-  }).listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const cut = () => {
-    for (const socket of pairs.splice(0)) socket.destroy()
-  }
-  t.after(() => {
-    cut()
-    server.close()
-  })
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut,
-    connections: () => pairs.length / 2,
-    open: (wanted: boolean) => (isOpen = wanted),
-    /** Connections stay, and bring nothing any more. */
-    freeze: () => pairs.forEach((socket) => socket.unpipe().pause()),
-  }
 }
 
 const engine = (more: object = {}) =>
