@@ -46,7 +46,7 @@ export class Simulation {
     this.#options = options
     this.#engines = Array.from(
       { length: workers },
-      (_, number) => new Engine<Arrival>(capacity, timesOf(number >= workers / 2 ? hetero : 1)),
+      (_, number) => new Engine<Arrival>(capacity, timesOf(number >= Math.floor(workers / 2) ? hetero : 1)),
     )
     this.#activeBlocks = Array.from({ length: workers }, () => 0)
     this.#routing = new Routing(options, {
