@@ -38,6 +38,10 @@ export const choosing = {
     z.optional(z.number().check(z.minimum(1))),
     'cache_aware, bucket: the factor to balanceAbs; none: 1.0001 (release: 1.5)',
   ),
+  treeSize: about(
+    size('64MiB'),
+    'cache_aware, production_stack_prefixaware: bytes of prompts that are remembered of each worker',
+  ),
   prefixTokens: about(
     z.prefault(whole(1), 256),
     'prefix_hash: tokens at the beginning of a prompt that name its worker',

@@ -14,7 +14,7 @@ const BYTES_PER_TOKEN = 4
 function make(config: Config): Choose {
   const balance = balanceOf(config)
   const window = new LengthWindow(config.bucketInterval)
-  return (ask, candidates, { now }) => {
+  return (ask, candidates, { now, isDry }) => {
     const bytes = lengthOf(ask)
     window.begin(ask.id, now)
     let index = 0
@@ -27,7 +27,7 @@ function make(config: Config): Choose {
       most = Math.max(most, given)
     }
     if (!isImbalanced(least, most, balance)) index = window.classOf(bytes, candidates.length)
-    window.give(ask.id, (candidates[index] as Candidate).id, bytes)
+    if (isDry !== true) window.give(ask.id, (candidates[index] as Candidate).id, bytes)
     return index
   }
 }

@@ -6,8 +6,6 @@ import type { Candidate, Choose, Policy } from './policy.ts'
 
 /** Share of a prompt above which its worker is kept to, by variant. */
 const THRESHOLDS = { readme: 0.5, release: 0.3 } as const
-/** Nobody tells a policy that a worker is gone: when it remembers so many more than it sees, those go. */
-const STRANGERS = 64
 
 /**
  * The rule of SGLang's and vLLM's routers: while loads are apart, the least loaded; else whoever was sent most of the prompt
@@ -19,7 +17,7 @@ function make(config: Config): Choose {
   const variant = config.cacheAwareVariant
   const threshold = config.cacheThreshold ?? THRESHOLDS[variant]
   const balance = balanceOf(config)
-  const tree = new OwnTree()
+  const tree = new OwnTree(config.treeSize)
   const choose: Choose = (ask, candidates) => {
     let least = Infinity
     let most = 0
@@ -35,9 +33,7 @@ function make(config: Config): Choose {
   }
   return (ask, candidates, sense) => {
     const index = choose(ask, candidates, sense)
-    if (sense.isDry === true) return index
-    if (tree.workers > 2 * candidates.length + STRANGERS) tree.keep(new Set(candidates.map(({ id }) => id)))
-    tree.sent(ask.prefix, (candidates[index] as Candidate).id)
+    if (sense.isDry !== true) tree.sent(ask.prefix, candidates, index)
     return index
   }
 }

@@ -15,16 +15,17 @@ const MAX_WORKERS = 8
  */
 function make(): Choose {
   const beginnings = new Recent<string[]>(MAX_BEGINNINGS)
-  return (ask, candidates) => {
+  return (ask, candidates, { isDry }) => {
     const first = ask.prefix?.[0]
     if (first === undefined) return leastLoaded(candidates)
     const known = beginnings.use(first) ?? []
-    if (known.length === 0) beginnings.add(first, known)
     for (const worker of known) {
       const index = candidates.findIndex(({ id }) => id === worker)
       if (index >= 0) return index
     }
     const index = leastLoaded(candidates)
+    if (isDry === true) return index
+    if (known.length === 0) beginnings.add(first, known)
     if (known.length >= MAX_WORKERS) known.shift()
     known.push((candidates[index] as Candidate).id)
     return index

@@ -17,7 +17,7 @@ function make(config: Config): Choose {
       if (index >= 0) return index
     }
     const index = assign(candidates, sense)
-    given.give(session, (candidates[index] as Candidate).id, sense.now)
+    if (sense.isDry !== true) given.give(session, (candidates[index] as Candidate).id, sense.now)
     return index
   }
 }

@@ -1,19 +1,22 @@
 // What a policy of other routers remembers: which prompts went where, in a tree of its own that is far larger than a KV cache.
 import { RadixTree } from '../prefix/radix.ts'
 import { bytesAt } from '../prefix/sizes.ts'
+import type { Candidate } from './policy.ts'
 
-/** Canonical bytes that are remembered of each worker, as in the release (`--max-tree-size`). */
-const MOST_BYTES = 2 ** 26
 /** Memory of the tree. */
 const BUDGET = 64 * 2 ** 20
+/** Nobody tells a policy that a worker is gone: when it remembers so many more than it sees, those go. */
+const STRANGERS = 64
 
 export class OwnTree {
   readonly #tree = new RadixTree(BUDGET)
   readonly #numbers = new Map<string, number>()
   #depths = new Int32Array(8)
+  readonly #most: number
 
-  get workers(): number {
-    return this.#numbers.size
+  /** `most`: canonical bytes that are remembered of each worker. */
+  constructor(most: number) {
+    this.#most = most
   }
 
   /** Finds who was sent how much of a prompt, for `matched`. */
@@ -34,22 +37,25 @@ export class OwnTree {
     return number === undefined ? 0 : this.#tree.held(number)
   }
 
-  /** This prompt goes to that worker. */
-  sent(path: Float64Array | null, workerId: string): void {
-    if (path === null) return
-    let number = this.#numbers.get(workerId)
-    if (number === undefined) {
-      number = this.#tree.add(MOST_BYTES)
-      this.#numbers.set(workerId, number)
-      if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
-    }
-    this.#tree.insert(path, number, null)
+  /** A prompt goes to one of the candidates. */
+  sent(path: Float64Array | null, candidates: readonly Candidate[], index: number): void {
+    if (this.#numbers.size > 2 * candidates.length + STRANGERS) this.#keep(candidates)
+    if (path !== null) this.#tree.insert(path, this.#numberOf((candidates[index] as Candidate).id), null)
   }
 
-  /** Forgets all workers but these. */
-  keep(workerIds: ReadonlySet<string>): void {
+  #numberOf(workerId: string): number {
+    const known = this.#numbers.get(workerId)
+    if (known !== undefined) return known
+    const number = this.#tree.add(this.#most)
+    this.#numbers.set(workerId, number)
+    if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
+    return number
+  }
+
+  #keep(candidates: readonly Candidate[]): void {
+    const ids = new Set(candidates.map(({ id }) => id))
     for (const [id, number] of this.#numbers) {
-      if (workerIds.has(id)) continue
+      if (ids.has(id)) continue
       this.#numbers.delete(id)
       this.#tree.remove(number)
       this.#depths[number] = 0

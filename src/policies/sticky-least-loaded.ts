@@ -10,13 +10,13 @@ import type { Candidate, Choose, Policy } from './policy.ts'
  */
 function make(config: Config): Choose {
   const given = new Assignments(config.stickyIdle)
-  return ({ session }, candidates, { now }) => {
+  return ({ session }, candidates, { now, isDry }) => {
     if (session === null) return fewest(candidates, given, '')
     const worker = given.find(session, now).at(-1)
     const known = worker === undefined ? -1 : candidates.findIndex(({ id }) => id === worker)
     if (known >= 0) return known
     const index = fewest(candidates, given, session)
-    given.give(session, (candidates[index] as Candidate).id, now)
+    if (isDry !== true) given.give(session, (candidates[index] as Candidate).id, now)
     return index
   }
 }

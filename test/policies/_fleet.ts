@@ -61,9 +61,12 @@ export const sense = ({
   isDry,
 })
 
+const defaults = configSchema.parse({})
+
 /** A policy as a pool would hold it: asked again and again, it remembers. Answers the id of the chosen one. */
-export function chooser(name: string, options: ConfigInput = {}) {
-  const choose = chooserOf(policyOf(name), configSchema.parse(options))
+export function chooser(name: string, options?: ConfigInput) {
+  const config = options === undefined ? defaults : configSchema.parse(options)
+  const choose = chooserOf(policyOf(name), config)
   return (candidates: readonly Candidate[], change: Partial<Ask> = {}, told: Told = {}): string =>
     (candidates[choose(ask(change), candidates, sense(told))] as Candidate).id
 }

@@ -175,22 +175,6 @@ const cases: Case[] = [
     candidates: [worker('a', { inFlight: 1 }), worker('b', { backlogTokens: 9000 })],
     chosen: 'b',
   },
-  {
-    says: 'below the least match load decides',
-    policy: 'production_stack_prefixaware',
-    options: { prefixMinMatch: 201 },
-    candidates: loads(1, 0),
-    told: { matches: { a: 50 } },
-    chosen: 'b',
-  },
-  {
-    says: 'from the least match on, the longest one, whatever its load',
-    policy: 'production_stack_prefixaware',
-    options: { prefixMinMatch: 200 },
-    candidates: loads(100, 0),
-    told: { matches: { a: 50, b: 40 } },
-    chosen: 'a',
-  },
 ]
 
 for (const { says, policy, options, candidates = loads(0, 0), told, hashes = prefix, chosen } of cases)
@@ -198,14 +182,47 @@ for (const { says, policy, options, candidates = loads(0, 0), told, hashes = pre
     assert.equal(chooser(policy, options)(candidates, { prefix: hashes }, told), chosen)
   })
 
+const leastMatches: [number, string, string][] = [
+  [2 * BLOCK, 'a', 'from the least match on, whatever its load'],
+  [2 * BLOCK + 1, 'c', 'below the least match load decides'],
+]
+for (const [prefixMinMatch, chosen, says] of leastMatches)
+  test(`production_stack_prefixaware: ${says}`, () => {
+    const pick = chooser('production_stack_prefixaware', { prefixMinMatch })
+    pick([worker('a')], { prefix: blocks(2) })
+    pick([worker('b')], { prefix: blocks(1) })
+    assert.equal(pick(loads(100, 9, 0), { prefix: blocks(10) }), chosen)
+  })
+
 test('production_stack_prefixaware takes any of those that share the longest match', () => {
   const pick = chooser('production_stack_prefixaware')
   const random = seeded(5)
   const seen = new Set<string>()
-  for (let i = 0; i < 100; i++)
-    seen.add(pick(loads(0, 9, 0), { prefix }, { random, matches: { a: 50, b: 50, c: 49 } }))
+  for (const [id, count] of [
+    ['a', 5],
+    ['b', 5],
+    ['c', 4],
+  ] as const)
+    pick([worker(id)], { prefix: blocks(count) })
+  for (let i = 0; i < 100; i++) seen.add(pick(loads(0, 9, 0), { prefix: blocks(5) }, { random, isDry: true }))
   assert.deepEqual(seen, new Set(['a', 'b']))
 })
+
+for (const policy of ['cache_aware', 'production_stack_prefixaware'])
+  test(`${policy} remembers of each worker as much as treeSize says, the newest`, () => {
+    const pick = chooser(policy, { treeSize: 4 * BLOCK })
+    const asked = (prompt: number) => ({ prefix: blocks(2, prompt), promptBytes: 2 * BLOCK })
+    const told = { isDry: true, random: () => 0.1 }
+    pick([worker('c')], asked(2))
+    assert.equal(pick([worker('b'), worker('c', { inFlight: 2 })], asked(2), told), 'c')
+    for (let prompt = 3; prompt < 5; prompt++) pick([worker('c')], asked(prompt))
+    const spread = new Set(
+      [0.1, 0.9].map((chance) =>
+        pick([worker('b'), worker('c', { inFlight: 2 })], asked(2), { isDry: true, random: () => chance }),
+      ),
+    )
+    assert.deepEqual(spread, new Set(policy === 'cache_aware' ? ['b'] : ['b', 'c']))
+  })
 
 test('kv_aware with a temperature takes the cheaper one more often, not always', () => {
   const pick = chooser('kv_aware', { kvTemperature: 1 })

@@ -130,3 +130,19 @@ test('three hundred thousand sessions leave no more than a hundred thousand reme
   for (let i = 0; i < 7; i++) sum += given.count(`w-${i}`)
   assert.equal(sum, 100_000)
 })
+
+for (const name of ['manual', 'sticky_least_loaded', 'dlrouter_prefix_cache', 'bucket'])
+  test(`${name} remembers nothing of a dry run`, () => {
+    const call = { session: 's', prefix: Float64Array.of(1), promptBytes: 4000 }
+    const make = () => chooser(name, { manualAssignment: 'min_load' })
+    const both = [worker('b'), worker('a', { inFlight: 9 })]
+    const home = make()(both, call)
+    // A session stays where it was sent; who was sent much is not sent more.
+    const sent = both.filter(({ id }) => (id === home) === (name === 'bucket'))
+    const dry = make()
+    dry(sent, { ...call, id: 'd-first' }, { isDry: true })
+    assert.equal(dry(both, call), home)
+    const real = make()
+    real(sent, { ...call, id: 'd-first' })
+    assert.notEqual(real(both, call), home)
+  })
