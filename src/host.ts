@@ -24,6 +24,8 @@ export interface WorkerRef {
   readonly headers?: Readonly<Record<string, string>>
   /** How the worker is told a name for each call, by which its KV events tell whose blocks they are; absent: not at all. */
   readonly kvSession?: 'header' | 'body'
+  /** The binding that its calls go through, where a runtime has such things (Workers). */
+  readonly via?: { readonly binding: string }
   /** Data-parallel rank behind one URL. */
   readonly rank?: number
 }

@@ -84,6 +84,8 @@ export function notYet(
   if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
     return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
+  if (workers.some(({ via }) => via !== undefined))
+    return 'a binding (via) is for Cloudflare Workers alone: give the worker a URL that this machine reaches'
   if (record !== undefined && !isNode)
     return 'recordings (--record) are for Node alone: start the router there, or leave it out'
   return threads > 1 && !isNode

@@ -3,6 +3,7 @@ import type { ConfigIssue } from '../../src/config/issues.ts'
 import { load, type Loaded } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { ParsedFile, Tree } from '../../src/config/tree.ts'
+import { isFetcher, REGION, REGIONS } from './place.ts'
 import { SMALL_TREE_BYTES } from '../../src/prefix/sizes.ts'
 
 /** What `env` holds besides bindings; an inline table or list of wrangler.toml comes as an object. */
@@ -26,7 +27,7 @@ export function readConfig(variables: Variables): Loaded {
   const loaded = load({ environment, ...(whole && { file: whole, variables: environment }) })
   if (loaded.config === null) return loaded
   const { config, origins } = loaded
-  const issues = notHere(config)
+  const issues = [...notHere(config), ...missing(config, variables)]
   if (issues.length > 0) return { config: null, issues }
   return {
     ...loaded,
@@ -53,6 +54,19 @@ function notHere({ adminListen, prefill, decode, ranks, workers }: Config): Conf
     tell('workers', 'prefill/decode disaggregation is not here yet: give the workers without a role')
   if (ranks !== undefined) tell('ranks', 'data-parallel ranks are not here yet')
   return issues
+}
+
+/** Bindings and places that `env` does not have. */
+function missing({ workers }: Config, variables: Variables): ConfigIssue[] {
+  const issues = workers.flatMap(({ via, url }, at): ConfigIssue[] => {
+    if (!via || isFetcher(variables, via.binding)) return []
+    const message = `${url} goes through ${via.binding}, which is no service or VPC binding of this Worker`
+    return [{ source: 'default', name: 'workers', key: `workers[${at}].via`, message }]
+  })
+  const region = variables[REGION]
+  if (region === undefined || REGIONS.some((one) => one === region)) return issues
+  const message = `expected one of ${REGIONS.join(', ')}, got ${JSON.stringify(region)}`
+  return [...issues, { source: 'env', name: REGION, key: '', message }]
 }
 
 /** Variables as texts; a list of texts is one with commas. */

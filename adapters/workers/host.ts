@@ -8,6 +8,7 @@ import { createLogger } from '../../src/metrics/log.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { fetchUpstream } from '../web/upstream.ts'
 import type { Actors, Env } from './env.ts'
+import { fetcherOf, placeOf } from './place.ts'
 import { createRelay } from './relay.ts'
 import { createTunnelDoor, fetchTunnel, upgradeTunnel } from './tunnel-door.ts'
 import { upgrade } from './upgrade.ts'
@@ -44,17 +45,16 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
       ),
     )
   return {
-    // Called as a method of nothing: workerd refuses any other `this`.
     fetch: (worker, outgoing) =>
       isTunnel(worker)
         ? fetchTunnel(env, worker, outgoing)
-        : fetchUpstream((url, init) => fetch(url, init), worker, outgoing),
+        : fetchUpstream(fetcherOf(env, worker), worker, outgoing),
     relay: createRelay(after),
     pipe: () => new IdentityTransformStream(),
     upgrade: (worker, request, outgoing, closed) =>
       isTunnel(worker)
         ? upgradeTunnel(env, worker, { request, outgoing }, closed)
-        : upgrade(worker, request, outgoing, closed),
+        : upgrade(fetcherOf(env, worker), worker, { request, outgoing }, closed),
     tunnels: createTunnelDoor(config, env, after),
     now,
     random: Math.random,
@@ -70,13 +70,21 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
 const isTunnel = ({ url }: WorkerRef): boolean => url.startsWith(TUNNEL)
 
 export function actorRefs(env: Env): ActorRefs {
-  return { registry: refTo(env.REGISTRY), pool: refTo(env.POOL), limiter: refTo(env.LIMITER) }
+  const place = placeOf(env)
+  return {
+    registry: refTo(env.REGISTRY, place),
+    pool: refTo(env.POOL, place),
+    limiter: refTo(env.LIMITER, place),
+  }
 }
 
 /** A stub is made for each use: it belongs to one request. What it answers looks like a promise but is none. */
-function refTo<T extends object>(namespace: Actors<T>): ActorRef<T> {
+function refTo<T extends object>(namespace: Actors<T>, place: ReturnType<typeof placeOf>): ActorRef<T> {
   return (name) => {
-    const stub = namespace.getByName(name) as unknown as Record<string, (...args: unknown[]) => unknown>
+    const stub = namespace.getByName(name, place) as unknown as Record<
+      string,
+      (...args: unknown[]) => unknown
+    >
     const target: Record<string, unknown> = {}
     return new Proxy(target, {
       get:

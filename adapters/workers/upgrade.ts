@@ -1,16 +1,17 @@
 // Host.upgrade on Workers: the worker's WebSocket comes with its answer to fetch, and is joined with the client's by messages.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
+import type { Send } from '../web/upstream.ts'
 import type { FarSocket, NearSocket } from '../../src/tunnel/socket.ts'
 
 /** Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection. A refusal of the worker is returned as it is. */
 export async function upgrade(
+  send: Send,
   worker: WorkerRef,
-  request: Request,
-  outgoing: Outgoing,
+  call: { readonly request: Request; readonly outgoing: Outgoing },
   closed: () => void,
 ): Promise<Response> {
-  return joined(await handshake(worker, request, outgoing), closed)
+  return joined(await handshake(send, worker, call), closed)
 }
 
 /** The client's Response for a worker's answer to its handshake: joined sockets, or the refusal as it is. */
@@ -73,7 +74,11 @@ const nearOf = (socket: WebSocket): NearSocket => ({
   close: (code = 1005, reason = '') => close(socket, code, reason),
 })
 
-async function handshake(worker: WorkerRef, request: Request, outgoing: Outgoing): Promise<Response> {
+async function handshake(
+  send: Send,
+  worker: WorkerRef,
+  { request, outgoing }: Parameters<typeof upgrade>[2],
+): Promise<Response> {
   const headers = new Headers()
   for (let i = 0; i < outgoing.headers.length; i += 2) {
     const name = outgoing.headers[i] as string
@@ -84,7 +89,7 @@ async function handshake(worker: WorkerRef, request: Request, outgoing: Outgoing
   const protocols = request.headers.get('sec-websocket-protocol')
   if (protocols !== null) headers.set('sec-websocket-protocol', protocols)
   try {
-    return await fetch(worker.url.replace(/\/+$/, '') + outgoing.path, { headers, signal: outgoing.signal })
+    return await send(worker.url.replace(/\/+$/, '') + outgoing.path, { headers, signal: outgoing.signal })
   } catch (error) {
     throw new UpstreamFailure('connect', String(error))
   }

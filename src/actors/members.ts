@@ -106,6 +106,7 @@ export function refOf(record: WorkerRecord, sharedKey: string | undefined): Work
     engine: spec.engine ?? facts?.engine ?? 'unknown',
     ...(apiKey !== undefined && { apiKey }),
     ...(spec.headers && { headers: spec.headers }),
+    ...(spec.via && { via: spec.via }),
   }
 }
 

@@ -44,6 +44,10 @@ export const workerSchema = z.strictObject({
   headers: about(z.optional(z.record(headerName, headerText)), 'extra headers for this worker'),
   labels: z.prefault(z.record(z.string(), z.string()), {}),
   maxInFlight: about(z.optional(whole(1)), 'overrides maxInFlightPerWorker'),
+  via: about(
+    z.optional(z.strictObject({ binding: text() })),
+    'on Cloudflare Workers alone: the VPC or service binding that its calls go through',
+  ),
   kvEvents: about(
     z.optional(read(checkKvEndpoint)),
     'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; found by asking when absent',

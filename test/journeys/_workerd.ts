@@ -62,15 +62,22 @@ let count = 0
 /** As the other runtimes are unless the configuration says otherwise: every byte is watched, nobody is kept awake. */
 const DEFAULTS = { logLevel: 'silent', host: '127.0.0.1', usage: 'all', keepAlive: 'off' } as const
 
-/** Opens a router with that configuration; what is wrong with it is told by its answers. */
+/**
+ * Opens a router with that configuration; what is wrong with it is told by its answers.
+ * @param options `bindings` are bindings of VPC services by name (VIA_…), and the workers that they lead to
+ */
 export async function open(
   config: ConfigInput,
   fleet: Fleet,
-  { store }: OpenOptions = {},
+  { store, bindings = {} }: OpenOptions & { readonly bindings?: Readonly<Record<string, string>> } = {},
 ): Promise<OpenedHere> {
   const urls = await listenAll(fleet)
   const router = `r${++count}`
-  const variables = { FETCHWAY_CONFIG: named({ ...DEFAULTS, ...config }, urls) }
+  const through = Object.entries(bindings).map(([name, worker]) => [name, urls.get(worker)])
+  const variables = {
+    FETCHWAY_CONFIG: named({ ...DEFAULTS, ...config }, urls),
+    ...(Object.fromEntries(through) as Record<string, string>),
+  }
   await command('open', router, { prefix: store ?? router, variables })
   // The first request makes the objects.
   await fetch(`${workerd.origin}/readyz`, { headers: { 'x-router': router } })

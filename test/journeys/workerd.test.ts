@@ -34,6 +34,34 @@ async function through(
   }
 }
 
+describe('workerd: workers without a public address', () => {
+  const url = 'http://gpu0.internal:8000'
+
+  it('calls, probes and questions go through the binding that is named', async () => {
+    const opened = await open(
+      { workers: [{ url, via: { binding: 'VIA_GPU0' } }] },
+      { [W1]: engine() },
+      {
+        bindings: { VIA_GPU0: W1 },
+      },
+    )
+    const rig = new Rig(opened, {}, undefined)
+    await eventually(
+      async () => (await rig.post(CHAT, chat())).status === 200,
+      () => 'no call passes',
+    )
+    await opened.close()
+  })
+
+  it('a binding that is not there is told by every answer', async () => {
+    const opened = await open({ workers: [{ url, via: { binding: 'GPU9' } }] }, {})
+    const answer = await new Rig(opened, {}, undefined).post(CHAT, chat())
+    assert.deepEqual([answer.status, answer.body.error.code], [500, 'invalid_configuration'])
+    assert.match(answer.body.error.message, /workers\[0\]\.via: .*GPU9.*no service or VPC binding/)
+    await opened.close()
+  })
+})
+
 describe('workerd: streams that nobody counts pass natively', () => {
   it('says the same, and its end gives everything back', () =>
     through({ usage: 'off' }, { [W1]: engine() }, async (rig) => {

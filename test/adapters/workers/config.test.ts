@@ -63,3 +63,17 @@ test('what a Worker can not do is refused rather than forgotten', () => {
     /one address/,
   )
 })
+
+test('a binding and a region that are not there are told', () => {
+  const workers = [{ url: 'http://gpu0:8000', via: { binding: 'GPU0' } }]
+  assert.deepEqual(
+    messages({ FETCHWAY_CONFIG: { workers }, GPU0: { fetch() {} }, LOCATION_HINT: 'weur' }),
+    [],
+  )
+  assert.deepEqual(messages({ FETCHWAY_CONFIG: { workers }, GPU0: 'http://gpu0' }), [
+    'workers: http://gpu0:8000 goes through GPU0, which is no service or VPC binding of this Worker',
+  ])
+  assert.deepEqual(messages({ LOCATION_HINT: 'Frankfurt' }), [
+    'LOCATION_HINT: expected one of wnam, enam, sam, weur, eeur, apac, oc, afr, me, got "Frankfurt"',
+  ])
+})

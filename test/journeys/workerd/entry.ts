@@ -17,10 +17,17 @@ const routers = new Map<string, Router>()
 /** Objects of one router: their names begin with its store. */
 function envOf(bindings: Bindings, prefix: string, variables: object): Env {
   const env: Record<string, unknown> = { ...variables }
+  for (const [name, value] of Object.entries(variables))
+    if (name.startsWith('VIA_')) env[name] = bindingTo(value)
   for (const kind of KINDS)
     env[kind] = { getByName: (name: string) => bindings[kind].getByName(`${prefix}/${name}`) }
   return env as unknown as Env
 }
+
+/** A binding as that of a VPC service: whatever host is named, calls go to one place. */
+const bindingTo = (origin: string) => ({
+  fetch: (url: string, init?: RequestInit) => fetch(origin + new URL(url).pathname, init),
+})
 
 /** Variables of the router that an object belongs to; the newest of those that share a store. */
 function variablesOf(ctx: DurableObjectState): Env {
