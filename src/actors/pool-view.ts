@@ -1,9 +1,9 @@
 // A pool as people and /metrics see it.
+import type { Knowledge } from './knowledge.ts'
 import type { Ledger } from './ledger.ts'
 import type { Roster } from './roster.ts'
 import { viewOfSeat, type SeatView } from './seat.ts'
 import type { ShadowView } from './shadow.ts'
-import type { PrefixView } from './view.ts'
 
 export interface PoolView {
   readonly workers: readonly SeatView[]
@@ -21,11 +21,11 @@ export interface PoolView {
 export function viewOfPool(
   { seats }: Roster,
   { leases, serviceTime }: Ledger,
-  view: PrefixView,
+  { view, sense }: Knowledge,
   { queued, shadow, now }: Pick<PoolView, 'queued' | 'shadow'> & { readonly now: number },
 ): PoolView {
   return {
-    workers: [...seats.values()].map((seat) => viewOfSeat(seat, view.held(seat.id), now)),
+    workers: [...seats.values()].map((seat) => viewOfSeat(seat, sense.treeTokens(seat.id), now)),
     in_flight: leases.size,
     queued,
     leases: leases.size,

@@ -163,7 +163,7 @@ export class Pool {
 
   view(): PoolView {
     const rest = { queued: this.#line.size, shadow: this.shadow(), now: this.#state.now() }
-    return viewOfPool(this.#roster, this.#ledger, this.#knowledge.view, rest)
+    return viewOfPool(this.#roster, this.#ledger, this.#knowledge, rest)
   }
 
   /** How the workers of a call were chosen; null: unknown, or not kept any more. */

@@ -194,8 +194,8 @@ export interface SeatView {
   /** KV tokens in use, and how many fit (0: unknown). */
   readonly held_tokens: number
   readonly capacity_tokens: number
-  /** Canonical bytes of prompts that it is believed to hold. */
-  readonly index_bytes: number
+  /** Prompt tokens that it is believed to hold. */
+  readonly index_tokens: number
   readonly latency_ms: number
   /** Over the answers that told how much of their prompts was cached. */
   readonly predicted_cached_tokens: number
@@ -211,8 +211,8 @@ export interface SeatView {
   readonly kv_events: KvEventsView | null
 }
 
-/** `indexBytes`: prompts that it is believed to hold. */
-export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatView {
+/** `indexTokens`: prompts that it is believed to hold. */
+export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatView {
   const { ref, role, draining } = seat.member
   const state = draining
     ? 'draining'
@@ -236,7 +236,7 @@ export function viewOfSeat(seat: Seat, indexBytes: number, now: number): SeatVie
     speed: Math.round(seat.speed),
     held_tokens: Math.round(seat.heldTokens),
     capacity_tokens: Math.round(seat.capacityTokens),
-    index_bytes: indexBytes,
+    index_tokens: Math.round(indexTokens),
     latency_ms: Math.round(seat.latency),
     predicted_cached_tokens: Math.round(seat.reuse.predicted),
     cached_tokens: seat.reuse.cached,

@@ -1,4 +1,5 @@
 // Gauges of workers and pools, filled from a view of the pools just before each render.
+import { indexMetrics } from './index-gauges.ts'
 import { kvEventMetrics, type KvEventsReading } from './kv-gauges.ts'
 import type { Meter } from './prometheus.ts'
 
@@ -19,6 +20,9 @@ export interface WorkerReading {
   readonly isHealthy: boolean
   readonly inFlight: number
   readonly backlogTokens: number
+  readonly indexTokens?: number
+  readonly heldTokens?: number
+  readonly speed?: number
   readonly breaker: 'closed' | 'open' | 'half_open'
   /** How often its breaker changed since the pool began. */
   readonly breakerTransitions: number
@@ -52,6 +56,8 @@ export interface PoolReading {
   readonly queueDepth: number
   readonly inFlight: number
   readonly leases: number
+  readonly indexBytes?: number
+  readonly indexLimitBytes?: number
   readonly workers: readonly WorkerReading[]
   /** Empty without a shadow policy. */
   readonly shares?: readonly ShareReading[]
@@ -71,8 +77,7 @@ const SWEPT_UNTIL = 20
  */
 export function workerGauges(meter: Meter) {
   const perWorker = workerMetrics(meter)
-  const showShadow = shadowMetrics(meter)
-  const showKvEvents = kvEventMetrics(meter)
+  const showKnowledge = knowledgeMetrics(meter)
   const queueDepth = meter.gauge('fetchway_queue_depth', 'Calls that wait for room.', []).with()
   const inFlight = meter.gauge('fetchway_in_flight', 'Calls that workers answer now.', []).with()
   const leases = meter.gauge('fetchway_leases', 'Leases on workers that are not settled.', []).with()
@@ -101,8 +106,7 @@ export function workerGauges(meter: Meter) {
       showWorker(perWorker, worker)
       shown.add(worker.id)
     }
-    for (const pool of pools) showShadow(pool)
-    showKvEvents(pools.flatMap((pool) => pool.workers))
+    showKnowledge(pools)
     for (const state of STATES) workers.with(state).set(counts.get(state) ?? 0)
     queueDepth.set(total(pools, 'queueDepth'))
     inFlight.set(total(pools, 'inFlight'))
@@ -110,6 +114,18 @@ export function workerGauges(meter: Meter) {
     sweep(shown)
   }
   return { showPools, forget }
+}
+
+/** What pools know beyond who does what: caches, speeds, KV events, and what a shadow policy would do. */
+function knowledgeMetrics(meter: Meter): (pools: readonly PoolReading[]) => void {
+  const showShadow = shadowMetrics(meter)
+  const showKvEvents = kvEventMetrics(meter)
+  const showIndex = indexMetrics(meter)
+  return (pools) => {
+    for (const pool of pools) showShadow(pool)
+    showIndex(pools)
+    showKvEvents(pools.flatMap((pool) => pool.workers))
+  }
 }
 
 function workerMetrics({ gauge, counter }: Meter) {
@@ -123,9 +139,11 @@ function workerMetrics({ gauge, counter }: Meter) {
     up: gauge('fetchway_worker_up', 'Whether the worker may be chosen now.', ['worker']),
     healthy: gauge('fetchway_worker_healthy', "Whether the worker's probes pass.", ['worker']),
     inFlight: gauge('fetchway_worker_in_flight', 'Calls that the worker answers now.', ['worker']),
-    backlog: gauge('fetchway_worker_backlog_tokens', 'Prompt tokens sent whose first token has not come.', [
-      'worker',
-    ]),
+    backlog: gauge(
+      'fetchway_worker_backlog_tokens',
+      'Prompt tokens sent, not cached there, whose first token has not come.',
+      ['worker'],
+    ),
     breaker: gauge('fetchway_worker_breaker_state', '0 closed, 1 open, 2 half-open.', ['worker']),
     transitions: counter(
       'fetchway_worker_breaker_transitions_total',

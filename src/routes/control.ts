@@ -106,7 +106,7 @@ const NO_SEAT: SeatView = {
   speed: 0,
   held_tokens: 0,
   capacity_tokens: 0,
-  index_bytes: 0,
+  index_tokens: 0,
   latency_ms: 0,
   predicted_cached_tokens: 0,
   cached_tokens: 0,

@@ -42,6 +42,8 @@ function readingOf(view: PoolView, withUrls: boolean): PoolReading {
     queueDepth: view.queued,
     inFlight: view.in_flight,
     leases: view.leases,
+    indexBytes: view.index_bytes,
+    indexLimitBytes: view.index_limit_bytes,
     workers: view.workers.map((worker) => workerOf(worker, withUrls)),
     ...(view.shadow && { agreed: view.shadow.agreed, shares: sharesOf(view.shadow) }),
   }
@@ -79,6 +81,9 @@ function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
     isHealthy: worker.state !== 'down' && worker.state !== 'suspect',
     inFlight: worker.in_flight,
     backlogTokens: worker.backlog_tokens,
+    indexTokens: worker.index_tokens,
+    heldTokens: worker.held_tokens,
+    speed: worker.speed,
     breaker: worker.breaker,
     breakerTransitions: worker.breaker_trips,
     predictedCachedTokens: worker.predicted_cached_tokens,

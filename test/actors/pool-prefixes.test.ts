@@ -33,6 +33,8 @@ async function serve(made: Rig, change: Partial<Ask>, told: Partial<Usage> = {})
   made.pool.settle(id, doneWith(told))
   return worker
 }
+/** Blocks of 64 tokens that a worker is believed to hold. */
+const blocksOf = (made: Rig, id: string) => Math.round(seatOf(made, id).index_tokens / 64)
 const seatOf = ({ pool }: Rig, id: string) => {
   const seat = pool.view().workers.find((one) => one.id === id)
   assert.ok(seat)
@@ -90,11 +92,11 @@ test('a worker that had less than was believed loses what it lacked, and has the
   const made = await rig(options, member('a'))
   await serve(made, prompt(1), { cachedTokens: 100 })
   await serve(made, prompt(1, 1, 30), { cachedTokens: 1900 })
-  const before = seatOf(made, 'a').index_bytes
-  assert.equal(before, (40 + 10) * 256)
+  const before = blocksOf(made, 'a')
+  assert.equal(before, 40 + 10)
   // Eight blocks of it are cached: the rest of the other prompt is gone, too.
   await serve(made, prompt(1), { cachedTokens: 8 * 64 })
-  assert.equal(seatOf(made, 'a').index_bytes, 40 * 256)
+  assert.equal(blocksOf(made, 'a'), 40)
 })
 
 test('an engine that never told of cached tokens corrects nothing by its silence', async () => {
@@ -102,7 +104,7 @@ test('an engine that never told of cached tokens corrects nothing by its silence
   await serve(made, prompt(1))
   await serve(made, prompt(1, 1, 30))
   await serve(made, prompt(1))
-  assert.equal(seatOf(made, 'a').index_bytes, (40 + 10) * 256)
+  assert.equal(blocksOf(made, 'a'), 40 + 10)
 })
 
 test('an estimate of the router itself corrects nothing', async () => {
@@ -110,43 +112,43 @@ test('an estimate of the router itself corrects nothing', async () => {
   await serve(made, prompt(1), { cachedTokens: 100 })
   await serve(made, prompt(1, 1, 30), { cachedTokens: 1900 })
   await serve(made, prompt(1), { estimated: true })
-  assert.equal(seatOf(made, 'a').index_bytes, (40 + 10) * 256)
+  assert.equal(blocksOf(made, 'a'), 40 + 10)
 })
 
 test('a worker that failed before it answered is not believed to hold the prompt', async () => {
   const made = await rig(options, member('a'), member('b'))
   const { ask: one, worker } = await send(made, prompt(1))
   await planOf(made.pool.repick({ kind: 'reset' }, one))
-  assert.equal(seatOf(made, worker).index_bytes, 0)
-  assert.equal(seatOf(made, worker === 'a' ? 'b' : 'a').index_bytes, 40 * 256)
+  assert.equal(blocksOf(made, worker), 0)
+  assert.equal(blocksOf(made, worker === 'a' ? 'b' : 'a'), 40)
 })
 
 test('a worker that died and came back holds nothing, and one that left frees its share', async () => {
   const made = await rig({ ...options, healthInterval: '10s', healthFailures: 1 }, member('a'), member('b'))
   for (let family = 1; family <= 9; family++) await serve(made, prompt(family))
-  const empty = made.pool.view().index_bytes
-  assert.ok(seatOf(made, 'a').index_bytes > 0)
-  const others = seatOf(made, 'b').index_bytes
+  const full = made.pool.view().index_bytes
+  assert.ok(blocksOf(made, 'a') > 0)
+  const others = blocksOf(made, 'b')
   made.health.set('a', 'refused')
   await made.clock.advance(10_001)
   assert.equal(seatOf(made, 'a').state, 'down')
   made.health.set('a', 'up')
   await made.clock.advance(2000)
   assert.equal(seatOf(made, 'a').state, 'up')
-  assert.equal(seatOf(made, 'a').index_bytes, 0)
-  assert.equal(seatOf(made, 'b').index_bytes, others)
+  assert.equal(blocksOf(made, 'a'), 0)
+  assert.equal(blocksOf(made, 'b'), others)
   await made.join(member('a'))
-  assert.ok(made.pool.view().index_bytes < empty / 2)
+  assert.ok(made.pool.view().index_bytes < full / 2)
 })
 
 test('a cache that was emptied through the router is known to be empty', async () => {
   const made = await rig(options, member('a'), member('b'))
   for (let family = 1; family <= 9; family++) await serve(made, prompt(family))
   made.pool.forget('a')
-  assert.equal(seatOf(made, 'a').index_bytes, 0)
-  assert.ok(seatOf(made, 'b').index_bytes > 0)
+  assert.equal(blocksOf(made, 'a'), 0)
+  assert.ok(blocksOf(made, 'b') > 0)
   made.pool.forget(null)
-  assert.equal(seatOf(made, 'b').index_bytes, 0)
+  assert.equal(blocksOf(made, 'b'), 0)
 })
 
 test('a hot prefix comes to be on both workers, a rare one stays on one', async () => {
@@ -170,23 +172,23 @@ test('a hot prefix comes to be on both workers, a rare one stays on one', async 
 test('a view is bounded by what fits into the cache of its worker', async () => {
   const made = await rig(options, member('a', { kvCapacityTokens: 6400 }))
   for (let family = 1; family <= 9; family++) await serve(made, prompt(family))
-  assert.ok(seatOf(made, 'a').index_bytes <= 6400 * 4)
-  assert.ok(seatOf(made, 'a').index_bytes >= 6400 * 3)
+  assert.ok(blocksOf(made, 'a') <= 100)
+  assert.ok(blocksOf(made, 'a') >= 75)
 })
 
 test('what engines count teaches how long tokens are, and so what is ahead and what fits', async () => {
   const made = await rig(options, member('a', { kvCapacityTokens: 6400 }))
   for (let i = 0; i < 40; i++) await serve(made, prompt(1), { promptTokens: 5126 })
   await send(made, prompt(2))
-  const { backlog_tokens: tokens, index_bytes: bytes } = seatOf(made, 'a')
+  const { backlog_tokens: tokens, index_tokens: held } = seatOf(made, 'a')
   assert.ok(Math.abs(tokens - 5126) < 100, String(tokens))
-  assert.ok(bytes <= 6400 * 2.1, String(bytes))
+  assert.ok(held <= 6400 * 1.05, String(held))
 })
 
 test('policies that ask for no prefixes leave the index alone', async () => {
   const made = await rig({ policy: 'least_load', healthInterval: 'off' }, member('a'))
   await serve(made, {})
-  assert.equal(seatOf(made, 'a').index_bytes, 0)
+  assert.equal(blocksOf(made, 'a'), 0)
 })
 
 test('a slow worker is found out by its first tokens and gets less', async () => {

@@ -107,6 +107,19 @@ test('pools are summed up and their workers shown one by one', () => {
   assert.equal(valueOf('fetchway_workers', { state: 'draining' }), '0')
 })
 
+test('what is known of caches and speeds is shown, a speed only when there is one', () => {
+  const { instruments, valueOf } = setUp()
+  const known = { indexTokens: 1200, heldTokens: 300, speed: 20_000 }
+  const pools = [{ ...pool(worker('a', known), worker('b')), indexBytes: 4096, indexLimitBytes: 8192 }]
+  instruments.showPools(pools)
+  assert.equal(valueOf('fetchway_index_bytes'), '4096')
+  assert.equal(valueOf('fetchway_index_limit_bytes'), '8192')
+  assert.equal(valueOf('fetchway_worker_index_tokens', { worker: 'a' }), '1200')
+  assert.equal(valueOf('fetchway_worker_held_tokens', { worker: 'a' }), '300')
+  assert.equal(valueOf('fetchway_worker_prefill_tokens_per_second', { worker: 'a' }), '20000')
+  assert.equal(valueOf('fetchway_worker_prefill_tokens_per_second', { worker: 'b' }), undefined)
+})
+
 test('a worker that is gone vanishes from the gauges', () => {
   const { instruments, valueOf, meter } = setUp()
   instruments.showPools([pool(worker('a'), worker('b'))])
