@@ -34,11 +34,16 @@ export function durable(Actor: ActorClass, begin: Begin) {
   class Home extends DurableObject<Env> {
     readonly #actor: Callable
     readonly #state: ActorState
+    #isBegun = false
 
     constructor(ctx: DurableObjectState, env: Env) {
       super(ctx, env)
       const config = configOf(env)
-      this.#state = stateOf(ctx, env, config)
+      const state = stateOf(ctx, env, config)
+      // A pool that begins waits for the registry: one that begins, too, must not wait for the pool.
+      const pool: ActorState['pool'] = (name) =>
+        this.#isBegun ? state.pool(name) : unawaited(state.pool(name), state.after)
+      this.#state = { ...state, pool }
       this.#actor = new Actor(config, this.#state) as Callable
       void ctx.blockConcurrencyWhile(() => this.#begin())
     }
@@ -52,6 +57,7 @@ export function durable(Actor: ActorClass, begin: Begin) {
       })
       await Promise.race([begun, late])
       cancel()
+      this.#isBegun = true
     }
 
     /** Never throws (an alarm that does is retried six times and then no more), and does not wait: the next one must be able to ring. */
@@ -82,6 +88,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
   return {
     name: ctx.id.name ?? 'main',
     storage: storageOf(ctx.storage),
+    keepsTunnels: true,
     setAlarm: alarmOf(ctx, now, after),
     now,
     random,
@@ -93,6 +100,15 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     registry,
     pool,
   }
+}
+
+/** The same methods; what they answer is waited for by nobody. */
+function unawaited<T extends object>(target: T, after: ActorState['after']): T {
+  const call =
+    (method: string) =>
+    async (...args: unknown[]): Promise<void> =>
+      after((target as Record<string, (...args: unknown[]) => Promise<unknown>>)[method]!(...args))
+  return new Proxy({}, { get: (_, method) => call(method as string) }) as T
 }
 
 /** `setAlarm` is a storage write, so that a time that is set already is not set again. */

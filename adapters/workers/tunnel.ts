@@ -35,8 +35,11 @@ export class FetchwayTunnel extends DurableObject<Env> {
     const tunnelTokens = tokens.map((one) => ({ ...one, name }))
     const host = { ...createSeams(config, env), ...actorRefs(env) }
     this.#gate = new Gate({ tunnelTokens }, host)
-    // What an incarnation before this one held is gone.
-    host.after(Promise.resolve(host.registry('main').patch(opaqueId('w', this.#url), { reachable: false })))
+    const id = opaqueId('w', this.#url)
+    const registry = host.registry('main')
+    // What an incarnation before this one held is gone; and for good, if its token is.
+    const isGone = tunnelTokens.every(({ revoked }) => revoked)
+    host.after(Promise.resolve(isGone ? registry.remove(id) : registry.patch(id, { reachable: false })))
   }
 
   /** The worker's own handshake, or a call for it. */

@@ -29,6 +29,8 @@ export interface ActorState extends Pick<
 > {
   readonly name: string
   readonly storage: Storage
+  /** Dialled-in workers stay when this actor goes: their sockets are elsewhere. */
+  readonly keepsTunnels?: boolean
   /** Asks the home to call `alarm()` at that time; a later call replaces an earlier one. */
   setAlarm(at: number): void
 }

@@ -18,7 +18,7 @@ import {
   type WorkerSource,
   type WorkerView,
 } from './members.ts'
-import { restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
+import { isKept, restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
 
 /** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
 const FIRST_PAUSE = 250
@@ -68,9 +68,9 @@ export class Registry {
     const ids = new Set(stored.map(({ spec }) => opaqueId('w', spec.url)))
     for (const { id, source } of this.#records.values())
       if (source === 'api' && !ids.has(id)) this.#records.delete(id)
-    for (const { spec, addedAt, draining } of stored) {
-      const record = this.#insert(spec, 'api') ?? this.#records.get(opaqueId('w', spec.url))
-      if (record?.source === 'api') Object.assign(record, { spec, addedAt, draining })
+    for (const { spec, source, addedAt, draining } of stored) {
+      const record = this.#insert(spec, source) ?? this.#records.get(opaqueId('w', spec.url))
+      if (record?.source === source) Object.assign(record, { spec, addedAt, draining })
     }
     this.#announce()
     this.#tellSettled()
@@ -281,7 +281,7 @@ export class Registry {
   }
 
   async #store(source: WorkerSource): Promise<void> {
-    if (source === 'api') await storeWorkers(this.#state, this.#records.values())
+    if (isKept(source, this.#state)) await storeWorkers(this.#state, this.#records.values())
   }
 
   #rearm(): void {

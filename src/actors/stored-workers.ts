@@ -1,7 +1,8 @@
 // The workers that outlive a restart: those that were added by the API.
 import { workerSchema, type WorkerSpec } from '../config/schema.ts'
+import { TUNNEL } from '../tunnel/name.ts'
 import type { ActorState } from './actor.ts'
-import type { WorkerRecord } from './members.ts'
+import type { WorkerRecord, WorkerSource } from './members.ts'
 
 const KEY = 'workers'
 /** A store that several routers share is looked at this often, ms. */
@@ -9,9 +10,14 @@ const LOOK = 1000
 
 export interface StoredWorker {
   readonly spec: WorkerSpec
+  readonly source: WorkerSource
   readonly addedAt: number
   readonly draining: boolean
 }
+
+/** Whether workers of that source are stored. */
+export const isKept = (source: WorkerSource, { keepsTunnels = false }: ActorState): boolean =>
+  source === 'api' || (source === 'tunnel' && keepsTunnels)
 
 /** What was stored, without what is no worker (any more): a broken value must not keep the router from starting. */
 export async function restoreWorkers({ storage, now, log }: ActorState): Promise<StoredWorker[]> {
@@ -19,11 +25,15 @@ export async function restoreWorkers({ storage, now, log }: ActorState): Promise
   const workers: StoredWorker[] = []
   let broken = value === undefined || Array.isArray(value) ? 0 : 1
   for (const entry of Array.isArray(value) ? (value as Partial<StoredWorker>[]) : []) {
-    const parsed = workerSchema.safeParse(entry?.spec)
-    if (!parsed.success) broken++
+    const { source = 'api', spec } = entry ?? {}
+    // Its URL is one that nobody can give.
+    const isTunnel = source === 'tunnel' && String(spec?.url).startsWith(TUNNEL)
+    const parsed = workerSchema.safeParse(isTunnel ? { ...spec, url: 'http://worker' } : spec)
+    if (!parsed.success || (!isTunnel && source !== 'api')) broken++
     else {
+      const whole = isTunnel ? { ...parsed.data, url: String(spec?.url) } : parsed.data
       const addedAt = new Date(entry.addedAt ?? NaN).getTime() || now()
-      workers.push({ spec: parsed.data, addedAt, draining: entry.draining === true })
+      workers.push({ spec: whole, source, addedAt, draining: entry.draining === true })
     }
   }
   if (broken > 0)
@@ -32,13 +42,11 @@ export async function restoreWorkers({ storage, now, log }: ActorState): Promise
 }
 
 /** Stores them all as they are now. A failure is told in the log: the workers serve all the same. */
-export async function storeWorkers(
-  { storage, log }: ActorState,
-  records: Iterable<WorkerRecord>,
-): Promise<void> {
+export async function storeWorkers(state: ActorState, records: Iterable<WorkerRecord>): Promise<void> {
+  const { storage, log } = state
   const stored: StoredWorker[] = []
   for (const { source, spec, addedAt, draining } of records) {
-    if (source === 'api') stored.push({ spec, addedAt, draining })
+    if (isKept(source, state)) stored.push({ spec, source, addedAt, draining })
   }
   try {
     await storage.put(KEY, stored)

@@ -51,6 +51,8 @@ async function start() {
 export interface OpenedHere extends Dialable {
   /** Ends the incarnation of its pool: what that had in memory is lost. */
   losePool(): Promise<void>
+  /** The same for the object of a worker that has dialled in. */
+  loseTunnel(worker: string): Promise<void>
   /** The same for its registry. */
   loseRegistry(): Promise<void>
   /** A client's WebSocket. */
@@ -94,6 +96,7 @@ export async function open(
         headers: { 'x-router': router },
       }),
     losePool: () => command('lose', router),
+    loseTunnel: (worker) => command('cut', `${router}/${worker}`),
     loseRegistry: () => command('forget', router),
     at: `${workerd.origin}/in/${router}`,
     close: () => command('close', router),

@@ -61,7 +61,7 @@ export class Limiter extends tenanted(adapter.FetchwayLimiter) {}
 export class Tunnel extends tenanted(adapter.FetchwayTunnel) {}
 
 export default {
-  /** `/open/NAME` (variables in the body), `/close/NAME`, `/lose/NAME` and `/forget/NAME` are for the test; other requests name their router in a header. */
+  /** `/open/NAME` (variables in the body), `/close/NAME`, `/lose/NAME`, `/forget/NAME` and `/cut/NAME/WORKER` are for the test; other requests name their router in a header. */
   async fetch(request: Request, bindings: Bindings, ctx: ExecutionContext): Promise<Response> {
     const url = new URL(request.url)
     const [, command, name = '', ...rest] = url.pathname.split('/')
@@ -73,6 +73,7 @@ export default {
     if (command === 'close') return end(bindings, name, ['REGISTRY', 'POOL'])
     if (command === 'lose') return end(bindings, name, ['POOL'])
     if (command === 'forget') return end(bindings, name, ['REGISTRY'])
+    if (command === 'cut') return end(bindings, name, ['TUNNEL'], rest[0])
     // Those that dial in send no headers of ours: /in/NAME stands before their path.
     const isIn = command === 'in'
     const router = routers.get(isIn ? name : (request.headers.get('x-router') ?? ''))
@@ -85,11 +86,16 @@ export default {
 }
 
 /** Ends the incarnations of a router's objects. */
-async function end(bindings: Bindings, name: string, kinds: readonly (keyof Bindings)[]): Promise<Response> {
+async function end(
+  bindings: Bindings,
+  name: string,
+  kinds: readonly (keyof Bindings)[],
+  object = 'main',
+): Promise<Response> {
   const prefix = routers.get(name)?.prefix
   const ended = kinds.map((kind) =>
     bindings[kind]
-      .getByName(`${prefix}/main`)
+      .getByName(`${prefix}/${object}`)
       .end()
       .catch(() => undefined),
   )
