@@ -1,6 +1,7 @@
 // `fetchway engine`: one simulated engine on a port of its own.
 import { createEngine, type Engine, type EngineOptions } from '../../src/simulator/engine.ts'
 import { KvPublisher } from '../../src/simulator/kv-publisher.ts'
+import { LoadPublisher } from '../../src/simulator/load-publisher.ts'
 import { serve } from '../node/http.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createTimers } from '../web/timers.ts'
@@ -35,6 +36,10 @@ const OPTIONS: OptionTable = {
   blockTokens: { kind: 'integer', about: 'tokens of a KV cache block' },
   kvEvents: { kind: 'text', about: 'tcp://HOST:PORT to publish its KV events on' },
   kvEventsReplay: { kind: 'text', about: 'tcp://HOST:PORT where missed KV events can be asked for' },
+  loadPublishEndpoint: {
+    kind: 'text',
+    about: 'tcp://HOST:PORT to publish its load on, as SGLang does beside its KV events',
+  },
   fault: { kind: 'text', about: 'how it misbehaves: status=503;times=2' },
 }
 
@@ -42,7 +47,8 @@ const OPTIONS: OptionTable = {
 export async function engine(argv: readonly string[]): Promise<Status> {
   const read = readOptions('engine', OPTIONS, argv)
   if ('status' in read) return read.status
-  const { host, port, models, adapters, kvEvents, kvEventsReplay, ...rest } = read.options
+  const { host, port, models, adapters, kvEvents, kvEventsReplay, loadPublishEndpoint, ...rest } =
+    read.options
   const options = {
     ...rest,
     ...(Array.isArray(models) && models.length > 0 ? { models } : {}),
@@ -55,6 +61,7 @@ export async function engine(argv: readonly string[]): Promise<Status> {
     breaksOnError: true,
   })
   if (typeof kvEvents === 'string') await publish(simulated, kvEvents, kvEventsReplay)
+  if (typeof loadPublishEndpoint === 'string') await publishLoad(simulated, loadPublishEndpoint)
   process.stdout.write(`${options.engine} engine on ${served.url}\n`)
   const stop = () => void served.close(0).then(() => process.exit(0))
   process.once('SIGTERM', stop)
@@ -62,10 +69,18 @@ export async function engine(argv: readonly string[]): Promise<Status> {
   return null
 }
 
+const publishing = () => ({
+  sockets: createSockets(),
+  clock: { now: () => performance.now(), random: Math.random, timer: createTimers().start },
+})
+
+async function publishLoad(simulated: Engine, endpoint: string): Promise<void> {
+  const publisher = await LoadPublisher.bind(simulated, { ...publishing(), endpoint })
+  process.stdout.write(`load on ${publisher.endpoint}\n`)
+}
+
 async function publish(simulated: Engine, endpoint: string, replay: unknown): Promise<void> {
-  const sockets = createSockets()
-  const clock = { now: () => performance.now(), random: Math.random, timer: createTimers().start }
   const where = { endpoint, ...(typeof replay === 'string' && { replay }) }
-  const publisher = await KvPublisher.bind(simulated, { sockets, clock }, where)
+  const publisher = await KvPublisher.bind(simulated, publishing(), where)
   process.stdout.write(`KV events on ${publisher.endpoint}\n`)
 }

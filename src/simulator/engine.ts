@@ -5,6 +5,7 @@ import { json, readBody, text, type Exchange } from './exchange.ts'
 import { stringField } from './fields.ts'
 import { takeKv, type SeenHandover } from './kv-offers.ts'
 import { kvOutput, type KvOutput } from './kv-feed.ts'
+import { loadOutput, type LoadOutput } from './load-output.ts'
 import { lmdeploy } from './lmdeploy.ts'
 import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import { findRoute, type Profile } from './routes.ts'
@@ -80,6 +81,8 @@ export interface Engine {
   revive(): void
   /** What it tells of its KV cache. */
   readonly kv: KvOutput
+  /** How busy it is, for those who publish it. */
+  readonly load: LoadOutput
 }
 
 const PROFILES: Readonly<Record<EngineOptions['engine'], Profile>> = { vllm, sglang, lmdeploy }
@@ -149,6 +152,7 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
       isDead = false
     },
     kv: kvOutput(sim),
+    load: loadOutput(sim),
   }
 }
 

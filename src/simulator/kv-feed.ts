@@ -145,6 +145,7 @@ export function sglangKvEvents({ sim }: Exchange): KvEventFields | null {
   const at = (text: string) => /^tcp:\/\/(.*):(\d+)$/.exec(text)
   const [, host = '*', port] = at(endpoint) ?? []
   const replayPort = replay === null ? undefined : at(replay)?.[2]
+  const loadPort = sim.loadEndpoint === null ? undefined : at(sim.loadEndpoint)?.[2]
   return {
     publisher: 'zmq',
     endpoint_host: host,
@@ -153,5 +154,6 @@ export function sglangKvEvents({ sim }: Exchange): KvEventFields | null {
     block_size: sim.limits.blockTokens,
     dp_size: 1,
     ...(replayPort !== undefined && { replay_endpoint_port_base: Number(replayPort) }),
+    ...(loadPort !== undefined && { load_endpoint_port_base: Number(loadPort), load_topic: 'load' }),
   }
 }

@@ -60,6 +60,8 @@ export class Simulation {
   kvFeed: KvFeed | null = null
   /** Where that can be heard. */
   kvSource: KvSourceFacts | null = null
+  /** Where its load is published; null: nowhere. */
+  loadEndpoint: string | null = null
   isPaused = false
   #sessions = 0
 
