@@ -3,7 +3,9 @@ import type { Dialect } from './dialect.ts'
 import type { DialectName } from './names.ts'
 
 /** Name → how to load it. Adding a dialect is its folder, its name, and one line here. */
-export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {}
+export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {
+  'sglang-router': async () => (await import('./sglang-router/index.ts')).sglangRouter,
+}
 
 /** Loads a dialect by name; null when there is none of that name (yet). */
 export async function loadDialect(name: string): Promise<Dialect | null> {

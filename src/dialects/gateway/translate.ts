@@ -1,0 +1,140 @@
+// What the flags that both Rust routers share mean here.
+import type { GivenFlag } from '../flag.ts'
+
+export type Values = Readonly<Record<string, unknown>>
+
+/** Keys of the configuration with the flag that set each; a default of the program has no flag's name. */
+export class Settings {
+  readonly config = new Map<string, GivenFlag>()
+  readonly #given: ReadonlyMap<string, GivenFlag>
+
+  constructor(given: ReadonlyMap<string, GivenFlag>) {
+    this.#given = given
+  }
+
+  /** Sets a key from one of the flags `dests`; the first that was given names it. */
+  set(key: string, value: unknown, ...dests: string[]): void {
+    if (value === undefined || value === null) return
+    const name = dests.map((dest) => this.#given.get(dest)?.name).find((one) => one !== undefined) ?? ''
+    this.config.set(key, { value, name })
+  }
+}
+
+/** Seconds and milliseconds as the configuration writes them; 0 and less: off. */
+export const seconds = (value: unknown): string | undefined =>
+  typeof value === 'number' ? (value > 0 ? `${value}s` : 'off') : undefined
+export const milliseconds = (value: unknown): string | undefined =>
+  typeof value === 'number' ? (value > 0 ? `${value}ms` : 'off') : undefined
+export const bytes = (value: unknown): string | undefined =>
+  typeof value === 'number' ? `${value}B` : undefined
+
+/** Lists of `KEY=VALUE`; one argument may hold several with blanks between (as in Kubernetes manifests). */
+export function labelsOf(items: unknown): Record<string, string> {
+  const texts = (Array.isArray(items) ? items : []).flatMap((item) => String(item).trim().split(/\s+/))
+  const pairs = texts.filter((text) => text.includes('='))
+  return Object.fromEntries(
+    pairs.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),
+  )
+}
+
+const LEVELS: Readonly<Record<string, string>> = {
+  trace: 'debug',
+  warning: 'warn',
+  critical: 'error',
+  off: 'silent',
+}
+
+/** Listening, limits, timeouts, retries, breakers, probes, headers, logs. */
+export function translateShared(values: Values, settings: Settings): void {
+  settings.set('host', values['host'] === 'localhost' ? '127.0.0.1' : values['host'], 'host')
+  settings.set('port', values['port'], 'port')
+  settings.set('maxBody', bytes(values['max_payload_size']), 'max_payload_size')
+  settings.set('grace', seconds(values['shutdown_grace_period_secs']), 'shutdown_grace_period_secs')
+  settings.set('requestIdHeaders', idHeadersOf(values), 'request_id_headers')
+  settings.set('corsOrigins', originsOf(values), 'cors_allowed_origins')
+  const level = values['log_level'] as string | undefined
+  settings.set('logLevel', level === undefined ? level : (LEVELS[level] ?? level), 'log_level')
+  const timeout = seconds(values['request_timeout_secs'])
+  settings.set('totalTimeout', timeout, 'request_timeout_secs')
+  settings.set('firstTokenTimeout', timeout, 'request_timeout_secs')
+  settings.set('idleTimeout', timeout, 'request_timeout_secs')
+  settings.set('connectTimeout', '10s')
+  translateLimits(values, settings)
+  translateRetries(values, settings)
+  translateProbes(values, settings)
+  translateBalance(values, settings)
+}
+
+/** The first of these that a request carries is its id. */
+const ID_HEADERS = ['x-request-id', 'x-correlation-id', 'x-trace-id', 'request-id']
+
+function idHeadersOf(values: Values): unknown {
+  const named = values['request_id_headers']
+  return Array.isArray(named) && named.length > 0 ? named : ID_HEADERS
+}
+
+/** Without a list all pages may call. */
+function originsOf(values: Values): unknown {
+  const listed = values['cors_allowed_origins']
+  return Array.isArray(listed) && listed.length > 0 ? listed : ['*']
+}
+
+function translateLimits(values: Values, settings: Settings): void {
+  const most = values['max_concurrent_requests']
+  settings.set('maxInFlight', typeof most === 'number' ? Math.max(0, most) : most, 'max_concurrent_requests')
+  settings.set('queueSize', values['queue_size'], 'queue_size')
+  settings.set('queueTimeout', seconds(values['queue_timeout_secs']), 'queue_timeout_secs')
+}
+
+/** Their number counts all attempts, ours those after the first. */
+function translateRetries(values: Values, settings: Settings): void {
+  const attempts = values['disable_retries'] === true ? 1 : Math.max(1, Number(values['retry_max_retries']))
+  settings.set('retries', attempts - 1, 'disable_retries', 'retry_max_retries')
+  settings.set('retryDelay', milliseconds(values['retry_initial_backoff_ms']), 'retry_initial_backoff_ms')
+  settings.set('retryMaxDelay', milliseconds(values['retry_max_backoff_ms']), 'retry_max_backoff_ms')
+  settings.set('retryFactor', values['retry_backoff_multiplier'], 'retry_backoff_multiplier')
+  settings.set('retryJitter', values['retry_jitter_factor'], 'retry_jitter_factor')
+  const isOff = values['disable_circuit_breaker'] === true
+  const failures = isOff ? 0 : values['cb_failure_threshold']
+  settings.set('breakerFailures', failures, 'disable_circuit_breaker', 'cb_failure_threshold')
+  settings.set('breakerSuccesses', values['cb_success_threshold'], 'cb_success_threshold')
+  settings.set('breakerOpen', seconds(values['cb_timeout_duration_secs']), 'cb_timeout_duration_secs')
+  settings.set('breakerWindow', seconds(values['cb_window_duration_secs']), 'cb_window_duration_secs')
+}
+
+function translateProbes(values: Values, settings: Settings): void {
+  const isOff = values['disable_health_check'] === true
+  const interval = isOff ? 'off' : seconds(values['health_check_interval_secs'])
+  settings.set('healthInterval', interval, 'disable_health_check', 'health_check_interval_secs')
+  settings.set('healthTimeout', seconds(values['health_check_timeout_secs']), 'health_check_timeout_secs')
+  settings.set('healthPath', values['health_check_endpoint'], 'health_check_endpoint')
+  settings.set('healthFailures', values['health_failure_threshold'], 'health_failure_threshold')
+}
+
+function translateBalance(values: Values, settings: Settings): void {
+  settings.set('cacheThreshold', values['cache_threshold'], 'cache_threshold')
+  settings.set('balanceAbs', values['balance_abs_threshold'], 'balance_abs_threshold')
+  settings.set('balanceRel', values['balance_rel_threshold'], 'balance_rel_threshold')
+  settings.set('treeSize', bytes(values['max_tree_size']), 'max_tree_size')
+  settings.set(
+    'bucketInterval',
+    seconds(values['bucket_adjust_interval_secs']),
+    'bucket_adjust_interval_secs',
+  )
+  settings.set('manualIdle', seconds(values['max_idle_secs']), 'max_idle_secs')
+  settings.set('manualAssignment', values['assignment_mode'], 'assignment_mode')
+  settings.set('prefixTokens', values['prefix_token_count'], 'prefix_token_count')
+  settings.set('prefixLoadFactor', values['prefix_hash_load_factor'], 'prefix_hash_load_factor')
+}
+
+/** `--prefill URL [PORT|none]`, once for each worker. Their problem sentences are the program's own. */
+export function prefillsOf(value: unknown): { readonly urls: string[]; readonly problems: string[] } {
+  const urls: string[] = []
+  const problems: string[] = []
+  for (const [url, port] of (Array.isArray(value) ? value : []) as string[][]) {
+    if (port === undefined || port.toLowerCase() === 'none') urls.push(String(url))
+    else if (/^\d+$/.test(port)) urls.push(`${url},${port}`)
+    else problems.push(`Invalid bootstrap port: ${port}. Must be a number or 'none'`)
+  }
+  return { urls, problems }
+}
