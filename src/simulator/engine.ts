@@ -151,10 +151,11 @@ export function createEngine(options: EngineOptions, clock: Partial<EngineClock>
     revive() {
       isDead = false
     },
-    kv: kvOutput(sim),
-    load: loadOutput(sim),
+    ...outputsOf(sim),
   }
 }
+
+const outputsOf = (sim: Simulation) => ({ kv: kvOutput(sim), load: loadOutput(sim) })
 
 async function openExchange(sim: Simulation, request: Request): Promise<Exchange> {
   const bytes = request.body ? new Uint8Array(await request.arrayBuffer()) : new Uint8Array(0)

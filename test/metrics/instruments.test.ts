@@ -81,7 +81,7 @@ test('counters without labels are there before anything happened', () => {
 test('pools are summed up and their workers shown one by one', () => {
   const { instruments, valueOf } = setUp()
   instruments.showPools([
-    pool(worker('a', { inFlight: 4, backlogTokens: 900, kvUsage: 0.5 })),
+    pool(worker('a', { inFlight: 4, backlogTokens: 900, kvUsage: 0.5, engineRunning: 7, engineWaiting: 2 })),
     pool(
       worker('b', {
         state: 'unhealthy',
@@ -89,6 +89,7 @@ test('pools are summed up and their workers shown one by one', () => {
         isHealthy: false,
         breaker: 'half_open',
         breakerTransitions: 2,
+        loadFailures: 3,
       }),
     ),
   ])
@@ -99,6 +100,10 @@ test('pools are summed up and their workers shown one by one', () => {
   assert.equal(valueOf('fetchway_worker_backlog_tokens', { worker: 'a' }), '900')
   assert.equal(valueOf('fetchway_worker_kv_usage_ratio', { worker: 'a' }), '0.5')
   assert.equal(valueOf('fetchway_worker_kv_usage_ratio', { worker: 'b' }), undefined)
+  assert.equal(valueOf('fetchway_worker_engine_running', { worker: 'a' }), '7')
+  assert.equal(valueOf('fetchway_worker_engine_waiting', { worker: 'a' }), '2')
+  assert.equal(valueOf('fetchway_worker_engine_waiting', { worker: 'b' }), undefined)
+  assert.equal(valueOf('fetchway_worker_load_failures_total', { worker: 'b' }), '3')
   assert.equal(valueOf('fetchway_worker_up', { worker: 'b' }), '0')
   assert.equal(valueOf('fetchway_worker_healthy', { worker: 'b' }), '0')
   assert.equal(valueOf('fetchway_worker_breaker_state', { worker: 'b' }), '2')
