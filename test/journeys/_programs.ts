@@ -157,6 +157,22 @@ export function programs(start: Start): void {
       await router.stop()
     })
 
+    it('dials in by connect, ends by SIGTERM with 0, and with 1 when the router refuses it', async () => {
+      const url = (await listenAll({ [W1]: engine() })).get(W1)!
+      const router = await open(['--tunnel-token', 'box-token'])
+      const connect = ['connect', router.url, '--engine', url, '--name', 'box']
+      const stranger = await run([...connect, '--token', 'guess'])
+      assert.equal((await stranger.ended)[0], 1)
+      assert.match(stranger.errors, /^fetchway: the router refused: the token is not known here$/m)
+      const box = await run(connect, { FETCHWAY_TOKEN: 'box-token' })
+      await eventually(
+        async () => (await router.ask(CHAT, chat())).status === 200,
+        () => box.errors,
+      )
+      assert.equal(await box.stop(), 0)
+      assert.equal(await router.stop(), 0)
+    })
+
     it('takes request heads of tens of kilobytes', async () => {
       const router = await open([])
       const headers = { 'x-long': 'x'.repeat(40_000) }
