@@ -10,6 +10,12 @@ import { Speeds } from './speeds.ts'
 import { bytesAt } from '../prefix/sizes.ts'
 import { PrefixView } from './view.ts'
 
+/**
+ * Where engines tell what they drop, the bound of their cache is no more than a safeguard: the view drops things in an order of
+ * its own, and would drop what the engine still has.
+ */
+const ROOM = 2
+
 /** An engine may lack this share of what it was believed to hold, and so many tokens: its blocks are not cut where ours are. */
 const SLACK = 0.05
 const SLACK_TOKENS = 256
@@ -23,13 +29,15 @@ export class Knowledge {
   readonly events: KvEvents
   /** Bytes a token by which the workers' capacities were set last. */
   #ratio = 0
+  /** Tokens that fit into the cache of a worker that does not tell. */
+  #assumed = 0
 
   constructor(config: Config, state: KvSeams) {
     this.view = new PrefixView(config.indexSize, config.costTau)
     this.speeds = new Speeds(config.prefillSpeed)
     const { random } = state
     this.sense = new Sense({ view: this.view, prompts: this.prompts, speeds: this.speeds, random })
-    this.events = new KvEvents(state, this.view)
+    this.events = new KvEvents(state, this.view, (seat) => this.meet([seat], this.#assumed))
   }
 
   /** The membership changed: these are the seats now, and those left. */
@@ -43,9 +51,11 @@ export class Knowledge {
   meet(seats: Iterable<Seat>, assumed: number): void {
     const ratio = this.prompts.bytesPerToken
     this.#ratio = ratio
+    this.#assumed = assumed
     for (const seat of seats) {
       if (seat.speed === 0) this.speeds.reset(seat)
-      this.view.join(seat.id, (seat.capacityTokens || assumed) * ratio)
+      const room = seat.kvEvents?.state === 'live' ? ROOM : 1
+      this.view.join(seat.id, (seat.capacityTokens || assumed) * ratio * room)
     }
   }
 

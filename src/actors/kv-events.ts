@@ -34,13 +34,16 @@ const SLACK = 1.05
 export class KvEvents {
   readonly #seams: KvSeams
   readonly #view: PrefixView
+  readonly #changed: (seat: Seat) => void
   readonly #blocks = new KvBlocks()
   readonly #workers = new Map<string, KvWorker>()
   readonly #asks = new KvAsks((id, isFound) => this.#workers.get(id)?.attributed(isFound))
 
-  constructor(seams: KvSeams, view: PrefixView) {
+  /** `changed`: told of seats whose events can be relied on from now on, or no more. */
+  constructor(seams: KvSeams, view: PrefixView, changed: (seat: Seat) => void = () => {}) {
     this.#seams = seams
     this.#view = view
+    this.#changed = changed
   }
 
   /** Blocks that any worker holds. */
@@ -117,7 +120,8 @@ export class KvEvents {
 
   #worker(seat: Seat): KvWorker {
     let worker = this.#workers.get(seat.id)
-    if (!worker) this.#workers.set(seat.id, (worker = new KvWorker(seat, this.#seams)))
+    if (!worker)
+      this.#workers.set(seat.id, (worker = new KvWorker(seat, this.#seams, () => this.#changed(seat))))
     return worker
   }
 

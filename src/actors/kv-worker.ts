@@ -47,6 +47,7 @@ export class KvWorker implements Caches {
   readonly seat: Seat
   readonly ranks: KvRank[] = []
   readonly #seams: WorkerSeams
+  readonly #changed: () => void
   blockTokens = 0
   gaps = 0
   isPushed = false
@@ -59,9 +60,11 @@ export class KvWorker implements Caches {
   #unfoundInRow = 0
   #cancelHealing = () => {}
 
-  constructor(seat: Seat, seams: WorkerSeams) {
+  /** `changed`: told when its events can be relied on from now on, or no more. */
+  constructor(seat: Seat, seams: WorkerSeams, changed: () => void) {
     this.seat = seat
     this.#seams = seams
+    this.#changed = changed
   }
 
   get workerId(): string {
@@ -131,11 +134,14 @@ export class KvWorker implements Caches {
   show(): void {
     const state = this.#trouble !== null ? 'degraded' : this.#isUp ? 'live' : 'connecting'
     const isFollowed = this.isPushed || this.ranks.some(({ source }) => source !== null)
-    if (!isFollowed) {
-      this.seat.kvEvents = null
-      return
-    }
-    this.seat.kvEvents = {
+    const before = this.seat.kvEvents?.state
+    if (!isFollowed) this.seat.kvEvents = null
+    else this.seat.kvEvents = this.#view(state)
+    if (this.seat.kvEvents?.state !== before) this.#changed()
+  }
+
+  #view(state: KvEventsView['state']): KvEventsView {
+    return {
       state,
       trouble: this.#trouble,
       batches: this.#batches,
