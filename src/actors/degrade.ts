@@ -154,6 +154,7 @@ function configured(config: Config): readonly Member[] {
 const METHODS: readonly (keyof Remote<Pool>)[] = [
   'pick',
   'repick',
+  'follow',
   'note',
   'renew',
   'settle',

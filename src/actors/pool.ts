@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import { backOff } from '../forward/retry.ts'
 import type { Policy } from '../policies/policy.ts'
+import { account, follow, type Books, type Followed } from './account.ts'
 import type { ActorState } from './actor.ts'
 import type { Ask, Failure, Note, Outcome, Pick, Plan, Renewal, ReportedLoad } from './ask.ts'
 import type { DecisionView } from './decision-view.ts'
@@ -35,6 +36,7 @@ export class Pool {
   readonly #holders = new Holders()
   readonly #knowledge: Knowledge
   readonly #ledger: Ledger
+  readonly #books: Books
   readonly #line: Line
   readonly #retries: Retries
   readonly #health: Health
@@ -50,6 +52,7 @@ export class Pool {
     const known = { ...state, roster: this.#roster, knowledge: this.#knowledge }
     this.#decisions = new Decisions(config, this.#rules, known)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
+    this.#books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
     this.#retries = new Retries(this.#rules, state.now())
     this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
@@ -83,6 +86,11 @@ export class Pool {
    */
   repick(failure: Failure, ask: Ask, tried: readonly string[] = []): Pick | Promise<Pick> {
     return this.#membership.ready(() => this.#repick(failure, ask, tried))
+  }
+
+  /** Pools of other routers decided these: they count here, too. `note` and `settle` then take their ids. */
+  follow(decided: readonly Followed[]): void {
+    follow(this.#books, decided, this.#state.now())
   }
 
   note(notes: readonly Note[]): void {
@@ -247,17 +255,12 @@ export class Pool {
   #open(ask: Ask, turn: Turn, placement: Placement & { kind: 'seat' }, waited: number): { plan: Plan } {
     const { seat, isAgain, candidates } = placement
     const { tried, attempt } = turn
-    const { sense } = this.#knowledge
     const delay = isAgain ? backOff(this.#rules.retry, attempt, this.#state.random()) : 0
     const asksLoad = this.#health.loads.asksWith(ask, seat) && { asksLoad: true }
     const how = { attempt, waited, delay, ...asksLoad }
     const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, ...how }
-    this.#decisions.decided(ask, turn, { candidates, sense, plan }, seat)
-    const now = this.#state.now()
-    const { promptTokens } = sense
-    const known = { tokens: promptTokens, matched: sense.match(seat.id), depth: sense.depth(seat.id) }
-    const lease = this.#ledger.open(ask, seat, plan, { tried, now, ...known })
-    this.#knowledge.opened(lease, attempt > 1, now)
+    this.#decisions.decided(ask, turn, { candidates, sense: this.#knowledge.sense, plan }, seat)
+    account(this.#books, seat, plan, { ask, tried, now: this.#state.now() })
     this.#line.served(ask)
     return { plan }
   }
@@ -275,9 +278,7 @@ export class Pool {
 
   #blame(workerId: string | undefined, failure: Failure): void {
     const seat = workerId === undefined ? undefined : this.#roster.seats.get(workerId)
-    if (!seat) return
-    this.#ledger.blame(seat, failure, this.#state.now())
-    if (failure.kind === 'connect' || failure.kind === 'connect_timeout') this.#health.suspect(seat)
+    if (seat && this.#ledger.blame(seat, failure, this.#state.now())) this.#health.suspect(seat)
   }
 
   #isAtLimit(): boolean {

@@ -111,8 +111,7 @@ export class Simulation {
     this.#clock.now = arrival.arrival * 1000
     const ask = askOf(arrival)
     this.#live.set(arrival.index, arrival)
-    this.#routing.ask(arrival, (pool) => {
-      const pick = pool.pick(ask)
+    this.#routing.ask(arrival, ask, (pick) => {
       if (!(pick instanceof Promise)) return this.#sent(arrival, pick)
       this.#waiting++
       void pick.then((late) => {
@@ -143,7 +142,7 @@ export class Simulation {
     this.#run.first[job.index] = at - job.arrival
     this.#run.cached[job.index] = cached
     const after = (at - job.arrival) * 1000
-    this.#routing.tell(job, (pool) => pool.note([{ id: idOf(job), kind: 'first', after }]))
+    this.#routing.first(job, idOf(job), after)
   }
 
   #finish({ job, at }: EngineEvent<Arrival>): void {
@@ -158,7 +157,7 @@ export class Simulation {
       estimated: false,
     }
     const outcome: Outcome = { kind: 'done', status: 200, usage }
-    this.#routing.tell(job, (pool) => pool.settle(idOf(job), outcome))
+    this.#routing.settle(job, idOf(job), outcome)
     this.#over(job)
   }
 
@@ -187,7 +186,7 @@ export class Simulation {
     if (number < 0) return
     const isDecoding = !Number.isNaN(this.#run.first[index])
     const renewal = { id: idOf(arrival), worker: workerId(number), tokens: arrival.input, isDecoding }
-    this.#routing.tell(arrival, (pool) => pool.renew([renewal]))
+    this.#routing.renew(arrival, renewal)
   }
 }
 

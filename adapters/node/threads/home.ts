@@ -12,7 +12,7 @@ export type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
 /** Methods that return nothing: nobody waits for them, and what is called later comes later. */
 const SILENT: Readonly<Record<keyof Actors, readonly string[]>> = {
   registry: ['refresh'],
-  pool: ['note', 'renew', 'settle', 'expire', 'hold', 'hint'],
+  pool: ['follow', 'note', 'renew', 'settle', 'expire', 'hold', 'hint'],
   limiter: ['book'],
 }
 
