@@ -70,7 +70,9 @@ function wordsOf(block: Uint8Array): Int32Array {
   const padded = new Uint8Array(BLOCK)
   padded.set(block)
   const view = new DataView(padded.buffer)
-  return Int32Array.from({ length: 16 }, (_, i) => view.getInt32(i * 4, true))
+  const words = new Int32Array(16)
+  for (let i = 0; i < 16; i++) words[i] = view.getInt32(i * 4, true)
+  return words
 }
 
 function compress({ input, words, chunk, length, flags }: Output, more: number): Int32Array {
@@ -82,7 +84,8 @@ function compress({ input, words, chunk, length, flags }: Output, more: number):
   state[14] = length
   state[15] = flags | more
   for (let at = 0; at < SCHEDULE.length; at += 2) mix(state, words, at)
-  return state.subarray(0, 8).map((word, i) => word ^ state[i + 8]!)
+  for (let i = 0; i < 8; i++) state[i]! ^= state[i + 8]!
+  return state.subarray(0, 8)
 }
 
 /** One of a round's eight steps, over the columns first, then over the diagonals; `at`: its two words in the schedule. */

@@ -10,27 +10,42 @@ const encoder = new TextEncoder()
 /** 64-bit MurmurHash64A of bytes, read little-endian, with that router's seed: its low and its high half. */
 export function murmur64(bytes: Uint8Array): Uint32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const hash = Uint32Array.of(bytes.length, 0)
+  const hash = new Uint32Array(2)
   const word = new Uint32Array(2)
-  multiply(hash)
-  hash[0]! ^= SEED
+  begin(hash, bytes.length)
   const whole = bytes.length & ~7
   for (let at = 0; at < whole; at += 8) {
     word[0] = view.getUint32(at, true)
     word[1] = view.getUint32(at + 4, true)
-    multiply(word)
-    fold(word)
-    multiply(word)
-    hash[0]! ^= word[0]!
-    hash[1]! ^= word[1]!
-    multiply(hash)
+    mix(hash, word)
   }
   for (let at = whole; at < bytes.length; at++) hash[(at & 7) >> 2]! ^= bytes[at]! << ((at & 3) << 3)
   if (whole < bytes.length) multiply(hash)
+  finish(hash)
+  return hash
+}
+
+function begin(hash: Uint32Array, length: number): void {
+  hash[0] = length
+  hash[1] = 0
+  multiply(hash)
+  hash[0]! ^= SEED
+}
+
+/** Takes eight bytes into a hash; the word is spent. */
+function mix(hash: Uint32Array, word: Uint32Array): void {
+  multiply(word)
+  fold(word)
+  multiply(word)
+  hash[0]! ^= word[0]!
+  hash[1]! ^= word[1]!
+  multiply(hash)
+}
+
+function finish(hash: Uint32Array): void {
   fold(hash)
   multiply(hash)
   fold(hash)
-  return hash
 }
 
 /** word × M, its low 64 bits: without BigInt five times as fast. */
@@ -73,13 +88,14 @@ export function furcHash(text: string, count: number): number {
 
 /** An endless row of bits: the hash of the text, the hash of that hash, and so on. */
 class FurcBits {
-  readonly #text: Uint8Array
   /** 32 bits each, lowest first. */
   readonly #words: number[] = []
-  readonly #last = new Uint8Array(8)
+  readonly #hash: Uint32Array
+  readonly #last = new Uint32Array(2)
 
   constructor(text: Uint8Array) {
-    this.#text = text
+    this.#hash = murmur64(text)
+    this.#words.push(this.#hash[0]!, this.#hash[1]!)
   }
 
   at(index: number): number {
@@ -88,15 +104,13 @@ class FurcBits {
     return (this.#words[word]! >>> (index & 31)) & 1
   }
 
+  /** murmur64 of the last hash's bytes, without making anything: a place on the ring takes nine of them. */
   #grow(): void {
-    const [low, high] = murmur64(this.#words.length === 0 ? this.#text : this.#last) as unknown as [
-      number,
-      number,
-    ]
-    const view = new DataView(this.#last.buffer)
-    view.setUint32(0, low, true)
-    view.setUint32(4, high, true)
-    this.#words.push(low, high)
+    this.#last.set(this.#hash)
+    begin(this.#hash, 8)
+    mix(this.#hash, this.#last)
+    finish(this.#hash)
+    this.#words.push(this.#hash[0]!, this.#hash[1]!)
   }
 }
 
