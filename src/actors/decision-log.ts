@@ -40,14 +40,14 @@ export interface Decided {
   /** Null: nobody could be chosen. */
   readonly chosen: Candidate | null
   readonly sense: PoolSense
+  /** Ids of the workers that the call was sent to before. */
+  readonly tried: readonly string[]
   /** Why one of `serving` is not among the candidates. */
-  why(seat: Candidate): Passed
+  why(this: void, seat: Candidate, decided: Decided): Passed
 }
 
 /** The most that rows may take: some 4,000 decisions over 58 workers. */
 const ROW_BYTES = 32 * 2 ** 20
-/** Workers that were ever seen; when there are more, all is forgotten. */
-const MOST_WORKERS = 65_536
 
 /** A ring of the newest attempts. Bounded in number by `limit` and in bytes by its rows; older ones are not found any more. */
 export class DecisionLog {
@@ -55,8 +55,8 @@ export class DecisionLog {
   readonly #slots: Slot[] = []
   readonly #newest = new Map<string, number>()
   readonly #rows = new Rows(ROW_WIDTH, ROW_BYTES)
-  #names: Named[] = []
-  readonly #numbers = new Map<string, Named>()
+  /** Names of workers by the list that they were handed over in: the same list means the same workers. */
+  readonly #names = new WeakMap<readonly Candidate[], readonly Named[]>()
   #serial = 0
 
   /** `limit`: attempts that are kept; 0: none. */
@@ -77,12 +77,12 @@ export class DecisionLog {
   /** Takes down a decision before it is accounted. */
   decided(decided: Decided): void {
     if (this.#limit === 0) return
-    if (this.#names.length + decided.serving.length > MOST_WORKERS) this.#forget()
     const { ask, chosen, sense } = decided
     const slot = this.#begin(ask, decided.attempt, sense.now)
     slot.policy = decided.policy
     slot.weigh = decided.weigh
-    slot.chosen = chosen && this.#name(chosen)
+    slot.chosen = chosen?.id ?? null
+    slot.workers = this.#namesOf(decided.serving)
     const { numbers } = slot
     numbers[HEAD.promptTokens] = sense.promptTokens
     numbers[HEAD.bestMatch] = sense.bestMatch
@@ -129,7 +129,7 @@ export class DecisionLog {
       const worker = workers[attempt - 1] as string
       const slot = this.#begin({ ...UNKNOWN, id }, attempt, now)
       slot.isDegraded = true
-      slot.chosen = this.#numbers.get(worker) ?? this.#name({ ...NAMELESS, id: worker })
+      slot.chosen = worker
     }
   }
 
@@ -148,10 +148,10 @@ export class DecisionLog {
   /** The workers of an attempt: calls `each` with their names and a reader of their numbers. */
   workersOf(slot: Slot, each: (worker: Named, number: (field: number) => number) => void): void {
     const first = slot.numbers[HEAD.firstRow] as number
-    for (let row = first; row < first + (slot.numbers[HEAD.rows] as number); row++) {
-      const at = this.#rows.at(row)
-      const { data } = this.#rows
-      each(this.#names[data[at] as number] as Named, (field) => data[at + field] as number)
+    const { data } = this.#rows
+    for (const [index, worker] of slot.workers.entries()) {
+      const at = this.#rows.at(first + index)
+      each(worker, (field) => data[at + field] as number)
     }
   }
 
@@ -167,52 +167,42 @@ export class DecisionLog {
     return slot
   }
 
-  #copyRows({ serial, numbers }: Slot, { ask, serving, candidates, sense, why }: Decided): void {
+  #copyRows({ serial, numbers }: Slot, decided: Decided): void {
+    const { ask, serving, candidates, sense } = decided
     const oldest = this.#slots[(serial + 1) % this.#limit]
     const kept = oldest && oldest.serial < serial ? (oldest.numbers[HEAD.firstRow] as number) : 0
     const first = this.#rows.take(serving.length, serial < this.#limit ? 0 : kept)
     numbers[HEAD.firstRow] = first
-    numbers[HEAD.rows] = serving.length
+    const { data } = this.#rows
     let next = 0
     for (let i = 0; i < serving.length; i++) {
       const seat = serving[i] as Candidate
       const isCandidate = candidates[next] === seat
       if (isCandidate) next++
       const at = this.#rows.at(first + i)
-      const { data } = this.#rows
-      data[at] = this.#name(seat).number
-      data[at + ROW.reason] = isCandidate ? 0 : 1 + REASONS.indexOf(why(seat))
-      copySeat(data, at, seat, sense)
+      data[at + ROW.reason] = isCandidate ? 0 : 1 + REASONS.indexOf(decided.why(seat, decided))
       data[at + ROW.isLoaded] = ask.model === null || seat.hasLoaded(ask.model) ? 1 : 0
+      copySeat(data, at, seat, sense)
     }
   }
 
-  #name(worker: Omit<Named, 'number'>): Named {
-    const known = this.#numbers.get(worker.id)
-    if (known && known.engine === worker.engine && known.role === worker.role) return known
-    const { id, url, role, engine } = worker
-    const named = { id, url, role, engine, number: this.#names.length }
-    this.#names.push(named)
-    this.#numbers.set(id, named)
-    return named
+  #namesOf(serving: readonly Candidate[]): readonly Named[] {
+    let names = this.#names.get(serving)
+    if (!names) {
+      names = serving.map(({ id, url, role, engine }) => ({ id, url, role, engine }))
+      this.#names.set(serving, names)
+    }
+    return names
   }
 
   #newestOf(id: string): Slot | undefined {
     const serial = this.#newest.get(id)
     return serial === undefined ? undefined : this.#slots[serial % this.#limit]
   }
-
-  #forget(): void {
-    this.#newest.clear()
-    this.#numbers.clear()
-    this.#names = []
-  }
 }
 
 /** Reason of a row that is no candidate's. */
 export const reasonOf = (code: number): Passed => REASONS[code - 1] as Passed
-
-const NAMELESS = { url: '', role: '', engine: '' }
 
 const UNKNOWN: Ask = {
   id: '',

@@ -3,27 +3,26 @@ import type { Candidate, PoolSense } from '../policies/policy.ts'
 
 /** Numbers of a worker at one decision, in a row. */
 export const ROW = {
-  worker: 0,
   /** 0: a candidate; else one more than the index of its reason. */
-  reason: 1,
-  match: 2,
-  inFlight: 3,
-  backlogTokens: 4,
-  weight: 5,
-  latency: 6,
-  lastTurn: 7,
-  speed: 8,
-  heldTokens: 9,
-  capacityTokens: 10,
-  reportedRunning: 11,
-  reportedWaiting: 12,
-  foreignCalls: 13,
-  foreignTokens: 14,
-  joinedAt: 15,
-  treeTokens: 16,
-  isLoaded: 17,
+  reason: 0,
+  match: 1,
+  inFlight: 2,
+  backlogTokens: 3,
+  weight: 4,
+  latency: 5,
+  lastTurn: 6,
+  speed: 7,
+  heldTokens: 8,
+  capacityTokens: 9,
+  reportedRunning: 10,
+  reportedWaiting: 11,
+  foreignCalls: 12,
+  foreignTokens: 13,
+  joinedAt: 14,
+  treeTokens: 15,
+  isLoaded: 16,
 } as const
-export const ROW_WIDTH = 18
+export const ROW_WIDTH = 17
 
 const ROWS_AT_FIRST = 256
 
@@ -88,7 +87,7 @@ export class Rows {
   }
 }
 
-/** Writes what a policy may know of a worker to its row, from `at` on; `worker`, `reason` and `isLoaded` are the caller's. */
+/** Writes what a policy may know of a worker to its row, from `at` on; `reason` and `isLoaded` are the caller's. */
 export function copySeat(data: Float64Array, at: number, seat: Candidate, sense: PoolSense): void {
   data[at + ROW.match] = sense.match(seat.id)
   data[at + ROW.inFlight] = seat.inFlight

@@ -18,7 +18,10 @@ export interface Slot {
   makesState: boolean
   /** Serial of the attempt before in the same call; -1: none. */
   prior: number
-  chosen: Named | null
+  /** Id of the worker; null: nobody was chosen. */
+  chosen: string | null
+  /** Those that serve the ask, in the order of the rows. */
+  workers: readonly Named[]
   failure: Failure | null
   refusal: RefusalValue | null
   /** Null while it goes on. */
@@ -45,16 +48,15 @@ export const HEAD = {
   delay: 12,
   predicted: 13,
   firstRow: 14,
-  rows: 15,
   /** ms; -1: it has not come (and so below). */
-  firstToken: 16,
-  endedAt: 17,
-  status: 18,
-  realPrompt: 19,
-  realCached: 20,
-  realCompletion: 21,
+  firstToken: 15,
+  endedAt: 16,
+  status: 17,
+  realPrompt: 18,
+  realCached: 19,
+  realCompletion: 20,
 } as const
-const HEAD_WIDTH = 22
+const HEAD_WIDTH = 21
 
 /** What never changes of a worker. */
 export interface Named {
@@ -62,8 +64,9 @@ export interface Named {
   readonly url: string
   readonly role: string
   readonly engine: string
-  readonly number: number
 }
+
+const NOBODY: readonly Named[] = []
 
 /** Makes a slot that of a new attempt: what is known of the ask, and nothing of what came of it. */
 export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now }: Beginning): void {
@@ -80,6 +83,7 @@ export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now }: Beginn
   slot.makesState = ask.makesState
   slot.prior = -1
   slot.chosen = null
+  slot.workers = NOBODY
   slot.failure = null
   slot.refusal = null
   slot.outcome = null
@@ -128,6 +132,7 @@ export const emptySlot = (): Slot => ({
   makesState: false,
   prior: -1,
   chosen: null,
+  workers: NOBODY,
   failure: null,
   refusal: null,
   outcome: null,

@@ -150,7 +150,7 @@ function viewOfAttempt(log: DecisionLog, slot: Slot, members: readonly Member[])
     }
     const candidate = candidateOf(worker, number)
     const weighed = slot.weigh?.(rebuilt.ask, candidate, rebuilt.sense) ?? {}
-    candidates.push(viewOfCandidate(candidate, { number, weighed, rebuilt, isChosen: worker === chosen }))
+    candidates.push(viewOfCandidate(candidate, { number, weighed, rebuilt, isChosen: worker.id === chosen }))
   })
   const listed = new Set([...candidates, ...exclusions].map(({ worker }) => worker))
   if (!slot.isDegraded) {
@@ -160,7 +160,7 @@ function viewOfAttempt(log: DecisionLog, slot: Slot, members: readonly Member[])
   }
   return {
     attempt: numbers[HEAD.attempt] as number,
-    worker: chosen?.id ?? null,
+    worker: chosen,
     policy: slot.policy,
     decided_at: new Date(numbers[HEAD.at] as number).toISOString(),
     waited_ms: fine(numbers[HEAD.waited] as number),

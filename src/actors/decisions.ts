@@ -21,7 +21,11 @@ export interface DecisionSeams {
 }
 
 /** What there was to choose from, and what was chosen. */
-type Seen = Omit<Decided, 'ask' | 'policy' | 'weigh' | 'attempt' | 'serving' | 'why'>
+interface Seen {
+  readonly candidates: readonly Candidate[]
+  readonly sense: PoolSense
+  readonly chosen: Candidate | null
+}
 
 export class Decisions {
   readonly #seams: DecisionSeams
@@ -30,6 +34,15 @@ export class Decisions {
   #weigh: Weigh | null
   #log: DecisionLog
   #shadow: Shadow | null
+  /** Why a seat that serves the ask is none of the candidates. */
+  readonly #why = (candidate: Candidate, { ask, tried, sense }: Decided): Passed => {
+    const seat = candidate as Seat
+    const exclusion = exclusionOf(seat, ask, this.#rules, sense.now)
+    if (exclusion !== null) return exclusion
+    if (tried.includes(seat.id)) return 'tried'
+    if (seat.isSuspect) return 'suspect'
+    return seat.busyUntil > sense.now ? 'busy' : 'pool_full'
+  }
 
   constructor(config: Config, rules: PoolRules, seams: DecisionSeams) {
     this.#seams = seams
@@ -141,26 +154,10 @@ export class Decisions {
   }
 
   #decided(ask: Ask, { attempt, tried }: Turn, { candidates, sense, chosen }: Seen): Decided {
-    const why = (seat: Candidate): Passed => {
-      const real = seat as Seat
-      const exclusion = exclusionOf(real, ask, this.#rules, sense.now)
-      if (exclusion !== null) return exclusion
-      if (tried.includes(real.id)) return 'tried'
-      if (real.isSuspect) return 'suspect'
-      return real.busyUntil > sense.now ? 'busy' : 'pool_full'
-    }
     const serving = this.#seams.roster.serving(ask)
-    return {
-      ask,
-      policy: this.#config.policy,
-      weigh: this.#weigh,
-      attempt,
-      candidates,
-      chosen,
-      sense,
-      serving,
-      why,
-    }
+    const { policy } = this.#config
+    const weigh = this.#weigh
+    return { ask, policy, weigh, attempt, tried, serving, candidates, sense, chosen, why: this.#why }
   }
 
   #members() {

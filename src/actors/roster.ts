@@ -10,6 +10,9 @@ export class Roster {
   readonly seats = new Map<string, Seat>()
   /** Seats by model and engines; made when first needed, dropped when the membership changes. */
   readonly #serving = new Map<string, readonly Seat[]>()
+  /** The ask that was looked up last, and what was found. */
+  #ask: Ask | null = null
+  #seats: readonly Seat[] = []
   /** Of the membership that this is; 0: none was pulled yet. */
   version = 0
 
@@ -26,11 +29,20 @@ export class Roster {
     }
     for (const id of gone) this.seats.delete(id)
     this.#serving.clear()
+    this.#ask = null
     return gone
   }
 
-  /** The seats that serve an ask, well or not. */
+  /** The seats that serve an ask, well or not; the same list as before when there is no other. */
   serving(ask: Ask): readonly Seat[] {
+    if (ask !== this.#ask) {
+      this.#seats = this.#find(ask)
+      this.#ask = ask
+    }
+    return this.#seats
+  }
+
+  #find(ask: Ask): readonly Seat[] {
     if (ask.pin !== null) return [...this.seats.values()].filter((seat) => seat.id === ask.pin)
     const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
     let seats = this.#serving.get(key)
