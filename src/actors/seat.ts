@@ -243,13 +243,14 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
     prediction_error_tokens: Math.round(seat.reuse.error),
     served: seat.served,
     failed: seat.failed,
-    load: seat.reported && viewOfLoad(seat.reported, now),
+    load: loadOfSeat(seat, now),
     load_failures: seat.loadsMissed,
     kv_events: seat.kvEvents,
   }
 }
 
-function viewOfLoad(load: ReportedLoad, now: number): LoadView {
+function loadOfSeat({ reported: load, freshFor }: Seat, now: number): LoadView | null {
+  if (load === null || now - load.at > freshFor) return null
   const known = (value: number) => (value < 0 ? null : value)
   return {
     running: known(load.running),

@@ -77,6 +77,17 @@ test('what was told is forgotten when the engine falls silent', async () => {
   )
 })
 
+test('what is old is not shown, even where nothing happens', async () => {
+  const fleet = await rig({ ...CONFIG, loadInterval: 'off' }, member('a'))
+  const call = ask({ stream: false })
+  await planOf(fleet.pool.pick(call))
+  fleet.pool.settle(call.id, { kind: 'done', status: 200, load: { waiting: 7 } })
+  await fleet.clock.advance(15_000)
+  assert.equal(loadOf(fleet, 'a')?.waiting, 7)
+  await fleet.clock.advance(1)
+  assert.equal(loadOf(fleet, 'a'), null)
+})
+
 test('a capacity that an engine tells is the bound of what it is believed to hold', async () => {
   const fleet = await rig(CONFIG, member('a', { kvCapacityTokens: 500 }))
   assert.equal(fleet.pool.view().workers[0]?.capacity_tokens, 500)
