@@ -5,7 +5,7 @@ import type { Core } from '../core.ts'
 import { idNameOf, pathname, pathOf } from '../openai/call.ts'
 import { refuse } from '../routes/reply.ts'
 import type { Surface } from './dialect.ts'
-import { loadDialect } from './index.ts'
+import { loadSurface } from './surfaces.ts'
 
 type Handler = (request: Request) => Promise<Response>
 
@@ -14,9 +14,9 @@ export type Route = (request: Request, path: string) => Promise<Response | undef
 
 /** The surface of the configured dialect. Rejects when none is configured, or it is not there. */
 export async function surfaceOf({ dialect, dialectOptions }: Config): Promise<Surface> {
-  const loaded = dialect === undefined ? null : await loadDialect(dialect)
-  if (loaded === null) throw new Error(`the dialect ${dialect} is not in this version`)
-  return loaded.surface(dialectOptions)
+  const make = dialect === undefined ? null : await loadSurface(dialect)
+  if (make === null) throw new Error(`the dialect ${dialect} is not in this version`)
+  return make(dialectOptions)
 }
 
 /** Look-up order: dialect, native, the dialect's fallback, and `otherwise` where it has none. */

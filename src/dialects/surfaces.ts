@@ -1,0 +1,16 @@
+// How dialects answer, apart from their command lines: a runtime without one does not carry the tables of flags.
+import type { Surface } from './dialect.ts'
+import type { DialectName } from './names.ts'
+
+type MakeSurface = (options: Readonly<Record<string, unknown>>) => Surface
+
+/** Name → how to load its surface. A dialect has one line here and one in index.ts. */
+const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>>> = {
+  'sglang-router': async () => (await import('./sglang-router/surface.ts')).surface,
+}
+
+/** Loads how a dialect answers; null when there is none of that name (yet). */
+export async function loadSurface(name: string): Promise<MakeSurface | null> {
+  const load = Object.hasOwn(surfaces, name) ? surfaces[name as DialectName] : undefined
+  return load ? load() : null
+}
