@@ -4,6 +4,7 @@ import type { ConfigInput } from '../../src/config/schema.ts'
 import { control } from './_control.ts'
 import { endpoints } from './_endpoints.ts'
 import { explain } from './_explain.ts'
+import { exact } from './_kv.ts'
 import { failures } from './_failures.ts'
 import { leaving } from './_leaving.ts'
 import { limits } from './_limits.ts'
@@ -33,7 +34,7 @@ export type Journey = ((start: Start) => Promise<void>) & { readonly gap?: Gap }
 /** Journeys by their sentences. */
 export type Journeys = Readonly<Record<string, Journey>>
 
-const GROUPS = { endpoints, routing, explain, control, limits, failures, leaving } as const
+const GROUPS = { endpoints, routing, explain, exact, control, limits, failures, leaving } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 
 /** Registers the suite for one runtime. */

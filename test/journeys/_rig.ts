@@ -40,9 +40,16 @@ export type Open = (config: ConfigInput, fleet: Fleet, options: OpenOptions) => 
  * What a runtime can't do. `real-clock`: its time can't be moved, so that limits are short and waited for. `early-leave`: a
  * client that leaves before its answer has begun is not noticed. `blind-connect`: a connection that was refused looks like one
  * that broke. `fixed-configuration`: it changes with a new deployment alone, and so does readiness.
+ * `no-sockets`: it opens no TCP connections to what engines publish.
  * `dialled-in`: workers come by themselves, so that nobody adds one by its URL.
  */
-export type Gap = 'real-clock' | 'early-leave' | 'blind-connect' | 'fixed-configuration' | 'dialled-in'
+export type Gap =
+  | 'real-clock'
+  | 'early-leave'
+  | 'blind-connect'
+  | 'fixed-configuration'
+  | 'dialled-in'
+  | 'no-sockets'
 
 /** A journey that no runtime with that gap can make. */
 export const unless = <T extends object>(gap: Gap, journey: T): T & { readonly gap: Gap } =>

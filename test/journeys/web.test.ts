@@ -58,4 +58,4 @@ async function open(input: ConfigInput, fleet: Fleet, options: OpenOptions): Pro
   }
 }
 
-journeys({ name: 'web', open })
+journeys({ name: 'web', open, gaps: ['no-sockets'] })
