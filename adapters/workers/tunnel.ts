@@ -1,5 +1,6 @@
 // One dialled-in worker on Workers: a Durable Object of its own that holds its socket, and answers requests for it.
 import { DurableObject } from 'cloudflare:workers'
+import type { ActorRef, Remote } from '../../src/actors/actor.ts'
 import { opaqueId } from '../../src/hash.ts'
 import { UpstreamFailure, type Outgoing } from '../../src/host.ts'
 import { Exchange, type AnswerReceiver } from '../../src/tunnel/exchange.ts'
@@ -33,13 +34,15 @@ export class FetchwayTunnel extends DurableObject<Env> {
     // A worker by another name has another object.
     const tokens = config.tunnelTokens.filter((one) => one.name === undefined || one.name === name)
     const tunnelTokens = tokens.map((one) => ({ ...one, name }))
-    const host = { ...createSeams(config, env), ...actorRefs(env) }
-    this.#gate = new Gate({ tunnelTokens }, host)
+    const seams = createSeams(config, env)
+    const { registry, pool } = actorRefs(env)
     const id = opaqueId('w', this.#url)
-    const registry = host.registry('main')
     // What an incarnation before this one held is gone; and for good, if its token is.
     const isGone = tunnelTokens.every(({ revoked }) => revoked)
-    host.after(Promise.resolve(isGone ? registry.remove(id) : registry.patch(id, { reachable: false })))
+    const known = registry('main')
+    const told = Promise.resolve(isGone ? known.remove(id) : known.patch(id, { reachable: false }))
+    seams.after(told)
+    this.#gate = new Gate({ tunnelTokens }, { ...seams, pool, registry: behind(told, registry) })
   }
 
   /** The worker's own handshake, or a call for it. */
@@ -69,6 +72,18 @@ export class FetchwayTunnel extends DurableObject<Env> {
   drop(workerId: string): void {
     this.#gate.drop(workerId)
   }
+}
+
+/** Calls that reach the actor behind what was told before: calls by several stubs may overtake each other. */
+function behind<T>(told: Promise<unknown>, ref: ActorRef<T>): ActorRef<T> {
+  type Methods = Record<string, (...args: unknown[]) => unknown>
+  const call =
+    (name: string, method: string) =>
+    async (...args: unknown[]) => {
+      await told.catch(() => undefined) // its failure is in the log
+      return (ref(name) as Methods)[method]?.(...args)
+    }
+  return (name) => new Proxy({}, { get: (_, method) => call(name, method as string) }) as Remote<T>
 }
 
 /** Homes of several routers may share one namespace; the name of the worker comes last. */
