@@ -173,15 +173,9 @@ export class Ledger {
     return dropped
   }
 
-  /** An attempt of a call whose lease is lost failed on that worker. */
-  blame(seat: Seat, failure: Failure, now: number): void {
-    if (failure.kind === 'aborted' || failure.kind === 'total_timeout') return
-    if (failure.kind === 'status' && isBusyStatus(failure.status as number)) {
-      seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)
-      return
-    }
-    seat.failed++
-    if (seat.breaker.state === 'closed' && fail(seat.breaker, this.rules, now)) seat.trips++
+  /** An attempt of a call whose lease is lost failed on that worker. Returns whether it could not be reached. */
+  blame(seat: Seat, failure: Failure, now: number): boolean {
+    return this.#failed(seat, failure, { isHeard: seat.breaker.state === 'closed', isProbe: false, now })
   }
 
   #restore({ id, tokens, isDecoding }: Renewal, seat: Seat, now: number): void {
@@ -218,21 +212,27 @@ export class Ledger {
   #learn(lease: Lease, outcome: Outcome, now: number): boolean {
     const { seat } = lease
     const failure = outcome.failure ?? statusFailure(outcome.status)
-    if (outcome.kind === 'left' || failure?.kind === 'aborted' || failure?.kind === 'total_timeout') {
-      if (lease.isProbe) release(seat.breaker)
+    const { isProbe } = lease
+    if (outcome.kind === 'left') {
+      if (isProbe) release(seat.breaker)
       return false
     }
-    if (failure === undefined) {
-      this.#good(lease, outcome, now)
-      return false
-    }
-    if (failure.kind === 'status' && isBusyStatus(failure.status as number)) {
-      if (lease.isProbe) release(seat.breaker)
-      seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)
+    if (failure) return this.#failed(seat, failure, { isHeard: isHeard(lease), isProbe, now })
+    this.#good(lease, outcome, now)
+    return false
+  }
+
+  /** Returns whether it could not be reached. `isHeard`: it counts for the breaker. */
+  #failed(seat: Seat, failure: Failure, by: { isHeard: boolean; isProbe: boolean; now: number }): boolean {
+    const { isProbe, now } = by
+    const isBusy = failure.kind === 'status' && isBusyStatus(failure.status as number)
+    if (isBusy || failure.kind === 'aborted' || failure.kind === 'total_timeout') {
+      if (isProbe) release(seat.breaker)
+      if (isBusy) seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)
       return false
     }
     seat.failed++
-    if (isHeard(lease) && fail(seat.breaker, this.rules, now)) seat.trips++
+    if (by.isHeard && fail(seat.breaker, this.rules, now)) seat.trips++
     return failure.kind === 'connect' || failure.kind === 'connect_timeout'
   }
 

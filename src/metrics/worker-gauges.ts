@@ -129,6 +129,7 @@ function knowledgeMetrics(meter: Meter): (pools: readonly PoolReading[]) => void
 }
 
 function workerMetrics({ gauge, counter }: Meter) {
+  const worker = ['worker'] as const
   return {
     info: gauge('fetchway_worker_info', 'What a worker id stands for, always 1.', [
       'worker',
@@ -136,56 +137,58 @@ function workerMetrics({ gauge, counter }: Meter) {
       'engine',
       'role',
     ]),
-    up: gauge('fetchway_worker_up', 'Whether the worker may be chosen now.', ['worker']),
-    healthy: gauge('fetchway_worker_healthy', "Whether the worker's probes pass.", ['worker']),
-    inFlight: gauge('fetchway_worker_in_flight', 'Calls that the worker answers now.', ['worker']),
+    up: gauge('fetchway_worker_up', 'Whether the worker may be chosen now.', worker),
+    healthy: gauge('fetchway_worker_healthy', "Whether the worker's probes pass.", worker),
+    inFlight: gauge('fetchway_worker_in_flight', 'Calls that the worker answers now.', worker),
     backlog: gauge(
       'fetchway_worker_backlog_tokens',
-      'Prompt tokens sent, not cached there, whose first token has not come.',
-      ['worker'],
+      'Uncached prompt tokens whose first token has not come.',
+      worker,
     ),
-    breaker: gauge('fetchway_worker_breaker_state', '0 closed, 1 open, 2 half-open.', ['worker']),
+    breaker: gauge('fetchway_worker_breaker_state', '0 closed, 1 open, 2 half-open.', worker),
     transitions: counter(
       'fetchway_worker_breaker_transitions_total',
       'Changes of the breaker.',
-      ['worker'],
+      worker,
       'first',
     ),
-    kvUsage: gauge('fetchway_worker_kv_usage_ratio', 'Share of the KV cache in use, told by the engine.', [
-      'worker',
-    ]),
+    kvUsage: gauge(
+      'fetchway_worker_kv_usage_ratio',
+      'Share of the KV cache in use, told by the engine.',
+      worker,
+    ),
     engineRunning: gauge(
       'fetchway_worker_engine_running',
       'Calls that the engine computes, whoever sent them, told by the engine.',
-      ['worker'],
+      worker,
     ),
     engineWaiting: gauge(
       'fetchway_worker_engine_waiting',
       'Calls that wait in the engine, whoever sent them, told by the engine.',
-      ['worker'],
+      worker,
     ),
     loadFailures: counter(
       'fetchway_worker_load_failures_total',
       'Questions for its load that the engine did not answer.',
-      ['worker'],
+      worker,
       'first',
     ),
     predicted: counter(
       'fetchway_worker_predicted_cached_tokens_total',
       'Prompt tokens that were expected to be cached, over the answers that told how many were.',
-      ['worker'],
+      worker,
       'first',
     ),
     cached: counter(
       'fetchway_worker_cached_tokens_total',
       'Prompt tokens that were cached, over the same answers.',
-      ['worker'],
+      worker,
       'first',
     ),
     error: counter(
       'fetchway_worker_prediction_error_tokens_total',
       'How far both were apart, answer by answer.',
-      ['worker'],
+      worker,
       'first',
     ),
   }
