@@ -51,7 +51,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   retryJitter: { text: '0.75', value: 0.75 },
   retryBudget: { text: '0.75', value: 0.75 },
   cacheThreshold: { text: '0.75', value: 0.75 },
-  vllmKeyPrefix: { text: 'header:x-user-id:', value: 'header:x-user-id:' },
+  vllmKeyPrefix: { text: 'header:x-user-id:', file: '"header:x-user-id:"', value: 'header:x-user-id:' },
   record: { text: 'calls.jsonl', value: 'calls.jsonl' },
   requestIdHeaders: { text: 'x-one,x-two', file: '[x-one, x-two]', value: ['x-one', 'x-two'] },
   corsOrigins: { text: 'https://a.example', file: '[https://a.example]', value: ['https://a.example'] },
