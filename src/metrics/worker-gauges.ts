@@ -173,6 +173,14 @@ function workerMetrics({ gauge, counter }: Meter) {
       worker,
       'first',
     ),
+    ...predictionMetrics(counter),
+  }
+}
+
+/** How well a pool knows what its workers hold. */
+function predictionMetrics(counter: Meter['counter']) {
+  const worker = ['worker'] as const
+  return {
     predicted: counter(
       'fetchway_worker_predicted_cached_tokens_total',
       'Prompt tokens that were expected to be cached, over the answers that told how many were.',
