@@ -267,8 +267,8 @@ function viewOfCandidate(
     foreign_calls: fine(candidate.foreignCalls),
     foreign_tokens: rounded(candidate.foreignTokens),
     tree_tokens: rounded(by.number(ROW.treeTokens)),
-    cost: cost === undefined ? null : cost,
-    terms: parts,
+    cost: cost === undefined ? null : micro(cost),
+    terms: Object.fromEntries(Object.entries(parts).map(([name, part]) => [snake(name), micro(part)])),
   }
 }
 
@@ -283,4 +283,6 @@ function whyNotServing(member: Member, ask: Ask): string {
 const known = (value: number | undefined): number | null =>
   value === undefined || value < 0 ? null : fine(value)
 const rounded = (value: number | undefined): number => Math.round(value ?? 0)
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const micro = (value: number): number => Math.round(value * 1e6) / 1e6
 const fine = (value: number): number => Math.round(value * 1000) / 1000

@@ -91,7 +91,8 @@ class Side {
   }
 }
 
-const ratio = (part: number, whole: number): number => (whole > 0 ? part / whole : 0)
+const ratio = (part: number, whole: number): number =>
+  whole > 0 ? Math.round((1e4 * part) / whole) / 1e4 : 0
 
 /** A worker as the shadow believes it to be: its own calls there, and of the real one what does not depend on who sends what. */
 class ShadowSeat implements Candidate {
