@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { FarSocket, Message, NearSocket } from '../../src/tunnel/socket.ts'
+import { TOO_LARGE } from '../web/tunnel-hall.ts'
 import { NodeRequest } from './request.ts'
 import { SocketResponse } from './upgrade.ts'
 
@@ -41,7 +42,10 @@ function join(socket: WebSocket, far: FarSocket): void {
   socket.on('message', (message, isBinary) => {
     far.send(isBinary ? (message as Buffer<ArrayBuffer>) : (message as Buffer).toString())
   })
-  socket.on('error', () => undefined) // 'close' follows
+  socket.on('error', (error) => {
+    // 'close' follows, but it does not say so.
+    if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') far.close(TOO_LARGE, '')
+  })
   socket.on('close', (code, reason) => far.close(code, reason.toString()))
   far.join(nearOf(socket, far))
 }

@@ -25,6 +25,9 @@ export type TakeSocket = (
 /** No message of a client may be larger, bytes. */
 const MAX_MESSAGE = 64 * 1024 * 1024
 
+/** RFC 6455: a message was larger than the other side takes. */
+export const TOO_LARGE = 1009
+
 export class TunnelHall {
   readonly home: TunnelHome
   readonly #take: TakeSocket
@@ -90,7 +93,9 @@ class Dialled implements FarSocket {
     this.#ear?.message(message instanceof ArrayBuffer ? new Uint8Array(message) : message)
   }
 
-  close(): void {
+  close(code?: number): void {
+    // A frame that did not even get here is no frame: its link must not wait for another connection.
+    if (code === TOO_LARGE) this.#ear?.message(new Uint8Array(0))
     this.#ear?.closed()
     this.#ear = null
   }

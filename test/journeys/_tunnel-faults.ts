@@ -77,19 +77,30 @@ export function tunnelFaults(name: string, openOne: OpenDialable, revokes: boole
       assert.notEqual(await closedBy(at, [hello(), new Uint8Array(MAX_FRAME + 1).fill(18)]), 1000)
     })
 
-    it('a worker that speaks garbage in the midst of a stream breaks it loudly', async (t) => {
+    it('a worker that speaks garbage in the midst of a stream breaks it loudly, and at once', async (t) => {
       const { rig, at } = await open(t, { retries: 0 })
-      const socket = await speaking(at, (stream, say) => {
-        say(encodeJson('head', stream, { status: 200, headers: ['content-type', 'text/event-stream'] }))
-        const bytes = new TextEncoder().encode('data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
-        say(encodeFrame('data', stream, 0, bytes))
-        setTimeout(() => say(encodeFrame('data', stream, 999_999, bytes)), 50)
-      })
-      t.after(() => socket.terminate())
-      await known(rig)
-      const { text } = await rig.post(CHAT, chat({ stream: true }))
-      assert.match(text, /\n\ndata: \{"error":\{[^\n]*"code":"worker_died"[^\n]*\}\n\n$/)
-      assert.doesNotMatch(text, /\[DONE\]/)
+      const bytes = new TextEncoder().encode('data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+      const garbage: Array<(stream: number) => Uint8Array> = [
+        (stream) => encodeFrame('data', stream, 999_999, bytes),
+        () => new Uint8Array(MAX_FRAME + 1).fill(18),
+        (stream) => encodeFrame('end', stream, 3),
+      ]
+      for (const make of garbage) {
+        const socket = await speaking(at, (stream, say) => {
+          say(encodeJson('head', stream, { status: 200, headers: ['content-type', 'text/event-stream'] }))
+          say(encodeFrame('data', stream, 0, bytes))
+          setTimeout(() => say(make(stream)), 20)
+        })
+        t.after(() => socket.terminate())
+        await known(rig)
+        const { text } = await rig.post(CHAT, chat({ stream: true }))
+        assert.match(text, /\n\ndata: \{"error":\{[^\n]*"code":"worker_died"[^\n]*\}\n\n$/)
+        assert.doesNotMatch(text, /\[DONE\]/)
+        await eventually(
+          async () => (await rig.workers())[0].state === 'down',
+          () => 'its tunnel stands',
+        )
+      }
     })
 
     it('of two machines with one name the newer one stays, and the older one is told why', async (t) => {
