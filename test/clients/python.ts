@@ -1,14 +1,13 @@
 // `npm run test:clients`: Python's client libraries against two engines and a router, each a process of its own.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pythonOf } from '../_venv.ts'
 
 const HERE = join(import.meta.dirname, 'python')
-const VENV = join(HERE, '.venv')
-const PYTHON = join(VENV, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python')
 const ENTRY = join(import.meta.dirname, '../../adapters/node.js')
 const MODEL = 'demo-model'
 const KEYS = { plain: 'sk-plain', limited: 'sk-limited' }
@@ -16,18 +15,17 @@ const KEYS = { plain: 'sk-plain', limited: 'sk-limited' }
 const children: ChildProcess[] = []
 const folder = mkdtempSync(join(tmpdir(), 'fetchway-clients-'))
 try {
-  makeVenv()
-  process.exitCode = await run()
+  process.exitCode = await run(pythonOf(HERE))
 } finally {
   for (const child of children) child.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })
 }
 
 /** Starts the fleet, runs the checks, and answers with their exit status. */
-async function run(): Promise<number> {
+async function run(python: string): Promise<number> {
   const foreign = process.env['FETCHWAY_URL']
   const fleet = foreign ? {} : await startFleet()
-  const checks = spawn(PYTHON, [join(HERE, 'run.py')], {
+  const checks = spawn(python, [join(HERE, 'run.py')], {
     stdio: 'inherit',
     env: { ...process.env, ...fleet },
   })
@@ -81,21 +79,4 @@ async function untilReady(url: string): Promise<void> {
     await sleep(50)
   }
   throw new Error('the router found no model within 5 s')
-}
-
-/** Installs requirements.txt, again whenever it is newer than what is there. */
-function makeVenv(): void {
-  const requirements = join(HERE, 'requirements.txt')
-  const stamp = join(VENV, 'installed')
-  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(requirements).mtimeMs) return
-  const python = process.env['PYTHON'] ?? (process.platform === 'win32' ? 'python' : 'python3')
-  execute(python, ['-m', 'venv', '--clear', VENV])
-  execute(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements])
-  writeFileSync(stamp, '')
-}
-
-function execute(command: string, args: readonly string[]): void {
-  const done = spawnSync(command, args, { stdio: 'inherit' })
-  if (done.error || done.status !== 0)
-    throw new Error(`${command} ${args.join(' ')} failed: ${done.error?.message ?? done.status}`)
 }
