@@ -151,3 +151,29 @@ test('what is no decision fails as the pool does', async () => {
   await assert.rejects(async () => pool.view())
   assert.deepEqual(calls, ['view', 'view'])
 })
+
+test('the pool hears at the end which workers were chosen without it', async () => {
+  const settled: unknown[] = []
+  let isLost = true
+  const lost = () => {
+    if (isLost) throw new Error('reset')
+    return { plan: { worker: member('a').ref } }
+  }
+  const pool = { pick: lost, settle: (...given: unknown[]) => void settled.push(given) }
+  const registry = { members: () => ({ version: 1, members: [member('a')] }) }
+  const degraded = degrading({
+    pool: () => pool as unknown as Remote<Pool>,
+    registry: () => registry as unknown as Remote<Registry>,
+    config: configSchema.parse({}),
+    log() {},
+  })('main')
+  const [alone, together] = [ask(), ask()]
+  await degraded.pick(alone)
+  isLost = false
+  await degraded.pick(together)
+  for (const { id } of [alone, together]) await degraded.settle(id, { kind: 'done', status: 200 })
+  assert.deepEqual(settled, [
+    [alone.id, { kind: 'done', status: 200, alone: ['a'] }],
+    [together.id, { kind: 'done', status: 200 }],
+  ])
+})
