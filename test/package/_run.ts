@@ -1,6 +1,6 @@
 // Runs programs for the tests of the package and tells how they ended.
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { cp, glob, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -38,4 +38,11 @@ export async function copyRepository(to: string): Promise<void> {
     await cp(join(root, name), join(to, name), { recursive: true })
   }
   await symlink(join(root, 'node_modules'), join(to, 'node_modules'), 'dir')
+}
+
+/** Files of the repository that match any of the patterns. */
+export async function filesLike(...patterns: string[]): Promise<string[]> {
+  const found: string[] = []
+  for await (const path of glob(patterns, { cwd: root })) found.push(path)
+  return found
 }

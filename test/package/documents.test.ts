@@ -7,7 +7,7 @@ import { loadFile } from '../../adapters/cli/sources.ts'
 import { fields } from '../../src/config/fields.ts'
 import { formatIssue } from '../../src/config/issues.ts'
 import { policies } from '../../src/policies/policy.ts'
-import { emptyFolder, root, run } from './_run.ts'
+import { emptyFolder, filesLike, root, run } from './_run.ts'
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
@@ -71,7 +71,7 @@ test('the error codes in docs/http.md are those that the code uses', async () =>
 })
 
 test('links lead to files that are there', async () => {
-  for await (const path of glob(['*.md', 'docs/*.md', 'bench/*.md'], { cwd: root })) {
+  for await (const path of glob(['*.md', '{docs,bench}/*.md', 'examples/**/*.md'], { cwd: root })) {
     for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g))
       assert.ok(existsSync(join(root, dirname(path), target)), `${path} links to ${target}`)
   }
@@ -84,14 +84,15 @@ test('every example is a good configuration', async () => {
     'CHAT_KEY',
     'BATCH_KEY',
     'EMBEDDINGS_KEY',
+    'TEAM_KEY',
     'TEAM_A_KEY',
     'TEAM_B_KEY',
   ]
   const environment = Object.fromEntries(secrets.map((name) => [name, `key-${name.toLowerCase()}`]))
-  const examples = (await readdir(join(root, 'examples'))).filter((name) => name.endsWith('.yaml'))
-  assert.ok(examples.length > 0)
+  const examples = await filesLike('examples/**/*.yaml')
+  assert.ok(examples.length > 4)
   for (const name of examples) {
-    const loaded = await loadFile(join('examples', name), { directory: root, environment })
+    const loaded = await loadFile(name, { directory: root, environment })
     assert.deepEqual(loaded.config === null ? loaded.issues.map(formatIssue) : [], [], name)
   }
 })
