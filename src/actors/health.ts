@@ -53,7 +53,7 @@ export class Health {
     for (const seat of due) seat.probeAt = now + interval + timeout
     const taken = this.loads.take()
     this.rearm()
-    await Promise.all([this.loads.ask(taken), ...due.map((seat) => this.#probe(seat))])
+    await Promise.all([this.#ask(taken), ...due.map((seat) => this.#probe(seat))])
   }
 
   /** A request could not reach it: it is looked at now, and no other goes there until that is known. */
@@ -78,6 +78,13 @@ export class Health {
     if (this.rules.probe.interval > 0)
       for (const seat of this.#seams.roster.seats.values()) next = Math.min(next, seat.probeAt)
     this.#state.setAlarm(next)
+  }
+
+  async #ask(taken: readonly Seat[]): Promise<void> {
+    if (taken.length === 0) return
+    await this.loads.ask(taken)
+    // Who turned out to be busy is asked again sooner.
+    this.rearm()
   }
 
   async #probe(seat: Seat): Promise<void> {

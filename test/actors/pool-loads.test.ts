@@ -141,3 +141,34 @@ test('a report with the head of a stream counts from its first token on', async 
   assert.equal(loadOf(fleet, 'a')?.waiting, 2)
   assert.equal(loadOf(fleet, 'a')?.running, null)
 })
+
+test('what a report leaves out is not filled in from a worker that answers no questions any more', async () => {
+  const fleet = await rig(CONFIG, member('a'))
+  fleet.metrics.set('a', tells(3))
+  await fleet.clock.advance(100)
+  fleet.metrics.clear()
+  await fleet.clock.advance(4000)
+  const call = ask({ stream: false })
+  await planOf(fleet.pool.pick(call))
+  fleet.pool.settle(call.id, { kind: 'done', status: 200, load: { waiting: 1 } })
+  assert.deepEqual([loadOf(fleet, 'a')?.running, loadOf(fleet, 'a')?.waiting], [null, 1])
+})
+
+test('after a quiet time nothing of what was told counts, and the first call has all asked again', async () => {
+  const fleet = await rig(CONFIG, member('silent'), member('b'))
+  fleet.metrics.set('b', tells(20))
+  await fleet.clock.advance(600_000)
+  const { silent = 0, b = 0 } = await spread(fleet, 10)
+  assert.deepEqual([silent, b], [5, 5])
+  fleet.metrics.set('silent', tells(0))
+  await fleet.clock.advance(100)
+  assert.equal(loadOf(fleet, 'b')?.running, 20)
+  assert.equal(loadOf(fleet, 'silent')?.running, 0)
+})
+
+test('what is asked more rarely counts for longer', async () => {
+  const fleet = await rig({ ...CONFIG, loadInterval: '30s' }, member('a'))
+  fleet.metrics.set('a', tells(3))
+  await fleet.clock.advance(29_000)
+  assert.equal(loadOf(fleet, 'a')?.running, 3)
+})

@@ -93,6 +93,18 @@ test('idle workers are asked a fifth as often', async () => {
   assert.ok(perWorker >= 6 && perWorker <= 7.5, `${perWorker}`)
 })
 
+test('no worker is asked again before half an interval has passed', async () => {
+  const { clock, asked, state } = rig(64)
+  state.answer = () => metrics(3)
+  await clock.advance(10_000)
+  const last = new Map<string, number>()
+  for (const { worker, at } of asked) {
+    assert.ok(at - (last.get(worker) ?? 0) >= RULES.interval / 2, `${worker} at ${at}`)
+    last.set(worker, at)
+  }
+  assert.equal(last.size, 64)
+})
+
 test('every worker is asked in the first interval', async () => {
   const { clock, asked } = rig(64)
   await clock.advance(2000)
