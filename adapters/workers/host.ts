@@ -11,6 +11,7 @@ import type { Actors, Env } from './env.ts'
 import { fetcherOf, placeOf } from './place.ts'
 import { createRelay } from './relay.ts'
 import { createTunnelDoor, fetchTunnel, upgradeTunnel } from './tunnel-door.ts'
+import { telling } from './unreached.ts'
 import { upgrade } from './upgrade.ts'
 
 type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter'>
@@ -19,11 +20,12 @@ type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter'>
 export function createHost(config: Config, env: Env): Host {
   const seams = createSeams(config, env)
   const { registry, pool, limiter } = actorRefs(env)
+  const { log } = seams
   return {
     ...seams,
     isPerRequest: true,
-    registry,
-    pool: degrading({ pool, registry, config, log: seams.log }),
+    registry: telling('registry', registry, log),
+    pool: telling('pool', degrading({ pool, registry, config, log }), log),
     limiter,
   }
 }

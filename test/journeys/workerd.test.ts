@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test'
 import { WebSocketServer } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import { journeys } from './_journeys.ts'
-import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, type Fleet } from './_rig.ts'
+import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, WORKERS, type Fleet } from './_rig.ts'
 import { open, type OpenedHere } from './_workerd.ts'
 
 journeys({
@@ -138,6 +138,32 @@ describe('workerd: objects come and go', () => {
       await assert.rejects(first.text())
     })
   })
+
+  it('objects that are lost again and again never mean a 500, in the control plane either', () =>
+    through({}, { [W1]: engine() }, async (rig, { losePool, loseRegistry }) => {
+      const seen = new Set<number>()
+      const ask = async (method: string, path: string, body?: unknown) =>
+        void seen.add((await rig.admin(method, path, body)).status)
+      for (let round = 0; round < 8; round++) {
+        await Promise.all([
+          losePool(),
+          ask('GET', WORKERS),
+          ask('GET', '/fetchway/v1/status'),
+          ask('GET', '/metrics'),
+          ask('GET', '/v1/models'),
+          ask('PATCH', `${WORKERS}/w-none`, { weight: 2 }),
+          loseRegistry(),
+          ask('POST', WORKERS, { url: 'http://127.0.0.1:9' }),
+          ask('GET', '/readyz'),
+          ask('GET', WORKERS),
+        ])
+      }
+      assert.ok(seen.has(200))
+      assert.deepEqual(
+        [...seen].filter((status) => status >= 500 && status !== 503),
+        [],
+      )
+    }))
 
   it('a wrong configuration is told by every answer, with all that is wrong', async () => {
     const config = { policy: 'best', retries: -1 } as unknown as ConfigInput
