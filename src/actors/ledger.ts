@@ -74,6 +74,8 @@ export class Ledger {
 
   /** A plan was made: its worker carries it from now on. */
   open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched, depth }: Opening): Lease {
+    // A late renewal may have brought back what this call had before.
+    this.close(ask.id, { kind: 'left' }, now)
     enter(seat.breaker)
     const pending = tokens - matched
     const work = seat.backlogTokens + seat.foreignTokens + pending
@@ -116,8 +118,8 @@ export class Ledger {
     lease.seat.streaming++
     lease.seat.lastGoodAt = now
     lease.seat.measured(after)
-    // A backlog that fell by prediction teaches nothing.
-    const isMeasured = lease.pending > 0
+    // A backlog that fell by prediction teaches nothing, nor does a lease whose beginning nobody knows.
+    const isMeasured = lease.pending > 0 && lease.work > 0
     this.#fall(lease)
     return isMeasured && this.#speeds.learn(lease.seat, lease.work, after / 1000)
   }

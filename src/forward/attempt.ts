@@ -69,6 +69,7 @@ async function attempts(
       await pool.settle(ask.id, { kind: 'failed', failure })
       return answer(attempted)
     }
+    core.notes.sent(ask.id, null)
     pick = await inTime(core, ask, pool.repick(failure, ask, tried))
     if ('refusal' in pick) {
       if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()

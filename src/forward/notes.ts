@@ -42,8 +42,8 @@ export class Notes {
     if (this.#stopRenewing === null) this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
   }
 
-  /** It goes to that worker now. */
-  sent(id: string, worker: string): void {
+  /** It goes to that worker now; null: to none until the pool has chosen anew. */
+  sent(id: string, worker: string | null): void {
     const live = this.#live.get(id)
     if (live) live.worker = worker
   }
