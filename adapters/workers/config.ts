@@ -18,7 +18,7 @@ const MAX_BUFFERED = 64 * 1024 * 1024
 
 /**
  * Reads the configuration. Variables beat FETCHWAY_CONFIG, whose texts may name secrets as `${NAME}`. Differs from the other
- * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively), `keepAlive` is 1 s, request bodies get
+ * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively; not where an `idleTimeout` is set), `keepAlive` is 1 s, request bodies get
  * 64 MiB in all and the index 48 MiB, and the control plane is closed without an admin key unless `host` is set to a loopback address.
  */
 export function readConfig(variables: Variables): Loaded {
@@ -28,12 +28,15 @@ export function readConfig(variables: Variables): Loaded {
   if (loaded.config === null) return loaded
   const { config, origins } = loaded
   const issues = [...notHere(config), ...missing(config, variables)]
+  // Nobody can tell whether a stream that passes natively falls silent: workerd's pipes show no progress, and one that is
+  // interrupted can't be taken up again. Whoever sets that limit gets it.
+  const isWatched = origins.usage || (origins.idleTimeout && config.idleTimeout > 0)
   if (issues.length > 0) return { config: null, issues }
   return {
     ...loaded,
     config: Object.freeze({
       ...config,
-      ...(!origins.usage && { usage: 'sample' as const }),
+      ...(!isWatched && { usage: 'sample' as const }),
       ...(!origins.maxBuffered && { maxBuffered: MAX_BUFFERED }),
       ...(!origins.indexSize && { indexSize: SMALL_TREE_BYTES }),
       ...(!origins.keepAlive && { keepAlive: KEEP_ALIVE }),

@@ -46,6 +46,13 @@ test('what nobody set fits an isolate that the whole world can reach', () => {
   )
 })
 
+test('who sets an idle limit has streams watched, for one that passes natively can have none', () => {
+  const usageOf = (variables: Record<string, unknown>) => read(variables).usage
+  assert.equal(usageOf({ FETCHWAY_IDLE_TIMEOUT: '30s' }), 'all')
+  assert.equal(usageOf({ FETCHWAY_IDLE_TIMEOUT: 'off' }), 'sample')
+  assert.equal(usageOf({ FETCHWAY_IDLE_TIMEOUT: '30s', FETCHWAY_USAGE: 'off' }), 'off')
+})
+
 test('everything that is wrong is told at once', () => {
   const issues = messages({ FETCHWAY_PORT: 'many', FETCHWAY_CONFIG: { polcy: 'random', retries: -1 } })
   assert.equal(issues.length, 3, issues.join('\n'))
