@@ -46,6 +46,7 @@ const command = serveCommand({
     REGISTRY: 'FetchwayRegistry',
     POOL: 'FetchwayPool',
     LIMITER: 'FetchwayLimiter',
+    TUNNEL: 'FetchwayTunnel',
     NOTHING: 'Nothing',
   },
 })

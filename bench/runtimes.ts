@@ -49,7 +49,12 @@ const worker = (usage: 'all' | 'sample'): Router => ({
         FETCHWAY_LOG_LEVEL: 'warn',
         FETCHWAY_USAGE: usage,
       },
-      objects: { REGISTRY: 'FetchwayRegistry', POOL: 'FetchwayPool', LIMITER: 'FetchwayLimiter' },
+      objects: {
+        REGISTRY: 'FetchwayRegistry',
+        POOL: 'FetchwayPool',
+        LIMITER: 'FetchwayLimiter',
+        TUNNEL: 'FetchwayTunnel',
+      },
     }),
 })
 
