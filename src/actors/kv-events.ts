@@ -3,7 +3,7 @@ import type { KvSourceSpec } from '../engines/kv-sources.ts'
 import type { LogEvent } from '../host.ts'
 import { KvAsks, type Finding } from '../prefix/kv-asks.ts'
 import type { BlocksStored, KvBatch } from '../prefix/kv-batch.ts'
-import { type Holding, KvBlocks, MAX_BLOCKS_HELD } from '../prefix/kv-blocks.ts'
+import { type Holding, BLOCK_BYTES, KvBlocks } from '../prefix/kv-blocks.ts'
 import { Sequence } from '../prefix/kv-sequence.ts'
 import { attribute, cut, extend } from '../prefix/kv-texts.ts'
 import type { Clock, Sockets } from '../zmtp/wire.ts'
@@ -180,9 +180,9 @@ export class KvEvents {
       this.#blocks.countOnce(holding)
       worker.say('info', 'its KV events tell of blocks again that it has: each is counted once')
     }
-    if (holding.total > MAX_BLOCKS_HELD) {
+    if (this.#blocks.size * BLOCK_BYTES > this.#view.limit) {
       this.#blocks.clear(holding)
-      worker.degrade('overflow', 'it tells of more blocks than any cache has')
+      worker.degrade('overflow', 'more blocks than fit in memory (--index-size)')
       return
     }
     const { seat } = worker

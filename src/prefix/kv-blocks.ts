@@ -8,6 +8,8 @@ export interface Mark {
   /** How many of them are whole before this block, and with it. */
   readonly from: number
   readonly upTo: number
+  /** Another of the same block. */
+  readonly next: Mark | null
 }
 
 /** One block of tokens, whoever holds it. Blocks that nobody holds are forgotten. */
@@ -19,14 +21,12 @@ export interface Block {
   end: number
   /** Holders. */
   holders: number
-  /** Texts that it is known to belong to. */
-  marks: readonly Mark[]
+  /** The newest of the texts that it is known to belong to. */
+  mark: Mark | null
 }
 
-const NO_MARKS: readonly Mark[] = []
-
-/** Nobody's cache has so many blocks: an engine that tells of more tells nonsense. */
-export const MAX_BLOCKS_HELD = 4_000_000
+/** What a block takes here, bytes: measured (bench/micro/kv-events.ts), with the text that it belongs to. */
+export const BLOCK_BYTES = 240
 
 /** What one cache (a rank of a worker) holds. */
 export class Holding {
@@ -64,7 +64,7 @@ export class KvBlocks {
       const tokens = Math.max(1, Math.min(event.blockTokens, event.tokens - i * event.blockTokens))
       let block = this.#blocks.get(hash)
       if (!block) {
-        block = { hash, parent, end: -1, holders: 0, marks: NO_MARKS }
+        block = { hash, parent, end: -1, holders: 0, mark: null }
         this.#blocks.set(hash, block)
       }
       // Of one that is known its beginning may have become so just now.

@@ -49,7 +49,7 @@ export function attribute(view: TextView, caches: Caches, text: Text, last: Bloc
   let isWhole = true
   for (const block of chain) {
     const upTo = Math.min(path.length, blocksIn((block.end + 1) * bytesPerToken))
-    if (from < path.length) addMark(block, { path, from, upTo })
+    if (from < path.length) addMark(block, path, from, upTo)
     isWhole &&= isHeld(caches.holdings, block)
     if (isWhole) held = upTo
     from = upTo
@@ -60,10 +60,10 @@ export function attribute(view: TextView, caches: Caches, text: Text, last: Bloc
 
 /** A worker has these blocks from now on: so it has the texts that end in them, whoever computed them first. */
 export function extend(view: TextView, { workerId, holdings }: Caches, blocks: readonly Block[]): void {
-  const last = blocks.findLast(({ marks }) => marks.length > 0)
+  const last = blocks.findLast(({ mark }) => mark !== null)
   // Engines keep a block only behind its parent.
   if (!last || (last.parent !== null && !isHeld(holdings, last.parent))) return
-  for (const { path, upTo } of last.marks) if (upTo > 0) view.hold(workerId, path.subarray(0, upTo), null)
+  for (const { path, upTo } of marksOf(last)) if (upTo > 0) view.hold(workerId, path.subarray(0, upTo), null)
 }
 
 /** A worker has these blocks no more, and so nothing of the texts behind them. */
@@ -71,7 +71,7 @@ export function cut(view: TextView, { workerId, holdings }: Caches, blocks: read
   for (const block of blocks) {
     if (isHeld(holdings, block)) continue
     const goesOn = block.parent !== null && isHeld(holdings, block.parent)
-    for (const { path, from } of block.marks) {
+    for (const { path, from } of marksOf(block)) {
       if (from === 0 || !goesOn) {
         view.forget(workerId, path, from)
         continue
@@ -83,12 +83,23 @@ export function cut(view: TextView, { workerId, holdings }: Caches, blocks: read
   }
 }
 
-function addMark(block: Block, mark: Mark): void {
-  const same = block.marks.findIndex((one) => keyOf(one) === keyOf(mark) && one.upTo === mark.upTo)
-  if (same >= 0 && block.marks[same]!.from === mark.from) return
-  const others = same >= 0 ? block.marks.toSpliced(same, 1) : block.marks
-  block.marks = [...others.slice(Math.max(0, others.length - MOST_MARKS + 1)), mark]
+function addMark(block: Block, path: Float64Array, from: number, upTo: number): void {
+  const key = keyOf(path, upTo)
+  const others: Mark[] = []
+  for (const mark of marksOf(block)) {
+    const isSame = keyOf(mark.path, mark.upTo) === key && mark.upTo === upTo
+    if (isSame && mark.from === from) return
+    if (!isSame && others.length < MOST_MARKS - 1) others.push(mark)
+  }
+  let next: Mark | null = null
+  for (const mark of others.reverse()) next = { ...mark, next }
+  block.mark = { path, from, upTo, next }
+}
+
+/** The newest first. */
+function* marksOf(block: Block): Generator<Mark> {
+  for (let mark = block.mark; mark !== null; mark = mark.next) yield mark
 }
 
 /** Hashes are chained: one of them stands for all the text before it. */
-const keyOf = ({ path, upTo }: Mark): number => path[Math.max(0, upTo - 1)]!
+const keyOf = (path: Float64Array, upTo: number): number => path[Math.max(0, upTo - 1)]!

@@ -56,12 +56,13 @@ export async function until(isSo: () => boolean, what: string): Promise<void> {
   }
 }
 
-export function kvRig(): KvRig {
+/** `limit`: bytes for what is known. */
+export function kvRig(limit = 32 * 2 ** 20): KvRig {
   const sockets = createSockets()
   const timers = createTimers()
   const logged: LogEvent[] = []
   const clock = { now: () => performance.now(), random: Math.random, timer: timers.start }
-  const view = new PrefixView(32 * 2 ** 20, 30_000)
+  const view = new PrefixView(limit, 30_000)
   const events = new KvEvents({ ...clock, sockets, log: (event) => void logged.push(event) }, view)
   const seats: Seat[] = []
   const add: KvRig['add'] = async (options, { replay = true } = {}) => {

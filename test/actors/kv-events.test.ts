@@ -168,4 +168,22 @@ describe('KV events that are pushed', () => {
       rig.close()
     }
   })
+
+  it('are a guess again where they would outgrow the memory for them', async () => {
+    const rig = kvRig(100_000)
+    try {
+      const { seat } = await rig.add({})
+      rig.events.meet([])
+      const many = (from: number) => {
+        const hashes = Array.from({ length: 300 }, (_, i) => from + i)
+        return decodeBatch(encode([0, [{ type: 'BlockStored', block_hashes: hashes, block_size: 16 }], 0]))
+      }
+      rig.events.push(seat, many(0), 0)
+      assert.deepEqual([seat.kvEvents?.state, seat.kvEvents?.blocks], ['live', 300])
+      rig.events.push(seat, many(1000), 1)
+      assert.deepEqual([seat.kvEvents?.trouble, rig.events.size], ['overflow', 0])
+    } finally {
+      rig.close()
+    }
+  })
 })
