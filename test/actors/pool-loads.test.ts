@@ -154,21 +154,19 @@ test('what a report leaves out is not filled in from a worker that answers no qu
   assert.deepEqual([loadOf(fleet, 'a')?.running, loadOf(fleet, 'a')?.waiting], [null, 1])
 })
 
-test('after a quiet time nothing of what was told counts, and the first call has all asked again', async () => {
+test('after a quiet time nothing of what was told counts, and the first call has those that told asked again', async () => {
   const fleet = await rig(CONFIG, member('silent'), member('b'))
   fleet.metrics.set('b', tells(20))
-  await fleet.clock.advance(600_000)
+  await fleet.clock.advance(100_000)
   const { silent = 0, b = 0 } = await spread(fleet, 10)
   assert.deepEqual([silent, b], [5, 5])
-  fleet.metrics.set('silent', tells(0))
   await fleet.clock.advance(100)
   assert.equal(loadOf(fleet, 'b')?.running, 20)
-  assert.equal(loadOf(fleet, 'silent')?.running, 0)
 })
 
 test('what is asked more rarely counts for longer', async () => {
   const fleet = await rig({ ...CONFIG, loadInterval: '30s' }, member('a'))
   fleet.metrics.set('a', tells(3))
-  await fleet.clock.advance(29_000)
+  await fleet.clock.advance(19_000)
   assert.equal(loadOf(fleet, 'a')?.running, 3)
 })
