@@ -1,6 +1,6 @@
 // Where an ask may go now: sorts the workers that serve it into those to choose from, those to wait for, and those that are out.
 import { allows, type BreakerRules } from '../forward/breaker.ts'
-import type { Candidate, Choose, PoolSense } from '../policies/policy.ts'
+import type { Choose, PoolSense } from '../policies/policy.ts'
 import type { Ask, RefusalValue } from './ask.ts'
 import type { Exclusion, Seat } from './seat.ts'
 
@@ -10,17 +10,6 @@ export interface Turn {
   readonly tried: readonly string[]
   /** 1 for the first. */
   readonly attempt: number
-}
-
-/** Told of each decision in the turn in which it is made: what it is given is good until it returns. */
-export interface DecisionWatch {
-  /** `candidates`: those it was chosen from. */
-  decided(
-    ask: Ask,
-    turn: Turn,
-    by: { readonly candidates: readonly Candidate[]; readonly sense: PoolSense },
-    chosen: Candidate,
-  ): void
 }
 
 export interface PlacementRules {

@@ -20,4 +20,5 @@ export const leastLatency: Policy = {
     }
     return best
   },
+  weigh: () => (_ask, candidate) => ({ cost: expected(candidate) }),
 }

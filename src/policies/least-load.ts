@@ -21,4 +21,7 @@ export const leastLoad: Policy = {
   about: 'the fewest calls in flight per weight; equals in turn',
   needsPrefix: false,
   choose: (_ask, candidates) => leastLoaded(candidates),
+  weigh:
+    () =>
+    (_ask, { inFlight, weight }) => ({ cost: inFlight / weight }),
 }

@@ -183,3 +183,15 @@ test('a worker that left is in no comparison any more', async () => {
     [['a'], ['a']],
   )
 })
+
+test('what simple policies weigh is told too, and nothing where chance or turns decide', async () => {
+  const costs = async (policy: string) => {
+    const { pool } = await rig({ policy }, member('a', { weight: 2 }), member('b'))
+    await planOf(pool.pick(ask()))
+    const decided = await pool.explain(ask())
+    return decided.candidates.map(({ cost }) => cost)
+  }
+  assert.deepEqual(await costs('least_load'), [0.5, 0])
+  assert.deepEqual(await costs('least_latency'), [0, 0])
+  assert.deepEqual(await costs('round_robin'), [null, null])
+})
