@@ -1,11 +1,11 @@
 // Small plots as SVG text: lines over an axis, and grouped bars. Nothing is loaded from anywhere.
 
 const WIDTH = 720
-const HEIGHT = 320
+const HEIGHT = 340
 const LEFT = 56
 const RIGHT = 16
 const TOP = 34
-const BOTTOM = 46
+const BOTTOM = 66
 /** Colours that people with colour blindness can tell apart (Okabe & Ito 2008). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#999999']
 
@@ -58,7 +58,7 @@ export function linePlot({ title, x, y, series }: LinePlot): string {
     const path = points.map(([px, py], at) => `${at === 0 ? 'M' : 'L'}${short(toX(px))} ${short(toY(py))}`)
     return `<path d="${path.join('')}" fill="none" stroke="${colourOf(i)}" stroke-width="1.6"><title>${escape(name)}</title></path>`
   })
-  return frame(title, [...xAxis(x, toX), ...yAxis(y, toY), ...lines])
+  return frame(title, [...xAxis(x, toX), ...yAxis(y, toY), ...lines, ...legend(series)])
 }
 
 /** An SVG element with a bar for each value, side by side in groups. */
@@ -74,26 +74,37 @@ export function barPlot({ title, x, y, groups, series }: BarPlot): string {
     }),
   )
   const names = groups.map((group, i) => text(group, LEFT + room * (i + 0.5), HEIGHT - BOTTOM + 16, 'middle'))
-  return frame(title, [...yAxis(y, toY), ...bars, ...names, text(x, WIDTH / 2, HEIGHT - 8, 'middle')])
+  const under = text(x, WIDTH / 2, HEIGHT - BOTTOM + 34, 'middle')
+  return frame(title, [...yAxis(y, toY), ...bars, ...names, under, ...legend(series)])
 }
 
 function frame(title: string, parts: readonly string[]): string {
-  const head = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escape(title)}" xmlns="http://www.w3.org/2000/svg">`
+  const head = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escape(title)}" xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12">`
   return [head, text(title, LEFT, 18, 'start'), ...parts, '</svg>'].join('\n')
+}
+
+/** The names in their colours, side by side below the plot. */
+function legend(series: readonly { readonly name: string }[]): string[] {
+  const room = (WIDTH - LEFT - RIGHT) / Math.max(4, series.length)
+  return series.map(({ name }, i) => {
+    const left = LEFT + room * i
+    const key = `<rect x="${short(left)}" y="${HEIGHT - 18}" width="10" height="10" fill="${colourOf(i)}"/>`
+    return key + text(name, left + 15, HEIGHT - 9, 'start')
+  })
 }
 
 function xAxis(axis: Axis, toX: (x: number) => number): string[] {
   const marks = ticks(axis).map((tick) => {
     const at = short(toX(tick))
-    return `<line x1="${at}" x2="${at}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" class="grid"/>${text(label(tick), toX(tick), HEIGHT - BOTTOM + 16, 'middle')}`
+    return `<line x1="${at}" x2="${at}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" stroke="#e3e3e3"/>${text(label(tick), toX(tick), HEIGHT - BOTTOM + 16, 'middle')}`
   })
-  return [...marks, text(axis.label, WIDTH / 2, HEIGHT - 8, 'middle')]
+  return [...marks, text(axis.label, WIDTH / 2, HEIGHT - BOTTOM + 34, 'middle')]
 }
 
 function yAxis(axis: Axis, toY: (y: number) => number): string[] {
   const marks = ticks(axis).map((tick) => {
     const at = short(toY(tick))
-    return `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}" class="grid"/>${text(label(tick), LEFT - 6, toY(tick) + 4, 'end')}`
+    return `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}" stroke="#e3e3e3"/>${text(label(tick), LEFT - 6, toY(tick) + 4, 'end')}`
   })
   return [...marks, text(axis.label, WIDTH - RIGHT, 18, 'end')]
 }

@@ -27,8 +27,7 @@ body { font: 14px/1.5 system-ui, sans-serif; max-width: 760px; margin: 2em auto;
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: .25em .6em; text-align: right; border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left }
-svg { width: 100%; height: auto; margin-top: 1.5em; font: 12px system-ui, sans-serif }
-.grid { stroke: #e3e3e3 }
+svg { width: 100%; height: auto; margin-top: 1.5em }
 .key { display: inline-block; width: .8em; height: .8em; margin-right: .4em }
 </style>
 <h1>Replay of ${escape(trace)}</h1>
