@@ -22,7 +22,7 @@ export async function awake(
 function commented(
   core: Core,
   answer: Promise<Response>,
-  { shape, requestId }: Call,
+  { id, shape, requestId }: Call,
   leave: () => void,
 ): Response {
   const { host } = core
@@ -32,6 +32,8 @@ function commented(
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     [idNameOf(core)]: requestId,
+    // Who answers is not known yet: the decision tells later.
+    'x-fetchway-decision': id,
   }
   return new Response(readable, { headers })
 }

@@ -91,6 +91,13 @@ export const explain: Journeys = {
     )
   },
 
+  async 'a stream that is kept awake names its decision before there is a worker'({ open }) {
+    const rig = await open({ keepAlive: '10ms' }, { [W1]: engine() })
+    const reply = await rig.post(CHAT, chat({ stream: true }), { 'x-fault': 'delay=60ms' })
+    assert.match(reply.text, /^: keep-alive/)
+    assert.equal((await decisionOf(rig, reply)).worker, (await rig.worker(W1)).id)
+  },
+
   async 'a call that nobody could take has a decision too'({ open }) {
     const rig = await open({}, { [W1]: engine() })
     const { id } = await rig.worker(W1)
