@@ -213,7 +213,7 @@ export class KvEvents {
   #leave(worker: KvWorker): void {
     this.#workers.delete(worker.seat.id)
     for (const { holding } of worker.ranks) this.#blocks.clear(holding)
-    this.#asks.forget(worker.seat.id)
+    this.#asks.leave(worker.seat.id)
     worker.close()
   }
 }

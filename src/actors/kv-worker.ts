@@ -102,12 +102,13 @@ export class KvWorker implements Caches {
       this.#found++
       this.#unfoundInRow = 0
       if (this.#trouble === 'unattributed') this.#heal()
-      return
+    } else {
+      this.#unfound++
+      this.#unfoundInRow++
+      if (this.#unfoundInRow === MOST_UNFOUND)
+        this.degrade('unattributed', `none of its last ${MOST_UNFOUND} prompts were found among them`)
     }
-    this.#unfound++
-    this.#unfoundInRow++
-    if (this.#unfoundInRow === MOST_UNFOUND)
-      this.degrade('unattributed', `none of its last ${MOST_UNFOUND} prompts were found among them`)
+    this.show()
   }
 
   /** The view is a guess from now on. One line in the log, however often it is said. */

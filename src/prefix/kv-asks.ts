@@ -25,6 +25,8 @@ interface Entry extends Asked {
   endedAt: number
   /** The newest block that was made for it. */
   leaf: Block | null
+  /** Other ends of what was made for it: answers that go on differently behind one prompt, or several prompts. */
+  otherLeaves: Block[]
   /** Up to where it was attributed. */
   done: Block | null
 }
@@ -46,8 +48,13 @@ export interface AskedEnd {
 
 /** Events of a call may come so long after its end, ms. */
 const GRACE = 5000
+/** A call that lasts longer is not worth waiting for, if it was not lost, ms. */
+const MOST_OPEN = 600_000
 /** Newest blocks without a session that are remembered of each worker. */
 const MOST_RECENT = 2048
+
+/** Ends of one call that are remembered: of more it is as unclear which is whose. */
+const MOST_LEAVES = 8
 
 interface Recent {
   readonly block: Block
@@ -90,6 +97,7 @@ export class KvAsks {
       isExpected: false,
       endedAt: 0,
       leaf: null,
+      otherLeaves: [],
       done: null,
     }
     if (worker.open.size === 1) for (const other of worker.open) other.isAlone = false
@@ -106,7 +114,7 @@ export class KvAsks {
       worker.hasSessions = true
       const entry = this.#stamped(worker, session)
       if (!entry) return []
-      entry.leaf = leaf
+      grow(entry, leaf)
       return this.#found(entry)
     }
     for (const block of blocks) worker.recent.push({ block, at: now })
@@ -130,13 +138,26 @@ export class KvAsks {
     return this.#found(entry)
   }
 
-  /** Gives up what ended long ago. */
+  /** Gives up what ended long ago, and what nobody ended. */
   sweep(now: number): void {
-    for (const worker of this.#workers.values())
+    for (const worker of this.#workers.values()) {
       for (const entry of worker.ended) {
         if (entry.endedAt + GRACE > now) break
         this.#drop(entry)
       }
+      for (const entry of worker.open) {
+        if (entry.openedAt + MOST_OPEN > now) break
+        this.#remove(entry)
+      }
+    }
+  }
+
+  /** A worker is gone. */
+  leave(workerId: string): void {
+    const worker = this.#workers.get(workerId)
+    for (const entry of worker?.open ?? []) this.#remove(entry)
+    for (const entry of worker?.ended ?? []) this.#remove(entry)
+    this.#workers.delete(workerId)
   }
 
   /** A worker's cache began anew: what was seen of it counts no more. */
@@ -145,7 +166,10 @@ export class KvAsks {
     if (!worker) return
     worker.recent.length = 0
     for (const entry of worker.ended) this.#remove(entry)
-    for (const entry of worker.open) entry.leaf = null
+    for (const entry of worker.open) {
+      entry.leaf = null
+      entry.otherLeaves.length = 0
+    }
   }
 
   #found(entry: Entry): Finding[] {
@@ -153,6 +177,11 @@ export class KvAsks {
     const leaf = entry.leaf ?? this.#byLength(entry)
     const last = leaf && promptEnd(leaf, entry.tokens)
     if (!last || last === entry.done) return []
+    // Several prompts in one call: which text is whose, nobody tells.
+    if (entry.otherLeaves.some((other) => promptEnd(other, entry.tokens) !== last)) {
+      entry.isExpected = false
+      return []
+    }
     if (entry.done === null) this.#told(entry.workerId, true)
     entry.done = last
     const { path, bytes, tokens } = entry
@@ -208,6 +237,19 @@ function only(entries: ReadonlySet<Entry>, session: string): Entry | null {
     found = entry
   }
   return found
+}
+
+/** Takes a new end of a chain: most often what was the end goes on. */
+function grow(entry: Entry, leaf: Block): void {
+  if (entry.leaf !== null && !isBefore(entry.leaf, leaf) && entry.otherLeaves.length < MOST_LEAVES)
+    entry.otherLeaves.push(entry.leaf)
+  entry.leaf = leaf
+}
+
+function isBefore(block: Block, leaf: Block): boolean {
+  let at: Block | null = leaf
+  while (at !== null && at.end > block.end) at = at.parent
+  return at === block
 }
 
 /** The last whole block of a prompt of so many tokens ends within the last block's length of it. */

@@ -34,7 +34,7 @@ export interface KvWorkerRig {
   readonly engine: Engine
   readonly publisher: KvPublisher
   /** Sends a prompt there, and waits until its events are in. */
-  call(prompt: string, change?: { session?: string | null }): Promise<Told>
+  call(prompt: string, change?: { session?: string | null; more?: Record<string, unknown> }): Promise<Told>
   /** Waits until all that was published has been followed. */
   caughtUp(): Promise<void>
 }
@@ -106,10 +106,10 @@ function workerRig(
   { seat, engine, publisher }: Pick<KvWorkerRig, 'seat' | 'engine' | 'publisher'>,
 ): KvWorkerRig {
   const caughtUp = () => until(() => (seat.kvEvents?.batches ?? 0) >= publisher.next, 'all events')
-  const call: KvWorkerRig['call'] = async (prompt, { session } = {}) => {
+  const call: KvWorkerRig['call'] = async (prompt, { session, more } = {}) => {
     const id = `d-${(called += 1)}`
     const name = session === null ? {} : { session_id: session ?? id }
-    const body = JSON.stringify({ model: 'm', prompt, max_tokens: 1, ...name })
+    const body = JSON.stringify({ model: 'm', prompt, max_tokens: 1, ...name, ...more })
     const key = readPrompt(scanTop(new TextEncoder().encode(body)), 'm')
     const path = hashBlocks(key)
     view.look(path)

@@ -62,6 +62,21 @@ describe('KV events', () => {
     assert.equal(worker.seat.kvEvents?.attributed, 0)
   })
 
+  it('leave calls alone that have several prompts', async () => {
+    const worker = await rig.add({})
+    await worker.call([prompt(64), prompt(64)] as unknown as string)
+    assert.equal(worker.seat.kvEvents?.attributed, 0)
+    assert.equal(worker.seat.kvEvents?.blocks, 8)
+  })
+
+  it('find the prompt of several answers to it', async () => {
+    const worker = await rig.add({})
+    const text = prompt(256)
+    await worker.call(text, { more: { n: 3, max_tokens: 60, ignore_eos: true } })
+    assert.equal(worker.seat.kvEvents?.attributed, 1)
+    assert.equal((await worker.call(text)).predicted, 256)
+  })
+
   it('tell that another worker has a prompt which only one was sent', async () => {
     const [one, other] = [await rig.add({}), await rig.add({})]
     const shared = prompt(256)
