@@ -69,7 +69,7 @@ export interface EnginePlugin {
   load(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad | null>
   /** Whether it has this inference path (without query). */
   serves(path: string): boolean
-  /** Paths whose POST empties its KV cache. */
+  /** Paths whose POST empties its KV cache, or takes it into use again empty. */
   readonly cacheClearing: readonly string[]
 }
 

@@ -24,7 +24,7 @@ export const lmdeploy: EnginePlugin = {
     '/get_ppl',
   ]),
   // Sleeping gives its memory back, new weights make what is cached useless.
-  cacheClearing: ['/sleep', '/update_weights'],
+  cacheClearing: ['/sleep', '/wakeup', '/update_weights'],
 }
 
 async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>> {

@@ -47,6 +47,7 @@ export const sglang: EnginePlugin = {
   cacheClearing: [
     '/flush_cache',
     '/release_memory_occupation',
+    '/resume_memory_occupation',
     '/update_weights_from_disk',
     '/update_weights_from_tensor',
     '/update_weights_from_distributed',

@@ -41,7 +41,7 @@ export const vllm: EnginePlugin = {
     '/invocations',
   ]),
   // Present in development mode only; sleeping drops the cache too.
-  cacheClearing: ['/reset_prefix_cache', '/sleep', '/release_kv_cache_memory'],
+  cacheClearing: ['/reset_prefix_cache', '/sleep', '/wake_up', '/release_kv_cache_memory'],
 }
 
 async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>> {

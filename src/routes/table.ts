@@ -3,6 +3,7 @@ import { Router, type IRequest, type RouterType } from 'itty-router'
 import { authorizeAdmin } from '../admission/auth.ts'
 import type { Core } from '../core.ts'
 import { decoded } from '../openai/call.ts'
+import { cachePaths, tellEngines } from './caches.ts'
 import { health, livez, readyz, versionRoute } from './health.ts'
 import {
   addWorker,
@@ -81,6 +82,7 @@ export function controlRoutes(hasAliases = true): Routes {
     route('get', '/decisions/:id', (core, _, { id = '' }) => showDecision(core, decoded(id)))
     route('post', '/explain', explain)
     route('get', '/shadow', showShadow)
+    for (const path of cachePaths) route('post', path, tellEngines)
     route('get', '/status', status)
     route('get', '/config', showConfig)
   }

@@ -97,6 +97,7 @@ export const routing: Journeys = {
 
   async 'every policy serves'({ open }) {
     for (const policy of [
+      'least_cost',
       'least_load',
       'least_latency',
       'power_of_two',

@@ -1,0 +1,96 @@
+// Where prompts go by what workers have read before: the default policy as a client sees it.
+import assert from 'node:assert/strict'
+import type { Journeys } from './_journeys.ts'
+import { callsOf, chat, CHAT, engine, W1, W2, WORKERS, type Rig } from './_rig.ts'
+
+/** Words of a prompt that no other shares. */
+const words = (name: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `${name} says number ${i}`).join(', ')
+
+/** A conversation that goes on: its long beginning, and so many turns. */
+const conversation = (name: string, turns = 1) =>
+  chat({
+    messages: Array.from({ length: 2 * turns - 1 }, (_, i) => ({
+      role: i % 2 ? 'assistant' : 'user',
+      content: i === 0 ? words(name, 400) : `turn ${i} of ${name}`,
+    })),
+  })
+
+async function homeOf(rig: Rig, body: unknown): Promise<string> {
+  const reply = await rig.post(CHAT, body)
+  assert.equal(reply.status, 200)
+  return reply.headers.get('x-fetchway-worker') as string
+}
+
+export const prefixes: Journeys = {
+  async 'a conversation goes back to the worker that has read it, and others are spread'({ open }) {
+    const rig = await open({}, { [W1]: engine(), [W2]: engine() })
+    const homes = new Map<string, string>()
+    for (let i = 0; i < 8; i++) homes.set(`c${i}`, await homeOf(rig, conversation(`c${i}`)))
+    assert.equal(new Set(homes.values()).size, 2)
+    for (const [name, home] of homes)
+      for (const turns of [2, 3]) assert.equal(await homeOf(rig, conversation(name, turns)), home)
+    assert.ok((await rig.metric('fetchway_index_bytes')) > 0)
+    assert.ok((await rig.metric('fetchway_worker_index_tokens')) > 8 * 1000)
+  },
+
+  async 'routers that share nothing send a new conversation to the same worker'({ open }) {
+    const fleet = { [W1]: engine(), [W2]: engine() }
+    const [one, other] = [await open({}, fleet), await open({}, fleet)]
+    for (let i = 0; i < 6; i++) {
+      const seen = await Promise.all([one, other].map((rig) => homeOf(rig, conversation(`c${i}`))))
+      const urls = await Promise.all(
+        [one, other].map(async (rig, at) => {
+          const worker = (await rig.workers()).find(({ id }) => id === seen[at])
+          return worker.url === rig.url(W1) ? W1 : W2
+        }),
+      )
+      assert.equal(urls[0], urls[1])
+    }
+  },
+
+  async 'a worker that is loaded is left for another though it has read the conversation'({ open }) {
+    const [w1, w2] = [engine(), engine()]
+    const rig = await open({}, { [W1]: w1, [W2]: w2 })
+    const home = await homeOf(rig, conversation('c', 1))
+    const isFirst = (await rig.worker(W1)).id === home
+    const other = (await rig.worker(isFirst ? W2 : W1)).id
+    // Nothing but the holder is there to take what waits long for its first token.
+    await rig.admin('POST', `${WORKERS}/${other}/drain`)
+    const running = Array.from({ length: 8 }, (_, i) => {
+      const body = { ...conversation(`other ${i}`), stream: true }
+      return rig.post(CHAT, body, { 'x-fault': 'delay=1s' })
+    })
+    await rig.busy(isFirst ? w1 : w2, 9)
+    await rig.admin('POST', `${WORKERS}/${other}/undrain`)
+    assert.equal(await homeOf(rig, conversation('c', 2)), other)
+    for (const { status } of await Promise.all(running)) assert.equal(status, 200)
+  },
+
+  async 'a cache that is emptied through the router is known to be empty'({ open }) {
+    const [w1, w2] = [engine(), engine({ engine: 'sglang' })]
+    const rig = await open({}, { [W1]: w1, [W2]: w2 })
+    for (let i = 0; i < 8; i++) await homeOf(rig, conversation(`c${i}`))
+    const { id } = await rig.worker(W1)
+    const told = async (worker: string) => (await rig.worker(worker)).index_tokens as number
+    assert.ok((await told(W1)) > 0 && (await told(W2)) > 0)
+    const reply = await rig.admin('POST', '/reset_prefix_cache')
+    assert.equal(reply.status, 200)
+    assert.deepEqual(
+      reply.body.data.map((one: { worker: string }) => one.worker),
+      [id],
+    )
+    assert.ok(callsOf(w1).some(({ path }) => path === '/reset_prefix_cache'))
+    assert.equal(await told(W1), 0)
+    assert.ok((await told(W2)) > 0)
+    assert.equal((await rig.admin('POST', '/fetchway/v1/flush_cache')).status, 200)
+    assert.equal(await told(W2), 0)
+    assert.equal((await rig.admin('POST', '/fetchway/v1/flush_cache?worker=w-none')).status, 404)
+  },
+
+  async 'policies that ask for no prompts keep no index'({ open }) {
+    const rig = await open({ policy: 'least_load' }, { [W1]: engine() })
+    await homeOf(rig, conversation('c'))
+    assert.equal(await rig.metric('fetchway_index_bytes'), 0)
+  },
+}
