@@ -192,9 +192,10 @@ function settingsOf(options: Options): ReplayOptions {
   }
 }
 
-/** The trace, or why it can't be read. */
+/** The trace, or why it can't be read; `-`: from standard input. */
 async function traceOf(file: string): Promise<Trace | string> {
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })
+  const input = file === '-' ? process.stdin : createReadStream(file, 'utf8')
+  const lines = createInterface({ input, crlfDelay: Infinity })
   try {
     return await readTrace(lines, file)
   } catch (error) {

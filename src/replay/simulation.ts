@@ -15,8 +15,8 @@ import { Routing } from './routing.ts'
 
 /** Routers tell their pools that often which streams still live, ms. */
 const RENEWAL = 60_000
-/** A replay that goes on for so long after the last arrival will not end, s. */
-const PATIENCE = 100_000
+/** Requests that wait in a pool while no engine has had anything to do for so long will wait for ever, ms. */
+const PATIENCE = 86_400_000
 /** Microtasks between the end of a wait in a pool and its answer. */
 const TURNS = 4
 
@@ -74,6 +74,7 @@ export class Simulation {
     const eventAt = last * at
     let hasHappened = false
     let next = 0
+    let busyAt = 0
     while (this.#ended < this.#arrivals.length) {
       const arrival = this.#arrivals[next]?.arrival ?? Infinity
       const engine = this.#nextEngine()
@@ -87,7 +88,8 @@ export class Simulation {
         }
         this.#arrive(this.#arrivals[next++] as Arrival)
       }
-      if (this.#clock.now / 1000 > last + PATIENCE) throw new Error('requests wait for ever in this replay')
+      if (arrival < Infinity || engine.nextEnd < Infinity) busyAt = this.#clock.now
+      else if (this.#clock.now > busyAt + PATIENCE) throw new Error('requests wait for ever in this replay')
       for (let turn = 0; this.#waiting > 0 && turn < TURNS; turn++) await Promise.resolve()
     }
     return this.#run
