@@ -4,7 +4,7 @@ import { KvSource } from '../../src/actors/kv-source.ts'
 import { KvWorker } from '../../src/actors/kv-worker.ts'
 import { Seat } from '../../src/actors/seat.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { createClock } from '../_clock.ts'
+import { createClock, settle } from '../_clock.ts'
 import { member } from './_pool.ts'
 
 function worker() {
@@ -77,6 +77,7 @@ describe('trust in the KV events of a worker', () => {
       },
     )
     void source.start()
+    await settle()
     await clock.advance(9000)
     assert.deepEqual(told, [])
     await clock.advance(2000)
