@@ -89,6 +89,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     name: ctx.id.name ?? 'main',
     storage: storageOf(ctx.storage),
     keepsTunnels: true,
+    keepsIndex: true,
     setAlarm: alarmOf(ctx, now, after),
     now,
     random,

@@ -31,6 +31,8 @@ export interface ActorState extends Pick<
   readonly storage: Storage
   /** Dialled-in workers stay when this actor goes: their sockets are elsewhere. */
   readonly keepsTunnels?: boolean
+  /** Incarnations end at any time: what it knows is stored from its alarm, so that the next one is not cold. */
+  readonly keepsIndex?: boolean
   /** Asks the home to call `alarm()` at that time; a later call replaces an earlier one. */
   setAlarm(at: number): void
 }

@@ -1,6 +1,7 @@
 // What a pool learns of its workers beyond their load: the prefixes that they hold, how long prompts are, how fast they are read.
 import type { Config } from '../config/schema.ts'
 import type { Outcome, ReportedLoad } from './ask.ts'
+import { IndexKeeper, type KeeperSeams } from './index-keeper.ts'
 import { KvEvents, type KvSeams } from './kv-events.ts'
 import type { Lease } from './ledger.ts'
 import { PromptTokens } from './prompt-tokens.ts'
@@ -27,13 +28,15 @@ export class Knowledge {
   readonly sense: Sense
   /** What the engines tell of their caches. */
   readonly events: KvEvents
+  readonly #keeper: IndexKeeper
   /** Bytes a token by which the workers' capacities were set last. */
   #ratio = 0
   /** Tokens that fit into the cache of a worker that does not tell. */
   #assumed = 0
 
-  constructor(config: Config, state: KvSeams) {
+  constructor(config: Config, state: KvSeams & KeeperSeams) {
     this.view = new PrefixView(config.indexSize, config.costTau)
+    this.#keeper = new IndexKeeper(state, this.view)
     this.speeds = new Speeds(config.prefillSpeed)
     const { random } = state
     this.sense = new Sense({ view: this.view, prompts: this.prompts, speeds: this.speeds, random })
@@ -44,7 +47,13 @@ export class Knowledge {
   met(seats: ReadonlyMap<string, Seat>, left: readonly string[], assumed: number): void {
     for (const id of left) if (!seats.has(id)) this.view.leave(id)
     this.meet(seats.values(), assumed)
+    if (seats.size > 0) this.#keeper.restore()
     this.events.meet([...seats.values()])
+  }
+
+  /** From the pool's alarm: what would be lost with this incarnation is stored now and then. */
+  keep(): void {
+    this.#keeper.save()
   }
 
   /** The seats as they are now: who is new gets a place in the view, and each the bound of its KV cache. */

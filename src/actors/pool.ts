@@ -194,6 +194,7 @@ export class Pool {
   async alarm(): Promise<void> {
     this.#ledger.sweep(this.#state.now())
     this.#decisions.sweep(this.#ledger.leases)
+    this.#knowledge.keep()
     this.expire()
     await this.#health.round()
   }

@@ -1,6 +1,7 @@
 // What a pool believes its workers hold in their KV caches: the radix tree, by worker ids.
 import { RadixTree } from '../prefix/radix.ts'
 import { bytesAt } from '../prefix/sizes.ts'
+import type { TreeSnapshot } from '../prefix/snapshot.ts'
 
 /** A worker whose capacity changes by less than this share keeps its bound: each change walks what it holds. */
 const RESIZE_FROM = 0.05
@@ -10,6 +11,12 @@ interface Entry {
   readonly number: number
   /** Canonical prompt bytes. */
   capacity: number
+}
+
+/** A part of a view that can be stored. */
+export interface SavedView extends TreeSnapshot {
+  /** The workers' ids by their numbers; null for numbers that nobody has. */
+  readonly workers: readonly (string | null)[]
 }
 
 /** The pool's view of its workers' prefixes. Paths are what `hashBlocks` returns, depths are blocks of it, sizes canonical prompt bytes. */
@@ -113,5 +120,22 @@ export class PrefixView {
   held(workerId: string): number {
     const entry = this.#entries.get(workerId)
     return entry ? this.#tree.held(entry.number) : 0
+  }
+
+  /** How often anything was held: unchanged means that there is nothing new to save. */
+  get uses(): number {
+    return this.#tree.uses
+  }
+
+  /** What was used last, in at most `limit` bytes. */
+  save(limit: number): SavedView {
+    const workers = Array<string | null>(this.#tree.width).fill(null)
+    for (const [id, { number }] of this.#entries) workers[number] = id
+    return { ...this.#tree.snapshot(limit), workers }
+  }
+
+  /** Takes up what was saved of the workers that are still there. */
+  restore(saved: SavedView): void {
+    this.#tree.restore(saved, (was) => this.#entries.get(saved.workers[was] ?? '')?.number)
   }
 }

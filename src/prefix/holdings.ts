@@ -110,6 +110,10 @@ export class Holdings {
     return this.#fields[holding * FIELDS + CHILD]!
   }
 
+  older(holding: number): number {
+    return this.#fields[holding * FIELDS + OLDER]!
+  }
+
   newer(holding: number): number {
     return this.#fields[holding * FIELDS + NEWER]!
   }

@@ -74,6 +74,11 @@ export class Nodes {
     return this.#fields[node * FIELDS + FILL]!
   }
 
+  /** The hash of one of its blocks. */
+  block(node: number, at: number): number {
+    return this.#hashes[node * NODE_BLOCKS + at]!
+  }
+
   isLeaf(node: number): boolean {
     return this.#fields[node * FIELDS + CHILDREN] === 0
   }

@@ -2,6 +2,7 @@
 import { HOLDING_BYTES, type Holder } from './holdings.ts'
 import { NODE_BLOCKS, NODE_BYTES } from './nodes.ts'
 import { TREE_BYTES, bytesAt } from './sizes.ts'
+import { pathsOf, takeSnapshot, type TreeSnapshot } from './snapshot.ts'
 import { Tree } from './tree.ts'
 
 /** How fast the popularity of a prefix fades, ms. */
@@ -142,6 +143,24 @@ export class RadixTree {
     const holding = this.#tree.find(node, worker)
     if (holding !== 0) this.#tree.cut(holding, depth - nodes.depth(node))
     return before - holder.used
+  }
+
+  /** How often paths were inserted: unchanged means that there is nothing new to keep. */
+  get uses(): number {
+    return this.#tick
+  }
+
+  /** What was used last, in at most `limit` bytes. Costs as much as it is large: not for the way of a decision. */
+  snapshot(limit: number): TreeSnapshot {
+    return takeSnapshot(this.#tree, this.#tick, limit)
+  }
+
+  /** Takes up a snapshot; `worker` gives today's numbers of its workers, or undefined for one that is gone. */
+  restore(snapshot: TreeSnapshot, worker: (was: number) => number | undefined): void {
+    for (const { worker: was, path } of pathsOf(snapshot)) {
+      const number = worker(was)
+      if (number !== undefined) this.insert(path, number, null)
+    }
   }
 
   /** Walks, and sees that whatever the path may need is free: by growing, else by forgetting. False when it can't be. */
