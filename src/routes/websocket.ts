@@ -65,17 +65,23 @@ async function join(
     connectTimeout: core.config.connectTimeout,
     signal: call.signal,
   }
-  let status = 101
-  const closed = () => {
+  let status: number | null = null
+  let isClosed = false
+  const end = (final: number) => {
     core.live--
     notes.ended(call.id)
     core.instruments.ended({
       model: core.models.known(call.model),
       endpoint: 'websocket',
-      status,
-      outcome: 'ok',
+      status: final,
+      outcome: final < 400 ? 'ok' : final < 500 ? 'client_error' : 'upstream_error',
     })
-    host.after(Promise.resolve(host.pool('main').settle(call.id, { kind: 'done', status })))
+    host.after(Promise.resolve(host.pool('main').settle(call.id, { kind: 'done', status: final })))
+  }
+  // The end of a refusal may be told before the refusal is here.
+  const closed = () => {
+    isClosed = true
+    if (status !== null) end(status)
   }
   core.live++
   notes.began(call.id, call.tokens)
@@ -83,6 +89,7 @@ async function join(
   try {
     const response = await host.upgrade(plan.worker, request, outgoing, closed)
     status = response.status
+    if (isClosed) end(status)
     return response
   } catch (error) {
     core.live--

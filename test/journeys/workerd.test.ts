@@ -211,11 +211,16 @@ describe('workerd: WebSockets', () => {
     })
   })
 
-  it('a worker that takes none is heard', () =>
-    through({}, { [W1]: engine() }, async (_, { socket }) => {
+  it('a worker that takes none is heard, and counted with its status', () =>
+    through({}, { [W1]: engine() }, async (rig, { socket }) => {
       const client = socket('/v1/realtime?model=m')
       const [error] = (await once(client, 'error')) as [Error]
       assert.match(error.message, /404/)
+      await rig.rests()
+      const of = async (labels: string) =>
+        rig.metric('fetchway_requests_total', `endpoint="websocket",${labels}`)
+      assert.equal(await of('status="404",outcome="client_error"'), 1)
+      assert.equal(await of('status="101",outcome="ok"'), 0)
     }))
 })
 
