@@ -11,6 +11,7 @@ import {
   type NearSocket,
 } from '../../src/tunnel/socket.ts'
 import { NodeUpstream } from '../node/upstream.ts'
+import { refusedResponse } from './refused.ts'
 
 /**
  * Answers a client's handshake, and joins its socket with `far` when it stands. `maxMessage` in bytes, where the runtime can
@@ -65,7 +66,9 @@ export class TunnelHall {
   ): Promise<Response> {
     const open = await this.home.ready(worker.url, outgoing)
     const far = await openSocket(open, outgoing, protocolsOf(request), closed)
-    return this.#take(request, far, MAX_MESSAGE)
+    if ('join' in far) return this.#take(request, far, MAX_MESSAGE)
+    closed()
+    return refusedResponse(far)
   }
 }
 
@@ -96,7 +99,7 @@ class Dialled implements FarSocket {
   close(code?: number): void {
     // A frame that did not even get here is no frame: its link must not wait for another connection.
     if (code === TOO_LARGE) this.#ear?.message(new Uint8Array(0))
-    this.#ear?.closed()
+    this.#ear?.closed(code)
     this.#ear = null
   }
 }

@@ -5,6 +5,7 @@ import { Refusal } from '../../src/openai/errors.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { protocolsOf } from '../../src/tunnel/socket.ts'
 import type { Config } from '../../src/config/schema.ts'
+import { refusedResponse } from '../web/refused.ts'
 import { bodyOf, WebUpstream } from '../web/upstream.ts'
 import type { Env } from './env.ts'
 import { joined } from './upgrade.ts'
@@ -29,10 +30,14 @@ export interface TunnelCall {
   readonly protocols?: readonly string[]
 }
 
-/** The head of what came of it. */
-export type TunnelAnswer =
-  | { readonly status: number; readonly headers: HeaderList }
-  | { readonly failure: FailureKind; readonly message: string }
+/** The head of an engine's answer. */
+export interface TunnelHead {
+  readonly status: number
+  readonly headers: HeaderList
+}
+
+/** What came of it. */
+export type TunnelAnswer = TunnelHead | { readonly failure: FailureKind; readonly message: string }
 
 /** The object of a worker, by its URL. */
 const objectOf = ({ TUNNEL: objects }: Env, url: string) => objects.getByName(url.slice(TUNNEL.length))
@@ -84,8 +89,10 @@ export async function upgradeTunnel(
   outgoing.signal.addEventListener('abort', () => controller.abort())
   const protocols = protocolsOf(request)
   const init = { headers: { upgrade: 'websocket' } }
-  const { response } = await ask(env, worker, outgoing, { controller, init, protocols })
-  return joined(response, closed)
+  const { response, head } = await ask(env, worker, outgoing, { controller, init, protocols })
+  if (response.webSocket) return joined(response, closed)
+  closed()
+  return refusedResponse({ ...head, body: new Uint8Array(await response.arrayBuffer()) })
 }
 
 interface Asking {

@@ -10,7 +10,7 @@ import { openSocket, type FarSocket, type NearSocket } from '../../src/tunnel/so
 import { WINDOW } from '../../src/tunnel/stream.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
-import { ANSWER, CALL, DIAL, type TunnelAnswer, type TunnelCall } from './tunnel-door.ts'
+import { ANSWER, CALL, DIAL, type TunnelAnswer, type TunnelCall, type TunnelHead } from './tunnel-door.ts'
 import { take } from './upgrade.ts'
 
 /** Bytes of an answer that wait for a client before its engine is held back. */
@@ -57,7 +57,9 @@ export class FetchwayTunnel extends DurableObject<Env> {
       const open = await this.#gate.ready(this.#url, outgoing)
       if (!call.protocols) return await answered(open, outgoing, ended)
       const far = await openSocket(open, outgoing, call.protocols, ended)
-      return take(far)
+      if ('join' in far) return take(far)
+      ended()
+      return answerOf(far, far.body)
     } catch (error) {
       ended()
       return failed(error)
@@ -116,7 +118,7 @@ function answered(open: Open, outgoing: Outgoing, ended: () => void): Promise<Re
           },
           { highWaterMark: HIGH_WATER, size: (bytes) => bytes?.byteLength ?? 0 },
         )
-        resolve(new Response(body, { headers: { [ANSWER]: JSON.stringify(head satisfies TunnelAnswer) } }))
+        resolve(answerOf(head, body))
       },
       data(bytes) {
         controller?.enqueue(bytes)
@@ -137,6 +139,12 @@ function answered(open: Open, outgoing: Outgoing, ended: () => void): Promise<Re
       receiver.fail(new UpstreamFailure('aborted', 'the router ended the call'))
     })
     exchange.send(open, outgoing, receiver)
+  })
+}
+
+function answerOf({ status, headers }: TunnelHead, body: BodyInit): Response {
+  return new Response(body, {
+    headers: { [ANSWER]: JSON.stringify({ status, headers } satisfies TunnelAnswer) },
   })
 }
 
@@ -163,6 +171,6 @@ function dialled(gate: Gate): FarSocket {
       if (typeof message === 'string') near?.close(1003, 'frames are binary')
       else ear?.message(new Uint8Array(message))
     },
-    close: () => ear?.closed(),
+    close: (code) => ear?.closed(code),
   }
 }

@@ -42,7 +42,8 @@ export function answerStream(
   if (protocols) {
     stream.ear = { data: () => undefined, end: () => abort.abort(), fail: () => abort.abort() }
     const outgoing = { ...request, body: null, signal: abort.signal }
-    return void join(stream, (closed) => socket(outgoing, protocols, closed))
+    const open = () => socket(outgoing, protocols, () => undefined)
+    return void join(stream, open, () => ask(outgoing))
   }
   const start = (body: Outgoing['body']) => {
     pass(stream, ask({ ...request, body, signal: abort.signal })).catch((error: unknown) => {
@@ -106,11 +107,15 @@ function streaming(stream: TunnelStream, gone: () => void): ReadableStream<Uint8
 }
 
 /** Joins the stream with the engine's socket. Never rejects. */
-async function join(stream: TunnelStream, open: (closed: () => void) => Promise<FarSocket>): Promise<void> {
+async function join(
+  stream: TunnelStream,
+  open: () => Promise<FarSocket>,
+  ask: () => Promise<EngineAnswer>,
+): Promise<void> {
   try {
     // What the client sends before the engine is there waits.
     stream.pause()
-    const far = await open(() => undefined)
+    const far = await open()
     if (stream.isOver) return far.close()
     const { protocol } = far
     stream.head({ status: 101, headers: protocol === '' ? [] : ['sec-websocket-protocol', protocol] })
@@ -118,8 +123,25 @@ async function join(stream: TunnelStream, open: (closed: () => void) => Promise<
     far.join(near)
     near.join(far)
   } catch (error) {
-    resetBy(stream, error)
+    stream.resume()
+    const isRefused = error instanceof UpstreamFailure && error.kind === 'connect'
+    if (isRefused && !stream.isOver) await refuse(stream, ask, error)
+    else resetBy(stream, error)
   }
+}
+
+/** The API of WebSockets does not tell an engine that takes none from one that is not there: a plain request does. Never rejects. */
+async function refuse(
+  stream: TunnelStream,
+  ask: () => Promise<EngineAnswer>,
+  failure: UpstreamFailure,
+): Promise<void> {
+  const answer = await ask().catch(() => null)
+  if (answer === null) return resetBy(stream, failure)
+  if (answer.status >= 400) return pass(stream, Promise.resolve(answer))
+  answer.cancel()
+  stream.head({ status: 400, headers: [] })
+  stream.end()
 }
 
 /** Tells the router why there is no answer. */

@@ -35,7 +35,8 @@ export type TunnelHome = Pick<Gate, 'accept' | 'ready' | 'drop' | 'configure' | 
 /** Takes what comes over one socket. */
 export interface WireEar {
   message(bytes: Uint8Array): void
-  closed(): void
+  /** `code`: how the other side closed it; none: it broke. */
+  closed(code?: number): void
 }
 
 type Seams = Pick<Host, 'now' | 'timer' | 'random' | 'log' | 'after' | 'registry' | 'pool'>
@@ -74,10 +75,12 @@ export class Gate {
         cancel()
         link = this.#admit(wire, bytes)
       },
-      closed: () => {
+      closed: (code) => {
         cancel()
         this.#strangers.delete(wire)
-        link?.detach(wire)
+        // Who hangs up does not come again for what is under way.
+        if (code === CLOSE.done) link?.hungUp(wire)
+        else link?.detach(wire)
       },
     }
   }

@@ -33,6 +33,7 @@ export const LINK_TIMES: LinkTimes = { beat: 10_000, silence: 25_000, resume: 30
 
 /** Close codes of our own; 4401 to 4409 are for good: who dialled does not come again. */
 export const CLOSE = {
+  done: 1000,
   unauthorized: 4401,
   removed: 4403,
   silent: 4408,
@@ -137,6 +138,11 @@ export class Link implements StreamLink {
     this.#cancelTimer()
     this.#cancelTimer = this.#clock.timer(this.#times.resume, () => this.#end('no connection in time'))
     this.#ear.lost()
+  }
+
+  /** The other side closed that wire on purpose. */
+  hungUp(wire: Wire): void {
+    if (wire === this.#wire) this.close(CLOSE.done, 'the other side hung up')
   }
 
   /** Takes one message of a wire. A side that breaks the rules is cut off for good. */

@@ -1,5 +1,5 @@
 // A WebSocket inside a tunnel: its messages as the two bodies of one stream, joined with a real socket at each end.
-import { UpstreamFailure, type Outgoing } from '../host.ts'
+import { UpstreamFailure, type HeaderList, type Outgoing } from '../host.ts'
 import type { OpenStream } from './exchange.ts'
 import { BINARY, CLOSE, encodeMessage, MessageReader, TEXT } from './messages.ts'
 import type { StreamLike } from './stream.ts'
@@ -122,16 +122,26 @@ export class TunnelSocket implements FarSocket {
 
 const DEAF = { data: () => undefined, end: () => undefined, fail: () => undefined }
 
+/** An engine's answer to a handshake that it does not take. */
+export interface RefusedSocket {
+  readonly status: number
+  readonly headers: HeaderList
+  /** The first `MAX_REFUSAL` bytes. */
+  readonly body: Uint8Array<ArrayBuffer>
+}
+
+const MAX_REFUSAL = 65_536
+
 /**
- * Opens a WebSocket to the engine behind a tunnel. Rejects with `UpstreamFailure` (`connect` when the engine takes none);
- * `closed` is called once, when either side ended, but not after a rejection.
+ * Opens a WebSocket to the engine behind a tunnel. Resolves with the engine's refusal where it takes none; rejects with
+ * `UpstreamFailure`. `closed` is called once, when either side ended, but not without a socket.
  */
 export function openSocket(
   open: OpenStream,
   outgoing: Outgoing,
   protocols: readonly string[],
   closed: () => void,
-): Promise<TunnelSocket> {
+): Promise<TunnelSocket | RefusedSocket> {
   const { method, path, headers, connectTimeout, signal } = outgoing
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new UpstreamFailure('aborted', 'the call was ended by the router'))
@@ -145,24 +155,48 @@ export function openSocket(
       stream.reset('aborted', 'the router ended the call')
       fail(new UpstreamFailure('aborted', 'the call was ended by the router'))
     }
-    const refuse = (status: unknown) => {
-      stream.reset('aborted', 'no WebSocket')
-      fail(new UpstreamFailure('connect', `the engine took no WebSocket (${String(status)})`))
+    const settled = (taken: TunnelSocket | RefusedSocket) => {
+      settle()
+      resolve(taken)
     }
     signal.addEventListener('abort', abort)
     stream.ear = {
       head({ status, headers: given }) {
-        if (status !== 101) return refuse(status)
-        settle()
-        const list = Array.isArray(given) ? given : []
+        const list = Array.isArray(given) ? given.map(String) : []
+        if (status !== 101) return hearRefusal(stream, { status: Number(status), headers: list }, settled)
         const at = list.indexOf('sec-websocket-protocol')
-        resolve(new TunnelSocket(stream, at < 0 ? '' : String(list[at + 1]), closed))
+        settled(new TunnelSocket(stream, at < 0 ? '' : String(list[at + 1]), closed))
       },
       data: () => undefined,
-      end: () => refuse('no answer'),
+      end: () => fail(new UpstreamFailure('protocol', 'the engine gave no answer')),
       fail,
     }
   })
+}
+
+/** Reads what the engine says in place of a WebSocket; what breaks off is told as far as it came. */
+function hearRefusal(
+  stream: StreamLike,
+  { status, headers }: Pick<RefusedSocket, 'status' | 'headers'>,
+  heard: (refused: RefusedSocket) => void,
+): void {
+  const body = new Uint8Array(MAX_REFUSAL)
+  let size = 0
+  const end = () => {
+    stream.reset('aborted', 'no WebSocket')
+    const isError = Number.isInteger(status) && status >= 400 && status <= 599
+    heard({ status: isError ? status : 502, headers, body: body.slice(0, size) })
+  }
+  stream.ear = {
+    data(bytes) {
+      const part = bytes.subarray(0, MAX_REFUSAL - size)
+      body.set(part, size)
+      size += part.byteLength
+      if (size === MAX_REFUSAL) end()
+    },
+    end,
+    fail: end,
+  }
 }
 
 /** The subprotocols that a client asks for. */

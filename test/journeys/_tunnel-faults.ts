@@ -199,6 +199,23 @@ export function tunnelFaults(name: string, openOne: OpenDialable, revokes: boole
         () => 'a place is left',
       )
     })
+
+    it('an engine that takes no WebSockets is heard in its own words, and is not blamed', async (t) => {
+      const { rig, at } = await open(t, { breakerFailures: 2 })
+      const w1 = engine()
+      const one = box(t, { router: at, engine: await engineOn(t, (request) => w1.fetch(request)) })
+      await known(rig)
+      const refusalOf = async () => {
+        const socket = new WebSocket(`${at.replace('http', 'ws')}/v1/realtime?model=m`)
+        const [error] = (await once(socket, 'error')) as [Error]
+        return error.message
+      }
+      for (let i = 0; i < 3; i++) assert.match(await refusalOf(), /404/)
+      assert.equal((await rig.workers())[0].breaker, 'closed')
+      assert.equal((await rig.status()).in_flight, 0)
+      one.client.stop()
+      assert.match(await refusalOf(), /50[23]/)
+    })
   })
 }
 

@@ -69,7 +69,7 @@ function dial(started: Started, more: { token?: string; name?: string } = {}) {
       if (isOver) return
       isOver = true
       ear.closed(code, reason)
-      gateEar?.closed()
+      gateEar?.closed(code)
     }
     const later = (run: () => void) => setImmediate(() => void (isOver || run()))
     cut = () => end(1006, '')

@@ -6,7 +6,7 @@ import type { RequestHead } from '../../../src/tunnel/exchange.ts'
 export interface TunnelCalls {
   opened(wire: number): void
   message(wire: number, bytes: Uint8Array): void
-  closed(wire: number): void
+  closed(wire: number, code?: number): void
   drop(workerId: string): void
   open(stream: number, url: string, head: RequestHead): void
   write(stream: number, bytes: Uint8Array): void

@@ -32,8 +32,8 @@ export function openTunnels(home: () => Promise<TunnelHome>, line: () => Line): 
     send: (frame) => isClosed || tell('send', id, frame),
     close: (code, reason) => isClosed || tell('close', id, code, reason),
   })
-  const closed = (id: number) => {
-    void ears.get(id)?.then((ear) => ear.closed())
+  const closed = (id: number, code?: number) => {
+    void ears.get(id)?.then((ear) => ear.closed(code))
     ears.delete(id)
   }
   const calls: TunnelCalls = {
@@ -81,9 +81,9 @@ export function tunnelsOver(line: Line): { readonly home: TunnelHome; readonly t
       tell('opened', id)
       return {
         message: (bytes) => tell('message', id, alone(bytes)),
-        closed() {
+        closed(code) {
           wires.delete(id)
-          tell('closed', id)
+          tell('closed', id, code)
         },
       }
     },
