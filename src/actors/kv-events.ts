@@ -131,6 +131,7 @@ export class KvEvents {
       if (!rank.source || (spec && isSame(spec, rank.source.spec))) continue
       rank.source.close()
       rank.source = null
+      this.#blocks.clear(rank.holding)
     }
     for (const spec of specs) {
       const rank = worker.rank(spec.rank)

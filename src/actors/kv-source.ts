@@ -7,8 +7,8 @@ import { ask } from '../zmtp/dealer.ts'
 import { reasonOf, Subscriber } from '../zmtp/subscriber.ts'
 import type { Clock, Sockets } from '../zmtp/wire.ts'
 
-/** What comes while missed batches are asked for waits; more than so many, and they are given up. */
-const MOST_WAITING = 20_000
+/** What comes while missed batches are asked for waits; more than so many bytes, and they are given up. */
+const MOST_WAITING = 64 * 1024 * 1024
 /** Silence after which a replay is given up, ms. */
 const PATIENCE = 5000
 /** A publisher may be gone for so long before that is told, ms. */
@@ -44,6 +44,7 @@ export class KvSource {
   readonly #abort = new AbortController()
   /** What came while a replay goes on; null: none does. */
   #waiting: Numbered[] | null = null
+  #waitingBytes = 0
   #cancelAbsence = () => {}
 
   constructor(spec: KvSourceSpec, on: { sockets: Sockets; clock: Clock }, hearer: SourceHearer) {
@@ -96,7 +97,8 @@ export class KvSource {
       return this.#hearer.broken(`a message of ${parts.length} parts without a number`)
     if (this.#waiting === null) return this.#take({ seq, payload })
     this.#waiting.push({ seq, payload })
-    if (this.#waiting.length > MOST_WAITING) this.#resume('too many events while missed ones were asked for')
+    this.#waitingBytes += payload.length
+    if (this.#waitingBytes > MOST_WAITING) this.#resume('too many events while missed ones were asked for')
   }
 
   #take(one: Numbered, isAgain = false): void {
@@ -169,6 +171,7 @@ export class KvSource {
   #resume(reason: string | null): void {
     const waiting = this.#waiting ?? []
     this.#waiting = null
+    this.#waitingBytes = 0
     const first = waiting[0]
     if (reason !== null && first && this.#sequence.hasBegun && first.seq > this.#sequence.last + 1) {
       this.#hearer.lost(reason)
