@@ -85,6 +85,9 @@ export function cut(view: TextView, { workerId, holdings }: Caches, blocks: read
 
 function addMark(block: Block, path: Float64Array, from: number, upTo: number): void {
   const key = keyOf(path, upTo)
+  const newest = block.mark
+  // Most often: a conversation that goes on walks the same blocks again.
+  if (newest?.upTo === upTo && newest.from === from && keyOf(newest.path, upTo) === key) return
   const others: Mark[] = []
   for (const mark of marksOf(block)) {
     const isSame = keyOf(mark.path, mark.upTo) === key && mark.upTo === upTo

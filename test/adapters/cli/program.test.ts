@@ -41,6 +41,20 @@ test('an engine serves its models, breaks connections by a fault, and ends on SI
   assert.equal(await engine.ended, 0)
 })
 
+test('an engine publishes its KV events where it is told to, and says so', LIMIT, async () => {
+  const free = 'tcp://127.0.0.1:0'
+  const engine = new Program(
+    ['engine', '--speed', '0', '--kv-events', free, '--kv-events-replay', free],
+    directory,
+  )
+  const [, endpoint = ''] = await engine.says(/^KV events on (tcp:\/\/127\.0\.0\.1:[1-9]\d*)$/m)
+  const [, url = ''] = await engine.says(/^vllm engine on (\S+)$/m)
+  const [source] = (await (await fetch(`${url}/kv_event_sources`)).json()) as Record<string, unknown>[]
+  assert.deepEqual([source?.['data_parallel_rank'], source?.['endpoint']], [0, endpoint])
+  engine.signal('SIGTERM')
+  assert.equal(await engine.ended, 0)
+})
+
 test('the router reads its file anew on SIGHUP, and keeps running on a bad one', LIMIT, async () => {
   const engine = new Program(['engine', '--port', '0', '--speed', '0', '--model', 'real'], directory)
   const [, worker = ''] = await engine.says(/ engine on (\S+)$/m)
