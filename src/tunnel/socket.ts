@@ -48,7 +48,7 @@ export class TunnelSocket implements FarSocket {
     stream.ear = {
       data: (bytes) => this.#take(bytes),
       end: () => this.#end(NO_CODE, ''),
-      fail: () => this.#end(BROKEN, 'the worker is gone'),
+      fail: () => this.#end(BROKEN, 'the other side is gone'),
       room: () => {
         this.#waiting = 0
         this.#near?.resume?.()

@@ -17,7 +17,7 @@ journeys({
   name: 'tunnel on bun',
   open: dialledIn(open),
   gaps: ['real-clock', 'dialled-in', 'no-sockets'],
-  groups: ['endpoints', 'failures', 'leaving'],
+  groups: ['failures', 'leaving'],
 })
 
 tunnelFaults('bun', open, true)

@@ -17,7 +17,7 @@ journeys({
   name: 'tunnel on deno',
   open: dialledIn(open),
   gaps: ['real-clock', 'dialled-in', 'no-sockets'],
-  groups: ['endpoints', 'failures', 'leaving'],
+  groups: ['failures', 'leaving'],
 })
 
 tunnelFaults('deno', open, true)
