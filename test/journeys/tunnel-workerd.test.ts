@@ -59,6 +59,28 @@ describe('tunnel on workerd: objects come and go', () => {
     assert.equal(told.filter((event) => event === 'connected').length, 2)
   })
 
+  it('a deployment that revokes a token cuts its worker off, and removes it', async (t) => {
+    const before = await open({ tunnelTokens: [TOKEN], workers: [] }, {}, { store: 'redeployed' })
+    const w1 = engine()
+    const behind = await engineOn(t, (request) => w1.fetch(request))
+    const { ended } = box(t, { router: before.at, engine: behind })
+    const rig = new Rig(before, {}, undefined)
+    await eventually(
+      async () => (await rig.workers()).some((one) => one.known),
+      () => 'it never became known',
+    )
+    const tunnelTokens = [{ token: TOKEN, revoked: true }]
+    const next = await open({ tunnelTokens, workers: [] }, {}, { store: 'redeployed' })
+    t.after(() => Promise.all([before.close(), next.close()]))
+    // What a deployment does to objects.
+    await Promise.all([before.loseRegistry(), before.loseTunnel('box')])
+    assert.match((await ended).reason, /revoked/)
+    await eventually(
+      async () => (await rig.workers()).length === 0,
+      () => 'it is still there',
+    )
+  })
+
   it('no object is made for a name that no token is good for', async (t) => {
     const { opened } = await start(t)
     const { ended } = box(t, { router: opened.at, engine: 'http://127.0.0.1:9', name: 'other' })

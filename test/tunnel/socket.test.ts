@@ -7,7 +7,7 @@ import { answerStream } from '../../src/tunnel/answer.ts'
 import { encodeMessage, MessageReader, TEXT } from '../../src/tunnel/messages.ts'
 import {
   openSocket,
-  TunnelSocket,
+  type TunnelSocket,
   type FarSocket,
   type Message,
   type NearSocket,
