@@ -1,5 +1,4 @@
 // Listens to engines that publish their load by themselves, so that nobody need ask them.
-import { Decoder } from '@msgpack/msgpack'
 import { reportOf } from '../discovery/loads.ts'
 import type { LoadSource } from '../engines/load-sources.ts'
 import { PushedLoads, readLoadStat } from '../engines/load-stat.ts'
@@ -8,6 +7,7 @@ import { Subscriber } from '../zmtp/subscriber.ts'
 import type { Clock, Sockets } from '../zmtp/wire.ts'
 import type { ReportedLoad } from './ask.ts'
 import type { Seat } from './seat.ts'
+import { decodeMsgpack } from '../msgpack.ts'
 
 interface Feed {
   readonly seat: Seat
@@ -21,14 +21,7 @@ export interface FeedSeams extends Clock {
 }
 
 /** A message is a dozen numbers. */
-const decoder = new Decoder({
-  useBigInt64: true,
-  maxStrLength: 256,
-  maxBinLength: 256,
-  maxArrayLength: 256,
-  maxMapLength: 256,
-  maxExtLength: 256,
-})
+const LIMITS = { bytes: 256, items: 256, keys: 256 }
 
 export class LoadFeeds {
   readonly #seams: FeedSeams
@@ -90,7 +83,7 @@ const nameOf = ({ member }: Seat): string => JSON.stringify(member.loadSources ?
 
 function decode(payload: Uint8Array): unknown {
   try {
-    return decoder.decode(payload)
+    return decodeMsgpack(payload, LIMITS)
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 // The engines' KV events as plain values: read from MessagePack (as they publish them) or JSON, in either wire form.
-import { Decoder } from '@msgpack/msgpack'
+import { decodeMsgpack } from '../msgpack.ts'
 
 /** Blocks that can be found from now on: a chain, each the parent of the next. */
 export interface BlocksStored {
@@ -54,19 +54,13 @@ export class KvError extends Error {
 }
 
 /** Bounds that no engine comes near: a batch holds the tokens of one step. */
-const LIMITS = {
-  maxStrLength: 65_536,
-  maxBinLength: 65_536,
-  maxArrayLength: 8_388_608,
-  maxMapLength: 1024,
-  maxExtLength: 1024,
-}
+const LIMITS = { bytes: 65_536, items: 8_388_608, keys: 1024 }
 
 /** Reads a batch in MessagePack. Unknown events, keys and further items are passed over. Throws a `KvError` for what is none. */
 export function decodeBatch(bytes: Uint8Array): KvBatch {
   let value: unknown
   try {
-    value = new Decoder({ useBigInt64: true, ...LIMITS }).decode(bytes)
+    value = decodeMsgpack(bytes, LIMITS)
   } catch (error) {
     throw new KvError(`no MessagePack: ${error instanceof Error ? error.message : String(error)}`)
   }
