@@ -1,5 +1,5 @@
 // What is wrong with a configuration: each finding names the key, where it was written, and what to do.
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { suggest } from './nearest.ts'
 
 export type SourceKind = 'flag' | 'env' | 'dotenv' | 'file' | 'default'
