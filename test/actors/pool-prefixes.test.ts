@@ -217,3 +217,26 @@ test('the KV cache that fills up sends calls elsewhere', async () => {
   assert.ok(seatOf(made, home).held_tokens >= 3 * 2563)
   assert.notEqual((await send(made, prompt(1))).worker, home)
 })
+
+test('an adapter goes on where it was used of late, as long as costs are about equal', async () => {
+  const names = { models: ['m', 'x', 'y'], adapters: ['x', 'y'] }
+  const made = await rig(options, member('a', names), member('b', names))
+  const homes = new Map<string, string>()
+  for (const model of ['x', 'y']) homes.set(model, await serve(made, { ...prompt(1), model }))
+  for (let i = 0; i < 8; i++)
+    for (const [model, home] of homes) assert.equal(await serve(made, { ...prompt(100 + i), model }), home)
+  const bases = new Set<string>()
+  for (let i = 0; i < 8; i++) bases.add(await serve(made, prompt(200 + i)))
+  assert.equal(bases.size, 2)
+})
+
+test('a worker that joins later begins slowly, one that was there from the beginning does not', async () => {
+  const made = await rig(options, member('a'), member('b'))
+  await made.clock.advance(1000)
+  await made.join(member('a'), member('b'), member('c'))
+  for (let i = 0; i < 12; i++) assert.notEqual(await serve(made, prompt(i + 1)), 'c')
+  await made.clock.advance(10_000)
+  const later = new Set<string>()
+  for (let i = 0; i < 24; i++) later.add(await serve(made, prompt(100 + i)))
+  assert.equal(later.size, 3)
+})
