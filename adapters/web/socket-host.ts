@@ -4,12 +4,14 @@
 import process from 'node:process'
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import { UpstreamFailure } from '../../src/host.ts'
+import type { Host, LogEvent, Upstream, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
-import { protocolsOf } from '../../src/tunnel/socket.ts'
+import { MAX_REFUSAL, protocolsOf, type FarSocket } from '../../src/tunnel/socket.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/upstream.ts'
 import { createWebHost, type WebHost } from './host.ts'
+import { refusedResponse } from './refused.ts'
 import { relay } from './socket-relay.ts'
 import type { TakeSocket } from './tunnel-hall.ts'
 import { createTunnels, type Tunnels } from './tunnels.ts'
@@ -34,8 +36,17 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
   const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
   const fetch: Host['fetch'] = (worker, outgoing) =>
     (isTunnel(worker) ? tunnels.fetch : direct)(worker, outgoing)
-  const join = async (worker: WorkerRef, request: Request, outgoing: Outgoing, closed: () => void) =>
-    take(request, await openWorkerSocket(worker, protocolsOf(request), outgoing, closed), Infinity)
+  const join: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
+    let far: FarSocket
+    try {
+      far = await openWorkerSocket(worker, protocolsOf(request), outgoing, closed)
+    } catch (error) {
+      const refusal = await refusalOf(error, () => direct(worker, outgoing))
+      closed()
+      return refusal
+    }
+    return take(request, far, Infinity)
+  }
   const upgrade: NonNullable<Host['upgrade']> = (worker, ...call) =>
     (isTunnel(worker) ? tunnels.upgrade : join)(worker, ...call)
   const host = createWebHost(config, {
@@ -50,6 +61,21 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
     host.close()
   }
   return { ...host, tunnels, close }
+}
+
+/** The runtimes do not tell a worker that takes no WebSocket from one that is not there: a plain request does. Rejects as it failed. */
+async function refusalOf(error: unknown, ask: () => Promise<Upstream>): Promise<Response> {
+  if (!(error instanceof UpstreamFailure) || error.kind !== 'connect') throw error
+  const answer = await ask().catch(() => {
+    throw error
+  })
+  const { status, headers } = answer
+  if (status >= 400) {
+    const body = new Uint8Array(await answer.bytes(MAX_REFUSAL))
+    return refusedResponse({ status, headers, body })
+  }
+  answer.cancel()
+  return new Response(null, { status: 400 })
 }
 
 /** Neither runtime measures the delay of its event loop, so that is left out. */

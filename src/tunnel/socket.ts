@@ -130,7 +130,8 @@ export interface RefusedSocket {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-const MAX_REFUSAL = 65_536
+/** Of a refusal no more is told, bytes. */
+export const MAX_REFUSAL = 65_536
 
 /**
  * Opens a WebSocket to the engine behind a tunnel. Resolves with the engine's refusal where it takes none; rejects with

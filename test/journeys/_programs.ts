@@ -157,6 +157,23 @@ export function programs(start: Start): void {
       await router.stop()
     })
 
+    it('a worker that takes no WebSockets is heard, and is not blamed', async () => {
+      const url = (await listenAll({ [W1]: engine() })).get(W1)!
+      const router = await open(['--breaker-failures', '2', url])
+      await eventually(
+        async () => (await router.ask('/readyz')).status === 200,
+        () => router.errors,
+      )
+      for (let i = 0; i < 3; i++) {
+        const socket = new WebSocket(`${router.url.replace('http', 'ws')}/v1/realtime?model=m`)
+        const [error] = (await once(socket, 'error')) as [Error]
+        assert.match(error.message, /404/)
+      }
+      const { body } = await router.ask('/fetchway/v1/status')
+      assert.deepEqual([body.in_flight, body.workers[0].breaker], [0, 'closed'])
+      await router.stop()
+    })
+
     it('dials in by connect, ends by SIGTERM with 0, and with 1 when the router refuses it', async () => {
       const url = (await listenAll({ [W1]: engine() })).get(W1)!
       const router = await open(['--tunnel-token', 'box-token'])
