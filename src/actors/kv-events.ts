@@ -2,7 +2,7 @@
 import type { KvSourceSpec } from '../engines/kv-sources.ts'
 import type { LogEvent } from '../host.ts'
 import { KvAsks, type Finding } from '../prefix/kv-asks.ts'
-import type { BlocksStored, KvBatch } from '../prefix/kv-batch.ts'
+import type { BlocksRemoved, BlocksStored, KvBatch } from '../prefix/kv-batch.ts'
 import { type Holding, BLOCK_BYTES, KvBlocks } from '../prefix/kv-blocks.ts'
 import { Sequence } from '../prefix/kv-sequence.ts'
 import { attribute, cut, extend } from '../prefix/kv-texts.ts'
@@ -166,7 +166,7 @@ export class KvEvents {
     const { holding } = worker.rank(number)
     for (const event of batch.events) {
       if (event.kind === 'stored') this.#store(worker, holding, event)
-      else if (event.kind === 'removed') cut(this.#view, worker, this.#blocks.remove(holding, event))
+      else if (event.kind === 'removed') this.#remove(worker, holding, event)
       else this.#forget(worker, number)
     }
     worker.show()
@@ -191,8 +191,13 @@ export class KvEvents {
     extend(this.#view, worker, blocks)
   }
 
+  #remove(worker: KvWorker, holding: Holding, event: BlocksRemoved): void {
+    cut(this.#view, worker, this.#blocks.remove(holding, event), this.#blocks.anchors)
+  }
+
   #settle(worker: KvWorker, findings: readonly Finding[]): void {
-    for (const { text, last } of findings) attribute(this.#view, worker, text, last)
+    const { anchors } = this.#blocks
+    for (const { text, last } of findings) attribute(this.#view, worker, text, { last, anchors })
   }
 
   /** Its cache is empty now. */

@@ -1,16 +1,17 @@
 // Which blocks of KV cache exist on which worker, by the engines' own hashes: chains, and how often each holder has each block.
 import { GPU, type BlocksRemoved, type BlocksStored } from './kv-batch.ts'
 
-/** A stretch of a prompt that a block stands for. */
+/** A block of text that ends in a block of tokens. */
 export interface Mark {
-  /** Block hashes of the prompt's text. */
+  /** Block hashes of a prompt's text, and which of them ends there, counted from 1. */
   readonly path: Float64Array
-  /** How many of them are whole before this block, and with it. */
-  readonly from: number
-  readonly upTo: number
+  readonly depth: number
   /** Another of the same block. */
-  readonly next: Mark | null
+  next: Mark | null
 }
+
+/** The blocks of tokens that a block of text ends in, by its hash: one, but where prompts of that beginning share none. */
+export type Anchors = Map<number, Block[]>
 
 /** One block of tokens, whoever holds it. Blocks that nobody holds are forgotten. */
 export interface Block {
@@ -21,7 +22,7 @@ export interface Block {
   end: number
   /** Holders. */
   holders: number
-  /** The newest of the texts that it is known to belong to. */
+  /** The first of the blocks of text that end in it. */
   mark: Mark | null
 }
 
@@ -45,6 +46,7 @@ export class Holding {
 /** All blocks of a pool. Hashes depend on all tokens before them, so that what workers hold can be compared. */
 export class KvBlocks {
   readonly #blocks = new Map<bigint, Block>()
+  readonly anchors: Anchors = new Map()
 
   get size(): number {
     return this.#blocks.size
@@ -128,7 +130,9 @@ export class KvBlocks {
 
   #release(block: Block): void {
     block.holders--
-    if (block.holders === 0 && this.#blocks.get(block.hash) === block) this.#blocks.delete(block.hash)
+    if (block.holders > 0) return
+    this.#blocks.delete(block.hash)
+    for (let mark = block.mark; mark !== null; mark = mark.next) leave(this.anchors, mark, block)
   }
 }
 
@@ -151,4 +155,40 @@ function counts(holding: Holding, event: BlocksStored | BlocksRemoved): boolean 
 export function isHeld(holdings: readonly Holding[], block: Block): boolean {
   for (const { copies } of holdings) if (copies.has(block)) return true
   return false
+}
+
+/** Of more than so many the first is forgotten. */
+const MOST_ANCHORS = 8
+
+/** From now on that block of text is known to end in the block. */
+export function anchor(anchors: Anchors, block: Block, path: Float64Array, depth: number): void {
+  const hash = path[depth - 1]!
+  const blocks = anchors.get(hash)
+  if (blocks?.includes(block)) return
+  block.mark = { path, depth, next: block.mark }
+  if (!blocks) anchors.set(hash, [block])
+  else if (blocks.push(block) > MOST_ANCHORS) unanchor(anchors, blocks[0]!, hash)
+}
+
+/** That block of text does not end in the block after all. Returns what was known of it there. */
+export function unanchor(anchors: Anchors, block: Block, hash: number): Mark | null {
+  let before: Mark | null = null
+  for (let mark = block.mark; mark !== null; mark = mark.next) {
+    if (mark.path[mark.depth - 1] === hash) {
+      if (before === null) block.mark = mark.next
+      else before.next = mark.next
+      leave(anchors, mark, block)
+      return mark
+    }
+    before = mark
+  }
+  return null
+}
+
+function leave(anchors: Anchors, { path, depth }: Mark, block: Block): void {
+  const hash = path[depth - 1]!
+  const blocks = anchors.get(hash) ?? []
+  const at = blocks.indexOf(block)
+  if (at >= 0) blocks.splice(at, 1)
+  if (blocks.length === 0) anchors.delete(hash)
 }

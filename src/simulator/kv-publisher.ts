@@ -68,6 +68,11 @@ export class KvPublisher {
     return this.#publisher?.peers ?? 0
   }
 
+  /** Whether anybody would get the next batch. */
+  get isHeard(): boolean {
+    return this.#publisher?.hasHearers(this.#publishing.topic) ?? false
+  }
+
   /** Loses the next batch on its way. */
   loseNext(): void {
     this.#losing++

@@ -77,7 +77,7 @@ export function kvRig(limit = 32 * 2 ** 20): KvRig {
     seats.push(seat)
     view.join(seat.id, 2 ** 30)
     events.meet([...seats])
-    await until(() => publisher.peers === 1, 'a subscriber')
+    await until(() => publisher.isHeard, 'a subscriber')
     return workerRig({ events, view }, { seat, engine, publisher })
   }
   const close = () => {

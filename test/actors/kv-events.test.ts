@@ -62,6 +62,27 @@ describe('KV events', () => {
     assert.equal(worker.seat.kvEvents?.attributed, 0)
   })
 
+  it('keep conversations apart that begin alike, wherever their beginning ends', async () => {
+    const worker = await rig.add({ blocks: 220 })
+    // Its end is in the middle of a block, of text and of the cache.
+    const system = textOf(300, random).slice(0, -3)
+    // Blanks make shorter tokens: what a prompt's tokens have in bytes differs from one to the next.
+    const said = () => textOf(20 + Math.floor(random() * 60), random).replace(/(?<=[a-m]{2})[a-e]/g, ' ')
+    const talks = Array.from({ length: 8 }, () => system)
+    const errors: number[] = []
+    for (let i = 0; i < 80; i++) {
+      const at = Math.floor(random() * talks.length)
+      if (talks[at]!.length > 4000) talks[at] = system
+      talks[at] += said()
+      const { predicted, cached } = await worker.call(talks[at]!)
+      errors.push(cached - predicted)
+    }
+    // A block of text has 256 bytes here, and those of the cache do not end where it ends.
+    assert.ok(Math.min(...errors) > -32, `expected ${-Math.min(...errors)} tokens more than there were`)
+    assert.ok(Math.max(...errors) < 200, `missed ${Math.max(...errors)} tokens`)
+    assert.ok(errors.reduce((sum, error) => sum + Math.abs(error), 0) / errors.length < 64)
+  })
+
   it('leave calls alone that have several prompts', async () => {
     const worker = await rig.add({})
     await worker.call([prompt(64), prompt(64)] as unknown as string)
