@@ -137,7 +137,7 @@ function createCore(config: Config, host: Host): Core {
     notes: new Notes(host),
     instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
     meter,
-    recorder: host.record ? new Recorder(host.record) : null,
+    recorder: host.recording ? new Recorder(host.recording) : null,
     nextId: idMaker(host),
     surface: null,
     live: 0,

@@ -28,6 +28,10 @@ export interface WorkerRef {
   readonly via?: { readonly binding: string }
   /** Data-parallel rank behind one URL. */
   readonly rank?: number
+  /** Of a prefill worker: where its bootstrap server listens; absent: 8998, null: it is not told. */
+  readonly bootstrapPort?: number | null
+  /** `HOST:PORT` at which its KV connector is met, where that is not the URL's. */
+  readonly kvAddress?: string
 }
 
 /** A buffered body is a list of slices that are sent one after the other (edits never copy); a stream is sent once. */
@@ -75,10 +79,13 @@ export type FailureKind =
 /** Why a worker gave no (whole) answer. Thrown by `Host.fetch`, `Upstream.first` and handed to `Watch.fail`. */
 export class UpstreamFailure extends Error {
   readonly kind: FailureKind
-  constructor(kind: FailureKind, message: string) {
+  /** Set where it was the prefill worker of a pair. */
+  readonly leg?: 'prefill'
+  constructor(kind: FailureKind, message: string, leg?: 'prefill') {
     super(message)
     this.name = 'UpstreamFailure'
     this.kind = kind
+    if (leg !== undefined) this.leg = leg
   }
 }
 
@@ -139,6 +146,14 @@ export interface TunnelDoor {
   configure(config: Config): void
 }
 
+/** Where calls are recorded, when that was asked for (`record`). */
+export interface Recording {
+  /** Four random words that hashes are mixed with, the same for all apps of a router; nowhere written. */
+  readonly salt: Uint32Array
+  /** Takes a line without its line break. Never throws; what is too much is dropped. */
+  write(line: string): void
+}
+
 export interface Host {
   /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
@@ -161,8 +176,8 @@ export interface Host {
   readonly tunnels?: TunnelDoor
   /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
   readonly isPerRequest?: boolean
-  /** Takes a line of the recording that was asked for (`record`), without its line break; absent: nothing is recorded. */
-  readonly record?: (line: string) => void
+  /** Absent: nothing is recorded. */
+  readonly recording?: Recording
   /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
   readonly sockets?: Sockets
   /** What the process can tell of itself, for /metrics. */

@@ -21,7 +21,11 @@ export interface NodeSeams extends Seams {
   close(): void
 }
 
-export type NodeHost = Host & NodeSeams & { readonly tunnels: Tunnels }
+export interface NodeHost extends Host, NodeSeams {
+  readonly tunnels: Tunnels
+  /** Ends the recording, if there is one: resolves when it is in its file. */
+  recorded(): Promise<void>
+}
 
 export interface HostOptions {
   readonly tunnelTimes?: LinkTimes
@@ -41,11 +45,8 @@ export function createHost(
   const host: NodeHost = {
     ...seams,
     ...localActors(config, seams, (name) => named(disk, name)),
-    ...(recording && { record: recording.write }),
-    close() {
-      seams.close()
-      recording?.close()
-    },
+    ...(recording && { recording }),
+    recorded: async () => recording?.close(),
   }
   return host
 }

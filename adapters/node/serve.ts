@@ -55,6 +55,7 @@ export async function serveApp(
     const left = Math.min(Math.max(0, deadline - performance.now()), 1000)
     await Promise.all([front.close(left), admin?.close(left)])
     await app.close()
+    await host.recorded()
     host.close()
   }
   const reload = async (next: Config) => {

@@ -38,9 +38,6 @@ const listening: Check = (config, isSet) => [
       'threads',
       'cannot go with socket: threads share a port, but no Unix socket; give a port, or leave threads out',
     ),
-  config.record !== undefined &&
-    config.threads > 1 &&
-    conflict('record', 'needs a single thread: leave threads out while you record'),
   /\/|^[^:]*:\d+$|\s|\]:/.test(config.host) &&
     conflict(
       'host',
@@ -171,6 +168,27 @@ const recovery: Check = (config, isSet) => [
     ),
 ]
 
-const CHECKS: readonly Check[] = [listening, admin, fleet, aliases, keys, recovery]
+/** What stands beside the other: neither means anything alone. */
+const TOGETHER: readonly (readonly [keyof Config, keyof Config])[] = [
+  ['workerTlsCert', 'workerTlsKey'],
+  ['workerTlsKey', 'workerTlsCert'],
+  ['jwtAudience', 'jwtIssuer'],
+  ['jwtJwksUri', 'jwtIssuer'],
+]
+
+const guarding: Check = (config) => [
+  ...TOGETHER.map(
+    ([one, other]) =>
+      config[one] !== undefined && config[other] === undefined && conflict(one, `needs ${other} too`),
+  ),
+  config.metricsListen !== undefined &&
+    !parseAddress(config.metricsListen) &&
+    conflict(
+      'metricsListen',
+      `expected HOST:PORT, e.g. 127.0.0.1:29000, got ${JSON.stringify(config.metricsListen)}`,
+    ),
+]
+
+const CHECKS: readonly Check[] = [guarding, listening, admin, fleet, aliases, keys, recovery]
 
 const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })

@@ -1,7 +1,8 @@
 // Records calls as they end, for `fetchway replay`: lengths, times and salted hashes, never any text.
 import type { Ask } from '../actors/ask.ts'
 import type { Ending, Passing } from '../forward/closing.ts'
-import { HEADING, type RecordedCall } from './recorded.ts'
+import type { Recording } from '../host.ts'
+import type { RecordedCall } from './recorded.ts'
 
 /** Calls that are under way at once and remembered; further ones are not recorded. */
 const MAX_LIVE = 100_000
@@ -12,19 +13,15 @@ interface Live {
 }
 
 /**
- * Writes one line when it is made (a new salt begins) and one for each call that a worker answered. Equal beginnings of prompts
- * have equal hashes inside of one recording; the salt that keeps them from being looked up is nowhere written.
+ * Writes one line for each call that a worker answered. Equal beginnings of prompts have equal hashes as long as the salt is the
+ * same, which keeps known prompts from being looked up.
  */
 export class Recorder {
-  readonly #write: (line: string) => void
-  readonly #salt: Uint32Array
+  readonly #recording: Recording
   readonly #live = new Map<string, Live>()
 
-  /** `write`: takes one line without its line break; never throws, and drops what is too much. */
-  constructor(write: (line: string) => void, salt: Uint32Array = crypto.getRandomValues(new Uint32Array(4))) {
-    this.#write = write
-    this.#salt = salt
-    write(JSON.stringify(HEADING))
+  constructor(recording: Recording) {
+    this.#recording = recording
   }
 
   /** A worker's answer has begun. */
@@ -54,19 +51,19 @@ export class Recorder {
       cached_tokens: usage?.cachedTokens ?? 0,
       output_tokens: usage?.completionTokens ?? 0,
       estimated: usage?.estimated ?? true,
-      session: ask.session === null ? null : saltedText(ask.session, this.#salt),
+      session: ask.session === null ? null : saltedText(ask.session, this.#recording.salt),
       worker: passing.worker,
       status: passing.status,
       outcome,
       ttft_ms: firstAt === null ? null : tenths(firstAt - passing.startedAt),
       total_ms: tenths(at - passing.startedAt),
     }
-    this.#write(JSON.stringify(call))
+    this.#recording.write(JSON.stringify(call))
   }
 
   #salted(prefix: Float64Array | null): string {
     if (prefix === null) return ''
-    return Array.from(prefix, (hash) => salted(hash, this.#salt).toString(36)).join(' ')
+    return Array.from(prefix, (hash) => salted(hash, this.#recording.salt).toString(36)).join(' ')
   }
 }
 

@@ -23,6 +23,8 @@ export interface CrewOptions {
   /** The app in this thread: counts on for threads that are gone. */
   readonly app: App
   readonly log: (event: LogEvent) => void
+  /** Takes the lines of the threads' recordings. */
+  readonly record?: ((line: string) => void) | undefined
 }
 
 interface Thread {
@@ -150,6 +152,7 @@ export class Crew {
     own['crew'] = {
       live: async () => (await this.inFlight(thread)) + this.#options.app.inFlight(),
       metrics: (reading: Reading) => this.metrics(reading, thread),
+      record: (text: string) => this.#options.record?.(text),
     }
     let cause: Error | undefined
     worker.on('error', (error: Error) => (cause = error))

@@ -24,6 +24,8 @@ export interface Start {
   readonly cell: number
   /** Whether the process's stderr is a terminal. */
   readonly isTerminal: boolean
+  /** Null: nothing is recorded. */
+  readonly recordSalt: Uint32Array | null
 }
 
 /** What the thread that started it can ask of it. */
@@ -40,7 +42,7 @@ export interface Orders {
 
 if (!isMainThread && parentPort) run(workerData as Start, parentPort)
 
-function run({ config, listen, cells, cell, isTerminal }: Start, port: Port): void {
+function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, port: Port): void {
   const logOf = (one: Config) => createLog(one, undefined, isTerminal)
   let write = logOf(config)
   const log = (event: LogEvent) => write(event)
@@ -51,11 +53,13 @@ function run({ config, listen, cells, cell, isTerminal }: Start, port: Port): vo
   })
   const dialled = tunnelsOver(line)
   const tunnels = createTunnels(config, { take: takeSocket, home: dialled.home })
+  const record = (text: string) => void line.call('crew', '', 'record', [text]).catch(fault('Not recorded'))
   const seams = withTunnels(createSeams(log), tunnels)
   const host: Host = {
     ...seams,
     ...remoteActors(line),
     buffered: sharedTally(cells, cell),
+    ...(recordSalt && { recording: { salt: recordSalt, write: record } }),
     peers: {
       live: () => line.call('crew', '', 'live', []) as Promise<number>,
       metrics: (own) => line.call('crew', '', 'metrics', [own]) as Promise<Reading[]>,

@@ -109,36 +109,49 @@ test('a bad trace is told with file and line', async () => {
   )
 })
 
-test('what the router records can be replayed, and holds nothing of what was said', async () => {
-  const engine = new Program(['engine', '--port', '0', '--speed', '0', '--model', 'm'], directory)
-  const [, worker = ''] = await engine.says(/ engine on (\S+)$/m)
-  const flags = ['--port', '0', '--state', 'off', '--policy', 'round_robin', '--record', 'own.jsonl']
-  const router = new Program([worker, ...flags], directory)
-  const [, url = ''] = await router.says(/Listening on (\S+)/)
-  const content = 'my secret '.repeat(300)
-  const body = JSON.stringify({
-    model: 'm',
-    stream: true,
-    max_tokens: 4,
-    messages: [{ role: 'user', content }],
+for (const threads of ['1', '2'])
+  test(`what a router of ${threads} threads records can be replayed, and holds nothing of what was said`, async () => {
+    const file = `own-${threads}.jsonl`
+    const engine = new Program(['engine', '--port', '0', '--speed', '0', '--model', 'm'], directory)
+    const [, worker = ''] = await engine.says(/ engine on (\S+)$/m)
+    const flags = [
+      '--port',
+      '0',
+      '--state',
+      'off',
+      '--policy',
+      'round_robin',
+      '--record',
+      file,
+      '--threads',
+      threads,
+    ]
+    const router = new Program([worker, ...flags], directory)
+    const [, url = ''] = await router.says(/Listening on (\S+)/)
+    const content = 'my secret '.repeat(300)
+    const body = JSON.stringify({
+      model: 'm',
+      stream: true,
+      max_tokens: 4,
+      messages: [{ role: 'user', content }],
+    })
+    const headers = { 'content-type': 'application/json', 'x-session-id': 'alice' }
+    for (let i = 0; i < 2; i++)
+      await (await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body })).text()
+    router.signal('SIGTERM')
+    engine.signal('SIGTERM')
+    await Promise.all([router.ended, engine.ended])
+    const text = await readFile(join(directory, file), 'utf8')
+    assert.doesNotMatch(text, /secret|alice/)
+    const [, first, second] = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    assert.equal(first?.['prefix'], second?.['prefix'])
+    assert.equal(first?.['session'], second?.['session'])
+    assert.equal(first?.['output_tokens'], 4)
+    assert.ok(Number(first?.['ttft_ms']) > 0)
+    const { status, out } = await run(file, '--workers', '2', '--policy', 'least_cost', '--json')
+    assert.equal(status, 0)
+    assert.equal((JSON.parse(out) as { requests: number }).requests, 2)
   })
-  const headers = { 'content-type': 'application/json', 'x-session-id': 'alice' }
-  for (let i = 0; i < 2; i++)
-    await (await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body })).text()
-  router.signal('SIGTERM')
-  engine.signal('SIGTERM')
-  await Promise.all([router.ended, engine.ended])
-  const text = await readFile(join(directory, 'own.jsonl'), 'utf8')
-  assert.doesNotMatch(text, /secret|alice/)
-  const [, first, second] = text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-  assert.equal(first?.['prefix'], second?.['prefix'])
-  assert.equal(first?.['session'], second?.['session'])
-  assert.equal(first?.['output_tokens'], 4)
-  assert.ok(Number(first?.['ttft_ms']) > 0)
-  const { status, out } = await run('own.jsonl', '--workers', '2', '--policy', 'least_cost', '--json')
-  assert.equal(status, 0)
-  assert.equal((JSON.parse(out) as { requests: number }).requests, 2)
-})
