@@ -1,6 +1,5 @@
 // Who holds what: the leases of a pool, and what their beginnings and ends tell of the workers.
 import { enter, fail, release, succeed, type BreakerRules } from '../forward/breaker.ts'
-import { isBusyStatus } from '../forward/retry.ts'
 import type { Ask, Failure, Outcome, Plan, Renewal } from './ask.ts'
 import type { Seat } from './seat.ts'
 import type { Speeds } from './speeds.ts'
@@ -227,7 +226,7 @@ export class Ledger {
   /** Returns whether it could not be reached. `isHeard`: it counts for the breaker. */
   #failed(seat: Seat, failure: Failure, by: { isHeard: boolean; isProbe: boolean; now: number }): boolean {
     const { isProbe, now } = by
-    const isBusy = failure.kind === 'status' && isBusyStatus(failure.status as number)
+    const isBusy = failure.kind === 'status' && this.rules.busyOn.includes(failure.status as number)
     if (isBusy || failure.kind === 'aborted' || failure.kind === 'total_timeout') {
       if (isProbe) release(seat.breaker)
       if (isBusy) seat.busyUntil = now + Math.min(MAX_BUSY_TIME, failure.retryAfter ?? BUSY_TIME)

@@ -1,6 +1,5 @@
 // What a pool says when it gives no worker, or no other one.
 import type { Ask, Failure, RefusalValue } from './ask.ts'
-import { isBusyStatus } from '../forward/retry.ts'
 import type { Placement } from './placement.ts'
 
 /** No further attempt: the router then tells the client what went wrong in the last one. */
@@ -34,8 +33,8 @@ export function whyNotThere(failure: Failure, placement: Placement): RefusalValu
 }
 
 /** From a worker that is broken (not busy) to another one that has not failed of late. */
-export function isMoveToHealth(failure: Failure, placement: Placement): boolean {
-  if (failure.kind === 'status' && isBusyStatus(failure.status as number)) return false
+export function isMoveToHealth(failure: Failure, placement: Placement, busyOn: readonly number[]): boolean {
+  if (failure.kind === 'status' && busyOn.includes(failure.status as number)) return false
   return placement.kind === 'seat' && !placement.isAgain && placement.seat.breaker.failedAt.length === 0
 }
 

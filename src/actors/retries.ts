@@ -32,7 +32,8 @@ export class Retries {
   /** The budget is there against storms; calls that move from a worker that died to one that is well make none. */
   #overBudget(failure: Failure, placement: Placement, now: number): RefusalValue | null {
     // Without a breaker nobody knows who is well.
-    if (this.rules.breaker.failures > 0 && isMoveToHealth(failure, placement)) return null
+    if (this.rules.breaker.failures > 0 && isMoveToHealth(failure, placement, this.rules.breaker.busyOn))
+      return null
     if (spendRetry(this.#budget, this.rules.retry, now)) return null
     return gaveUp('the retry budget is spent', 'retry_budget')
   }

@@ -28,16 +28,18 @@ export function rulesOf(
   before?: { rules: PoolRules; config: Config },
 ): PoolRules {
   const isSame = before?.rules.policy === policy && hasSameOptions(before.config, config)
+  const breaker: BreakerRules = {
+    failures: config.breakerFailures,
+    window: config.breakerWindow,
+    open: config.breakerOpen,
+    successes: config.breakerSuccesses,
+    busyOn: config.busyOn,
+  }
   return {
     policy,
     choose: isSame ? before.rules.choose : chooserOf(policy, config),
     kvCapacity: config.kvCapacity,
-    breaker: {
-      failures: config.breakerFailures,
-      window: config.breakerWindow,
-      open: config.breakerOpen,
-      successes: config.breakerSuccesses,
-    },
+    breaker,
     retry: {
       retries: config.retries,
       delay: config.retryDelay,
@@ -52,6 +54,8 @@ export function rulesOf(
       interval: config.healthInterval,
       timeout: config.healthTimeout,
       failures: config.healthFailures,
+      successes: config.healthSuccesses,
+      breaker: config.breakerProbes ? breaker : null,
     },
     load: {
       interval: config.loadInterval,

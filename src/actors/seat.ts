@@ -22,6 +22,8 @@ export class Seat implements Candidate {
   /** Probes say that it is out. */
   isDown = false
   probeFailures = 0
+  /** Good probes in a row while it was out. */
+  probeSuccesses = 0
   probeAt = 0
   /** A request could not reach it just now; only a probe clears this. */
   isSuspect = false

@@ -32,7 +32,7 @@ export interface Field {
   readonly isSecret: boolean
 }
 
-const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey', 'tunnelTokens']
+const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey', 'tunnelTokens', 'controlKeys']
 
 /** All keys in the order of the schema. */
 export function fields(): readonly Field[] {

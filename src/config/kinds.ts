@@ -12,3 +12,7 @@ export const flag = (initial: boolean) => z.prefault(z.boolean(), initial)
 export function about<T extends z.ZodMiniType>(schema: T, words: string): T {
   return schema.check(z.describe(words))
 }
+
+/** A number in a list: flags and variables give it as text. */
+export const numeric = <T extends z.ZodMiniType<number, number>>(number: T) =>
+  z.pipe(z.pipe(z.union([z.string(), z.number()]), z.transform(Number)), number)

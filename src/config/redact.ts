@@ -9,6 +9,7 @@ export function redact(config: Config): Config {
     ...config,
     apiKeys: config.apiKeys.map((apiKey) => ({ ...apiKey, key: HIDDEN })),
     tunnelTokens: config.tunnelTokens.map((entry) => ({ ...entry, token: HIDDEN })),
+    controlKeys: config.controlKeys.map((entry) => ({ ...entry, key: HIDDEN })),
     ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
     ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
     workers: config.workers.map((worker) => ({

@@ -4,7 +4,11 @@ import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
 import { choosing } from './choosing.ts'
-import { about, count, flag, share, whole } from './kinds.ts'
+import { guarding } from './guarding.ts'
+import { about, count, flag, whole } from './kinds.ts'
+import { health, recovery } from './recovery.ts'
+import { telling as elsewhere } from './telling.ts'
+import { pairing } from './pairing.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'
 
@@ -30,7 +34,7 @@ const policyNames = policies.map((policy) => policy.name) as [string, ...string[
 const url = read(normalizeUrl)
 const prefillUrl = read((written) => {
   const { url, bootstrapPort } = parsePrefill(written)
-  return bootstrapPort === undefined ? url : `${url},${bootstrapPort}`
+  return bootstrapPort === undefined ? url : `${url},${bootstrapPort ?? 'none'}`
 })
 
 /** One inference server, as configured or added by the API. Only `url` is needed; the rest is found by asking it. */
@@ -56,7 +60,10 @@ export const workerSchema = z.strictObject({
     z.optional(read(checkKvEndpoint)),
     'tcp://HOST:PORT where missed KV events are had, or off',
   ),
-  bootstrapPort: z.optional(whole(1, 65535)),
+  bootstrapPort: about(
+    z.optional(z.nullable(whole(1, 65535))),
+    'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',
+  ),
 })
 export type WorkerSpec = z.output<typeof workerSchema>
 
@@ -104,7 +111,7 @@ const listen = {
 
 const fleet = {
   workers: about(list(worker), 'inference servers: URL, or an object in a file'),
-  prefill: about(list(prefillUrl), 'prefill workers: URL[,BOOTSTRAP_PORT]'),
+  prefill: about(list(prefillUrl), 'prefill workers: URL[,BOOTSTRAP_PORT|none]'),
   decode: about(list(url), 'decode workers: URL'),
   ranks: about(z.optional(z.union([whole(1), z.literal('ask')])), 'data-parallel ranks behind each URL'),
   models: about(
@@ -135,6 +142,7 @@ const keys = {
     list(tunnelToken),
     'tokens of workers that dial in (fetchway connect); none: nobody may',
   ),
+  ...guarding,
 }
 
 const limits = {
@@ -142,6 +150,7 @@ const limits = {
   maxInFlightPerWorker: about(count(0), 'calls in flight to one worker; 0: no limit'),
   queueSize: about(count(1000), 'calls that may wait for room'),
   queueTimeout: about(duration('60s'), 'how long a call may wait for room'),
+  refillRate: about(count(0), 'calls a second by which room comes back before calls end; 0: none'),
   maxBody: about(size('256MB'), 'largest request body'),
   maxBuffered: about(size('1GiB'), 'request bytes held in memory at once, over all calls'),
   maxHeader: about(size('64KiB'), 'largest request head'),
@@ -158,27 +167,6 @@ const timeouts = {
   totalTimeout: about(duration('off'), 'from the request to the end of its answer'),
   keepAlive: about(duration('off'), 'send ": keep-alive" comments at this interval while a stream waits'),
   grace: about(duration('180s'), 'how long streams may finish after SIGTERM'),
-}
-
-const recovery = {
-  retries: about(count(3), 'further attempts after the first, before the first byte'),
-  retryDelay: about(duration('50ms'), 'back-off before the same worker is tried again'),
-  retryFactor: about(z.prefault(z.number().check(z.minimum(1)), 1.5), 'each back-off is this much longer'),
-  retryMaxDelay: about(duration('30s'), 'longest back-off'),
-  retryJitter: about(share(0.2), 'share of a back-off that is random'),
-  retryBudget: about(share(0.1), 'retries as a share of calls, above the floor'),
-  retryFloor: about(count(10), 'retries a second that are always allowed'),
-  breakerFailures: about(count(5), 'consecutive failures that open a breaker; 0: no breaker'),
-  breakerWindow: about(duration('60s'), 'failures further apart than this do not add up'),
-  breakerOpen: about(duration('30s'), 'how long an open breaker keeps calls away'),
-  breakerSuccesses: about(count(2), 'successes that close a half-open breaker'),
-}
-
-const health = {
-  healthInterval: about(duration('10s'), 'time between probes; off: no probes'),
-  healthTimeout: about(duration('5s'), 'how long a probe may take'),
-  healthPath: about(z.prefault(z.string(), '/health'), 'path that is probed'),
-  healthFailures: about(count(3), 'failed probes in a row that take a worker out'),
 }
 
 const load = {
@@ -218,6 +206,7 @@ const telling = {
     'least level that is logged',
   ),
   logFormat: about(z.prefault(z.enum(['pretty', 'json']), 'pretty'), 'log lines for people or for machines'),
+  ...elsewhere,
 }
 
 const speaking = {
@@ -248,6 +237,7 @@ export const groups = {
   Listening: listen,
   Workers: fleet,
   Choosing: choosing,
+  'Prefill and decode': pairing,
   Keys: keys,
   Limits: limits,
   Timeouts: timeouts,
@@ -263,6 +253,7 @@ export const configSchema = z.strictObject({
   ...listen,
   ...fleet,
   ...choosing,
+  ...pairing,
   ...keys,
   ...limits,
   ...timeouts,

@@ -1,5 +1,6 @@
 // Active health checks. A pool probes its own members; what requests see (passive signals) counts more than a slow /health.
 import type { Seat } from '../actors/seat.ts'
+import { allows, enter, succeed, type BreakerRules } from '../forward/breaker.ts'
 import type { Host } from '../host.ts'
 import { askWorker } from './ask.ts'
 
@@ -9,6 +10,10 @@ export interface ProbeRules {
   readonly timeout: number
   /** Failed probes in a row that take a worker out. */
   readonly failures: number
+  /** Good probes in a row that bring it back. */
+  readonly successes: number
+  /** Good probes count as successes of a breaker that is half open; null: calls alone do. */
+  readonly breaker: BreakerRules | null
 }
 
 /** A worker that is out or suspect is looked at more often, so that it is back soon. */
@@ -32,18 +37,33 @@ export async function probe(
   const now = host.now()
   // A client error (no such path, no key) still comes from a live server: requests will tell.
   const isGood = asked.status > 0 && asked.status < 500
-  const change = isGood ? recover(seat) : isBusy(seat, asked, startedAt, rules) ? 'none' : weaken(seat, rules)
+  if (isGood && rules.breaker) trust(seat, rules.breaker, now)
+  const change = isGood
+    ? recover(seat, rules)
+    : isBusy(seat, asked, startedAt, rules)
+      ? 'none'
+      : weaken(seat, rules)
   seat.probeAt =
-    now + (seat.isDown || seat.isSuspect ? Math.min(SUSPECT_INTERVAL, rules.interval) : rules.interval)
+    now +
+    (seat.isDown || seat.isSuspect || (rules.breaker && seat.breaker.state !== 'closed')
+      ? Math.min(SUSPECT_INTERVAL, rules.interval)
+      : rules.interval)
   return change
 }
 
-function recover(seat: Seat): ProbeChange {
-  const wasDown = seat.isDown
-  seat.isDown = false
+/** An open breaker whose time is up becomes half open by it, as by a call. */
+function trust({ breaker }: Seat, rules: BreakerRules, now: number): void {
+  if (breaker.state === 'closed' || (breaker.state === 'open' && !allows(breaker, rules, now))) return
+  if (breaker.state === 'open') enter(breaker)
+  succeed(breaker, rules)
+}
+
+function recover(seat: Seat, { successes }: ProbeRules): ProbeChange {
   seat.isSuspect = false
   seat.probeFailures = 0
-  return wasDown ? 'up' : 'none'
+  if (!seat.isDown || ++seat.probeSuccesses < successes) return 'none'
+  seat.isDown = false
+  return 'up'
 }
 
 /** A worker whose /health times out while it answers tokens is busy, not dead. */
@@ -60,6 +80,7 @@ function isBusy(
 /** One failure is enough for a suspect, whose request could not reach it either. */
 function weaken(seat: Seat, rules: ProbeRules): ProbeChange {
   seat.probeFailures++
+  seat.probeSuccesses = 0
   if (seat.isDown || (!seat.isSuspect && seat.probeFailures < rules.failures)) return 'none'
   seat.isDown = true
   return 'down'

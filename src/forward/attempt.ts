@@ -7,7 +7,6 @@ import { execute } from '../execute/execute.ts'
 import { Refusal } from '../openai/errors.ts'
 import { ClientLeft } from './left.ts'
 import { retryAfterOf } from './headers.ts'
-import { isRetryableStatus } from './retry.ts'
 
 /** Returns an answer that has begun. Throws a `Refusal`, or `ClientLeft`. When it throws, the lease is settled. */
 export async function attempt(core: Core, admitted: Admitted): Promise<Started> {
@@ -63,6 +62,7 @@ async function attempts(
     }
     const failure = failureOf(core, attempted)
     if (failure === null) return answer(attempted)
+    if (failure.leg && pick.plan.kind === 'pair') tried[tried.length - 1] = pick.plan.prefill.id
     count(core, attempted)
     if (call.body.kind === 'stream') {
       // Its bytes are gone: nobody else can be tried.
@@ -93,8 +93,10 @@ function drop(attempted: Attempted): void {
 }
 
 function count({ instruments }: Core, attempted: Attempted): void {
-  if (attempted.kind === 'failed')
-    instruments.upstreamFailures.with(attempted.plan.worker.id, attempted.failure.kind).add()
+  if (attempted.kind !== 'failed') return
+  const { failure, plan } = attempted
+  const worker = failure.leg && plan.kind === 'pair' ? plan.prefill : plan.worker
+  instruments.upstreamFailures.with(worker.id, failure.kind).add()
 }
 
 const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal =>
@@ -122,18 +124,21 @@ function sleep({ host }: Core, ms: number): Promise<void> {
 
 /** Null when the answer is for the client. */
 function failureOf(core: Core, attempted: Attempted): Failure | null {
-  if (attempted.kind === 'failed') return { kind: attempted.failure.kind }
+  const leg = attempted.kind === 'failed' ? attempted.failure.leg : attempted.leg
+  const who = leg && { leg }
+  if (attempted.kind === 'failed') return { kind: attempted.failure.kind, ...who }
   const { status, headers } = attempted.upstream
-  if (!isRetryableStatus(status)) return null
+  if (!core.config.retryOn.includes(status)) return null
   const retryAfter = retryAfterOf(headers, core.host.now())
-  return { kind: 'status', status, ...(retryAfter !== undefined && { retryAfter }) }
+  return { kind: 'status', status, ...(retryAfter !== undefined && { retryAfter }), ...who }
 }
 
 const TIMEOUTS = new Set(['connect_timeout', 'first_token_timeout', 'idle_timeout', 'total_timeout'])
 
 /** What the client is told when no worker gave an answer. */
 function refusalOf({ failure, plan }: Failed): Refusal {
-  const tried = plan.attempt === 1 ? 'The worker' : `After ${plan.attempt} attempts the worker`
+  const worker = failure.leg ? 'prefill worker' : 'worker'
+  const tried = plan.attempt === 1 ? `The ${worker}` : `After ${plan.attempt} attempts the ${worker}`
   if (TIMEOUTS.has(failure.kind)) {
     const what =
       failure.kind === 'connect_timeout' ? 'could not be connected to in time' : 'gave no answer in time'

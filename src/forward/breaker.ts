@@ -8,6 +8,8 @@ export interface BreakerRules {
   readonly open: number
   /** Successes in a row that close it again. */
   readonly successes: number
+  /** Statuses that mean busy, not broken: they are not counted. */
+  readonly busyOn: readonly number[]
 }
 
 export type BreakerState = 'closed' | 'open' | 'half_open'

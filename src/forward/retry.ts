@@ -54,10 +54,3 @@ export function backOff(rules: RetryRules, attempt: number, random: number): num
   const delay = Math.min(rules.maxDelay, rules.delay * rules.factor ** (attempt - 2))
   return delay * (1 + rules.jitter * (2 * random - 1))
 }
-
-/** Statuses of an engine after which another worker is tried: it is busy (429, 503) or broken (500, 502, 504). */
-export const isRetryableStatus = (status: number): boolean =>
-  status === 429 || status === 500 || status === 502 || status === 503 || status === 504
-
-/** Busy is not broken: no breaker counts it. */
-export const isBusyStatus = (status: number): boolean => status === 429 || status === 503

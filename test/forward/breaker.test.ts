@@ -10,7 +10,7 @@ import {
   type BreakerRules,
 } from '../../src/forward/breaker.ts'
 
-const rules: BreakerRules = { failures: 3, window: 1000, open: 500, successes: 2 }
+const rules: BreakerRules = { failures: 3, window: 1000, open: 500, successes: 2, busyOn: [] }
 
 test('failures farther apart than the window never open it', () => {
   const breaker = createBreaker()

@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  backOff,
-  createRetryBudget,
-  earnRetry,
-  isBusyStatus,
-  isRetryableStatus,
-  spendRetry,
-} from '../../src/forward/retry.ts'
+import { backOff, createRetryBudget, earnRetry, spendRetry } from '../../src/forward/retry.ts'
 
 const rules = { retries: 3, delay: 50, factor: 1.5, maxDelay: 100, jitter: 0.2, budget: 0.1, floor: 10 }
 
@@ -45,10 +38,4 @@ test('the pause grows by its factor up to its bound, give or take the jitter', (
   )
   assert.equal(backOff(rules, 2, 0), 40)
   assert.ok(backOff(rules, 2, 0.999) < 60)
-})
-
-test('statuses: which try another worker, which only say busy', () => {
-  const statuses = [200, 400, 401, 404, 408, 413, 422, 429, 500, 501, 502, 503, 504]
-  assert.deepEqual(statuses.filter(isRetryableStatus), [429, 500, 502, 503, 504])
-  assert.deepEqual(statuses.filter(isBusyStatus), [429, 503])
 })

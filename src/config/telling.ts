@@ -1,0 +1,14 @@
+// Where metrics and logs go besides the main listener and the process's output.
+import * as z from 'zod/mini'
+import { about, numeric } from './kinds.ts'
+
+const text = () => z.optional(z.string().check(z.minLength(1)))
+
+export const telling = {
+  metricsListen: about(text(), 'HOST:PORT of a listener of its own for the metrics, whatever the path'),
+  durationBuckets: about(
+    z.prefault(z.array(numeric(z.number().check(z.positive()))), []),
+    'upper bounds of the histograms of durations, seconds; none: those of each metric',
+  ),
+  logDir: about(text(), 'directory where log lines are kept too, in a file for each day'),
+}
