@@ -66,24 +66,24 @@ export class Notes {
   #renewLater(id: string): void {
     const renew = () => {
       this.#renewLater(id)
-      this.#send(() => this.#host.pool('main').renew(this.#renewals([id])))
+      this.#tell([id])
     }
     this.#timers.set(id, this.#host.timer(RENEW, renew))
   }
 
   #renew(): void {
     this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
-    this.#send(() => this.#host.pool('main').renew(this.#renewals(this.#live.keys())))
+    this.#tell(this.#live.keys())
   }
 
-  /** Of those that a worker has. */
-  #renewals(ids: Iterable<string>): Renewal[] {
+  /** Renews those that a worker has. */
+  #tell(ids: Iterable<string>): void {
     const renewals: Renewal[] = []
     for (const id of ids) {
       const live = this.#live.get(id)
       if (live?.worker) renewals.push({ id, ...live, worker: live.worker })
     }
-    return renewals
+    if (renewals.length > 0) this.#send(() => this.#host.pool('main').renew(renewals))
   }
 
   #send(call: () => void | Promise<void>): void {
