@@ -301,7 +301,7 @@ test('a worker whose /health hangs while it answers tokens stays in', async () =
   pool.note([{ id: one.id, kind: 'first', after: 5 }])
   for (let i = 0; i < 10; i++) {
     await clock.advance(10_000)
-    pool.renew([renewal(one.id)])
+    await pool.renew([renewal(one.id)])
   }
   assert.equal(pool.view().workers[0]?.state, 'up')
   pool.settle(one.id, done)
@@ -316,7 +316,7 @@ test('a lease that nobody renews falls; a renewed one stays', async () => {
   await planOf(pool.pick(lost))
   await planOf(pool.pick(live))
   await clock.advance(100_000)
-  pool.renew([renewal(live.id)])
+  await pool.renew([renewal(live.id)])
   await clock.advance(60_000)
   assert.equal(pool.view().in_flight, 1)
 })
