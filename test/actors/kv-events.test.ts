@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { encode } from '@msgpack/msgpack'
+import type { Lease } from '../../src/actors/ledger.ts'
 import { decodeBatch } from '../../src/prefix/kv-batch.ts'
 import { seeded } from '../../src/simulator/clock.ts'
 import { kvRig, textOf, until, type KvRig, type KvWorkerRig, type Told } from './_kv.ts'
@@ -200,6 +201,36 @@ describe('KV events that are pushed', () => {
       assert.deepEqual(kinds, ['taken', 'taken', 'seen', 'gap', 'taken', 'restarted'])
       assert.equal(seat.kvEvents?.blocks, 1)
       assert.equal(seat.kvEvents?.gaps, 1)
+    } finally {
+      rig.close()
+    }
+  })
+
+  it('hold a text as long as any rank of a worker has its blocks', async () => {
+    const rig = kvRig()
+    try {
+      const { seat } = await rig.add({})
+      const { events, view } = rig
+      events.meet([])
+      const told = (rank: number, event: Record<string, unknown>) =>
+        events.push(seat, decodeBatch(encode([0, [{ block_hashes: [1], ...event }], rank])), null)
+      const stored = { type: 'BlockStored', block_size: 64, token_ids: [], session_id: 'd-1' }
+      told(0, { ...stored, block_hashes: [9], session_id: 'other' })
+      const path = Float64Array.of(42)
+      const lease = {
+        ask: { id: 'd-1', prefix: path, promptBytes: 260 },
+        seat,
+        tokens: 65,
+      } as unknown as Lease
+      events.opened(lease)
+      for (const rank of [0, 1]) told(rank, stored)
+      const usage = { promptTokens: 65, cachedTokens: 0, completionTokens: 1, estimated: false }
+      events.ended(lease, { kind: 'done', status: 200, usage })
+      assert.equal(view.held(seat.id), 256)
+      told(0, { type: 'BlockRemoved' })
+      assert.equal(view.held(seat.id), 256)
+      told(1, { type: 'BlockRemoved' })
+      assert.equal(view.held(seat.id), 0)
     } finally {
       rig.close()
     }
