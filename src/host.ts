@@ -154,6 +154,38 @@ export interface Recording {
   write(line: string): void
 }
 
+/** Certificates for one server, as PEM texts; what is left out is the system's. */
+export interface OutsideTls {
+  /** The authority that the server is checked by, in place of the system's. */
+  readonly ca?: string
+  /** What the router shows the server. */
+  readonly cert?: string
+  readonly key?: string
+  /** The name that the server's certificate must have, in place of the URL's. */
+  readonly serverName?: string
+  /** Its certificate is not checked at all. */
+  readonly isUnchecked?: boolean
+}
+
+/** What lies outside of the fleet and is needed to find it: other servers, files beside the program, its environment. */
+export interface Outside {
+  /** A GET. Rejects when there is no answer, and when this runtime can't use such certificates. The signal ends the body, too. */
+  fetch(
+    url: string,
+    request: {
+      readonly headers: Readonly<Record<string, string>>
+      readonly signal: AbortSignal
+      readonly tls: OutsideTls
+    },
+  ): Promise<Response>
+  env(name: string): string | undefined
+  /** Absent: this runtime has none. */
+  readonly files?: {
+    read(path: string): Promise<string>
+    parseYaml(text: string): Promise<unknown>
+  }
+}
+
 export interface Host {
   /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
@@ -180,6 +212,8 @@ export interface Host {
   readonly recording?: Recording
   /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
   readonly sockets?: Sockets
+  /** How workers are found that nobody named; absent: they are not. */
+  readonly outside?: Outside
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
   readonly peers?: Peers

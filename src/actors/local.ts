@@ -35,7 +35,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
   }
 
   function stateOf(name: string, ring: () => Promise<void> | undefined): ActorState {
-    const { now, random, log, fetch, timer, after, sockets } = seams
+    const { now, random, log, fetch, timer, after, sockets, outside } = seams
     let cancel = () => {}
     const setAlarm = (at: number) => {
       cancel()
@@ -48,7 +48,15 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
       registry: (id: string) => actors.registry(id),
       pool: (id: string) => actors.pool(id),
     }
-    const own = { name, storage: storage(name), setAlarm, registry, pool, ...(sockets && { sockets }) }
+    const own = {
+      name,
+      storage: storage(name),
+      setAlarm,
+      registry,
+      pool,
+      ...(sockets && { sockets }),
+      ...(outside && { outside }),
+    }
     return { ...own, now, random, log, fetch, timer, after }
   }
 

@@ -75,8 +75,14 @@ const overlap = (a: string, b: string): boolean => a === b || isAny(a) || isAny(
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]'
 
 const fleet: Check = (config) => {
-  const hasPrefill = config.prefill.length > 0 || config.workers.some((worker) => worker.role === 'prefill')
-  const hasDecode = config.decode.length > 0 || config.workers.some((worker) => worker.role === 'decode')
+  const hasPrefill =
+    config.prefill.length > 0 ||
+    config.workers.some((worker) => worker.role === 'prefill') ||
+    config.kubernetesPrefillSelector !== undefined
+  const hasDecode =
+    config.decode.length > 0 ||
+    config.workers.some((worker) => worker.role === 'decode') ||
+    config.kubernetesDecodeSelector !== undefined
   return [
     hasPrefill &&
       !hasDecode &&
@@ -189,6 +195,24 @@ const guarding: Check = (config) => [
     ),
 ]
 
-const CHECKS: readonly Check[] = [guarding, listening, admin, fleet, aliases, keys, recovery]
+const SELECTORS = ['kubernetesSelector', 'kubernetesPrefillSelector', 'kubernetesDecodeSelector'] as const
+
+const discovery: Check = (config) => {
+  const given = SELECTORS.filter((key) => config[key] !== undefined)
+  if (!config.discover.includes('kubernetes'))
+    return given.map((key) => conflict(key, 'has no effect: set discover to kubernetes, too'))
+  const pairs = given.filter((key) => key !== 'kubernetesSelector')
+  const isByService = config.kubernetesTarget === 'services'
+  return [
+    given.length === 0 &&
+      conflict('discover', 'kubernetes needs kubernetesSelector: the labels of the pods that are workers'),
+    ...pairs.map((key) => isByService && conflict(key, 'cannot go with kubernetesTarget services')),
+    config.kubernetesApi !== undefined &&
+      config.kubeconfig !== undefined &&
+      conflict('kubeconfig', 'cannot go with kubernetesApi: leave one of them out'),
+  ]
+}
+
+const CHECKS: readonly Check[] = [discovery, guarding, listening, admin, fleet, aliases, keys, recovery]
 
 const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })

@@ -32,7 +32,14 @@ export interface Field {
   readonly isSecret: boolean
 }
 
-const SECRETS: readonly string[] = ['apiKeys', 'adminKey', 'workerApiKey', 'tunnelTokens', 'controlKeys']
+const SECRETS: readonly string[] = [
+  'apiKeys',
+  'adminKey',
+  'workerApiKey',
+  'tunnelTokens',
+  'controlKeys',
+  'kubernetesToken',
+]
 
 /** All keys in the order of the schema. */
 export function fields(): readonly Field[] {

@@ -6,6 +6,7 @@ import { dialectNames } from '../dialects/names.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
 import { about, count, flag, whole } from './kinds.ts'
+import { kubernetes } from './kubernetes.ts'
 import { health, recovery } from './recovery.ts'
 import { telling as elsewhere } from './telling.ts'
 import { pairing } from './pairing.ts'
@@ -238,6 +239,7 @@ export const groups = {
   Workers: fleet,
   Choosing: choosing,
   'Prefill and decode': pairing,
+  'Workers in Kubernetes': kubernetes,
   Keys: keys,
   Limits: limits,
   Timeouts: timeouts,
@@ -254,6 +256,7 @@ export const configSchema = z.strictObject({
   ...fleet,
   ...choosing,
   ...pairing,
+  ...kubernetes,
   ...keys,
   ...limits,
   ...timeouts,

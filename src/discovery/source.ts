@@ -1,0 +1,61 @@
+// Where workers come from besides the configuration and the API: a source finds them and tells the registry which it wants.
+import type { Config, WorkerSpec } from '../config/schema.ts'
+import type { Host } from '../host.ts'
+
+/** A worker that a source wants. */
+export interface Wanted {
+  /** Stays while it is the same worker; another one at the same URL has another. */
+  readonly key: string
+  readonly spec: WorkerSpec
+  /** It gets no new calls and keeps those that it has. */
+  readonly draining: boolean
+}
+
+/** What a source may use. */
+export type SourceSeams = Pick<Host, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside'>
+
+/** How a source is, for people. */
+export interface SourceStatus {
+  readonly name: string
+  /** It knows its workers, or has tried and failed: nobody need wait for it. */
+  readonly isSettled: boolean
+  /** When it last knew for sure who is there, ISO time; null: never. */
+  readonly synced_at: string | null
+  /** Why it does not know now; null: it does. */
+  readonly problem: string | null
+  readonly workers: number
+  /** What else it counts. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
+export interface Source {
+  /** Begins to look. Never throws. */
+  start(): void
+  stop(): void
+  status(): SourceStatus
+}
+
+/**
+ * Takes all workers that a source wants, whenever they changed; the same list twice is harmless. Null: it can't know them yet, and
+ * has tried; those that it wanted before stay.
+ */
+export type Want = (workers: readonly Wanted[] | null) => void
+
+/** A kind of source. Another one is a file and a line here. */
+export interface SourceKind {
+  readonly name: string
+  /** What it goes by, or null when the configuration does not ask for it; one with another answer is begun anew. */
+  rules(config: Config): unknown
+  load(): Promise<(config: Config, seams: SourceSeams, want: Want) => Source>
+}
+
+export const sources: readonly SourceKind[] = [
+  {
+    name: 'kubernetes',
+    rules: (config) =>
+      config.discover.includes('kubernetes')
+        ? Object.entries(config).filter(([key]) => key.startsWith('kube'))
+        : null,
+    load: async () => (await import('./kubernetes/source.ts')).kubernetesSource,
+  },
+]
