@@ -6,6 +6,7 @@ import type { PoolView } from './actors/pool-view.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
+import { Links } from './execute/links.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
@@ -135,6 +136,7 @@ function createCore(config: Config, host: Host): Core {
     models: new Models(host),
     buffers: new BodyBudget(config.maxBuffered, host.buffered),
     notes: new Notes(host),
+    links: new Links(),
     instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
     meter,
     recorder: host.recording ? new Recorder(host.recording) : null,

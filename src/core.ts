@@ -1,6 +1,7 @@
 // What the parts of the corridor share: the configuration in force, the host, and the few things one router process holds.
 import type { BodyBudget } from './admission/body.ts'
 import type { Config } from './config/schema.ts'
+import type { Links } from './execute/links.ts'
 import type { Models } from './admission/models.ts'
 import type { Notes } from './forward/notes.ts'
 import type { Surface } from './dialects/dialect.ts'
@@ -16,6 +17,8 @@ export interface Core {
   readonly models: Models
   readonly buffers: BodyBudget
   readonly notes: Notes
+  /** Which engines were introduced to each other. */
+  readonly links: Links
   readonly instruments: Instruments
   readonly meter: Meter
   /** Null: calls are not recorded. */

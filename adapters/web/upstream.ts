@@ -1,4 +1,5 @@
 // A worker's answer by fetch and Web Streams: what the hosts of web standards have in common.
+import { join } from '../../src/openai/bytes.ts'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { HeaderList, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
 
@@ -141,17 +142,16 @@ export class WebUpstream implements Upstream {
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
-    const whole = new Uint8Array(limit)
-    let size = 0
+    const parts: Uint8Array[] = []
+    let room = limit
     for (let part = await this.next(); part; part = await this.next()) {
-      const room = limit - size
-      whole.set(part.subarray(0, room), size)
-      size += Math.min(room, part.byteLength)
-      if (part.byteLength <= room) continue
+      parts.push(part.subarray(0, room))
+      room -= part.byteLength
+      if (room >= 0) continue
       this.cancel()
       break
     }
-    return whole.slice(0, size)
+    return join(parts)
   }
 
   /** What was not read yet, for the runtime to pass on by itself; from here on only `cancel` may be called. Null: no body. */

@@ -26,12 +26,28 @@ export function account(
   { ask, tried, now }: { ask: Ask; tried: readonly string[]; now: number },
 ): void {
   const { sense } = knowledge
+  const tokens = sense.promptTokens
+  const isPair = plan.kind === 'pair'
+  // Of a pair this is the decode worker, which gets the prompt computed.
+  const matched = isPair ? tokens : sense.match(seat.id)
+  const lease = ledger.open(ask, seat, plan, { tried, now, tokens, matched, depth: sense.depth(seat.id) })
+  knowledge.opened(lease, isPair || plan.attempt > 1, now)
+}
+
+/** The prefill worker of a pair carries the prompt until it has handed over, which it tells whether the call streams or not. */
+export function accountLeg(
+  { ledger, knowledge }: Books,
+  seat: Seat,
+  plan: Plan,
+  { ask, tried, now }: { ask: Ask; tried: readonly string[]; now: number },
+): void {
+  const { sense } = knowledge
   const known = {
     tokens: sense.promptTokens,
     matched: sense.match(seat.id),
     depth: sense.depth(seat.id),
   }
-  const lease = ledger.open(ask, seat, plan, { tried, now, ...known })
+  const lease = ledger.open({ ...ask, stream: true }, seat, plan, { tried, now, ...known })
   knowledge.opened(lease, plan.attempt > 1, now)
 }
 

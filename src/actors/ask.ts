@@ -1,4 +1,5 @@
 // The words that travel between the router and a pool. All of them are plain, structured-cloneable values.
+import type { PdProtocol } from '../config/pairing.ts'
 import type { OrcaLoad } from '../engines/orca.ts'
 import type { FailureKind, WorkerRef } from '../host.ts'
 
@@ -29,11 +30,12 @@ export interface Ask {
   readonly pin: string | null
   /** Makes state on the worker: retried only if it never connected. */
   readonly makesState: boolean
+  /** Engines that can compute its prompt on one worker and its answer on another; absent: none. */
+  readonly pairs?: readonly string[]
 }
 
-/** The decision for one attempt. */
-export interface Plan {
-  readonly kind: 'single'
+interface PlanBase {
+  /** Whose answer the client gets: of a pair, the decode worker. */
   readonly worker: WorkerRef
   /** Names the decision to the client and to `explain`. */
   readonly decision: string
@@ -48,6 +50,22 @@ export interface Plan {
   /** The worker is to tell its load with the answer. */
   readonly asksLoad?: boolean
 }
+
+/** One worker does it all. */
+export interface SinglePlan extends PlanBase {
+  readonly kind: 'single'
+}
+
+/** One worker computes the prompt, another one the answer. */
+export interface PairPlan extends PlanBase {
+  readonly kind: 'pair'
+  readonly prefill: WorkerRef
+  /** How KV gets from one to the other. */
+  readonly protocol: PdProtocol
+}
+
+/** The decision for one attempt. */
+export type Plan = SinglePlan | PairPlan
 
 /** An error of our own as a value: it can travel out of an actor. */
 export interface RefusalValue {
@@ -67,6 +85,8 @@ export interface Failure {
   readonly status?: number
   /** From the engine's Retry-After, ms. */
   readonly retryAfter?: number
+  /** Set where it was the prefill worker of a pair. */
+  readonly leg?: 'prefill'
 }
 
 export interface Usage {
@@ -126,5 +146,7 @@ export interface Renewal {
 /** Something that happened to a lease in mid-life, or that a worker told; sent in batches, never waited for. */
 export type Note =
   | { readonly id: string; readonly kind: 'first'; readonly after: number; readonly load?: OrcaLoad }
+  /** The prefill worker of a pair has done its part, `after` ms; what its answer told of the prompt. */
+  | { readonly id: string; readonly kind: 'handover'; readonly after: number; readonly usage?: Usage }
   | { readonly id: string; readonly kind: 'state'; readonly state: string }
   | { readonly worker: string; readonly kind: 'load'; readonly load: ReportedLoad }

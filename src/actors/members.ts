@@ -107,6 +107,7 @@ export function refOf(record: WorkerRecord, sharedKey: string | undefined): Work
     ...(apiKey !== undefined && { apiKey }),
     ...(spec.headers && { headers: spec.headers }),
     ...(spec.via && { via: spec.via }),
+    ...(spec.bootstrapPort !== undefined && { bootstrapPort: spec.bootstrapPort }),
   }
 }
 

@@ -26,6 +26,8 @@ export type Placement =
       readonly isAgain: boolean
       /** Those that it was chosen from. */
       readonly candidates: readonly Seat[]
+      /** The worker that computes the prompt first, where that is another one. */
+      readonly prefill?: { readonly seat: Seat; readonly candidates: readonly Seat[] }
     }
   | { readonly kind: 'full' }
   | { readonly kind: 'refused'; readonly refusal: RefusalValue }

@@ -11,12 +11,14 @@ import { Health } from './health.ts'
 import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
 import type { KvBatch, Pushed } from './kv-events.ts'
-import { Ledger, type Lease } from './ledger.ts'
+import { Ledger } from './ledger.ts'
 import { Line } from './line.ts'
 import { Membership } from './membership.ts'
-import { place, type Placement, type Turn } from './placement.ts'
+import { Pairs } from './pairs.ts'
+import type { Placement, Turn } from './placement.ts'
 import { viewOfPool, type PoolView } from './pool-view.ts'
 import { noRoom } from './refusals.ts'
+import { Progress } from './progress.ts'
 import { Retries } from './retries.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
@@ -41,6 +43,8 @@ export class Pool {
   readonly #retries: Retries
   readonly #health: Health
   readonly #decisions: Decisions
+  readonly #pairs: Pairs
+  readonly #progress: Progress
 
   /** `policy`: one of no list, in place of the configured one. */
   constructor(config: Config, state: ActorState, policy?: Policy) {
@@ -53,12 +57,20 @@ export class Pool {
     this.#decisions = new Decisions(config, this.#rules, known)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
     this.#books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
+    this.#pairs = new Pairs(config, this.#rules, this.#books, policy)
     this.#retries = new Retries(this.#rules, state.now())
     this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
       changed: (seat, change) => this.#changed(seat, change),
       told: (seat, load) => this.report(seat.id, load),
       hasLeases: () => this.#ledger.leases.size > 0,
+    })
+    this.#progress = new Progress({
+      ...this.#books,
+      pairs: this.#pairs,
+      health: this.#health,
+      now: state.now,
+      kvCapacity: () => this.#rules.kvCapacity,
     })
     this.#membership = new Membership(state, this.#roster, (left) => this.#met(left))
     this.#line = new Line({
@@ -94,10 +106,12 @@ export class Pool {
   }
 
   note(notes: readonly Note[]): void {
-    const now = this.#state.now()
     for (const note of notes) {
-      if (note.kind === 'first') this.#first(note, now)
-      else if (note.kind === 'load') this.report(note.worker, note.load)
+      if (note.kind === 'first') {
+        this.#decisions.first(note.id, note.after)
+        this.#progress.first(note)
+      } else if (note.kind === 'load') this.report(note.worker, note.load)
+      else if (note.kind === 'handover') this.#progress.handedOver(note)
       else this.#hold(note.id, note.state)
     }
   }
@@ -106,14 +120,17 @@ export class Pool {
   async renew(renewals: readonly Renewal[]): Promise<void> {
     if (this.#roster.version === 0) await this.#membership.pull()
     const now = this.#state.now()
-    for (const renewal of renewals) this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
+    for (const renewal of renewals) {
+      this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
+      this.#pairs.renew(renewal.id, now)
+    }
   }
 
   /** The call ended, or its client left while it waited. Twice or late is harmless. */
   settle(id: string, outcome: Outcome): void {
     this.#line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
-    this.#end(id, outcome)
+    this.#progress.end(id, outcome)
     this.#decisions.settled(id, outcome)
     this.#line.serve()
   }
@@ -162,6 +179,7 @@ export class Pool {
     this.#config = config
     this.#decisions.configure(config, this.#rules)
     this.#ledger.rules = this.#rules.breaker
+    this.#pairs.configure(config, this.#rules)
     this.#retries.rules = this.#rules
     this.#health.rules = this.#rules
     this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
@@ -193,6 +211,7 @@ export class Pool {
   /** Probes the members whose time has come, drops dead leases, and re-arms itself first. */
   async alarm(): Promise<void> {
     this.#ledger.sweep(this.#state.now())
+    this.#pairs.sweep(this.#state.now())
     this.#decisions.sweep(this.#ledger.leases)
     this.#knowledge.keep()
     this.expire()
@@ -216,23 +235,17 @@ export class Pool {
   }
 
   #repick(failure: Failure, ask: Ask, known: readonly string[]): Pick | Promise<Pick> {
-    const lease = this.#end(ask.id, { kind: 'failed', failure })
-    if (lease === null) this.#blame(known.at(-1), failure)
-    const tried = lease ? [...lease.tried, lease.seat.id] : known
-    const turn = { tried, attempt: (lease?.plan?.attempt ?? known.length) + 1 }
+    const lease = this.#progress.end(ask.id, { kind: 'failed', failure })
+    if (lease === null) this.#progress.blame(known.at(-1), failure)
+    const plan = lease?.plan
+    const failed = failure.leg && plan?.kind === 'pair' ? plan.prefill.id : lease?.seat.id
+    const tried = lease && failed !== undefined ? [...lease.tried, failed] : known
+    const turn = { tried, attempt: (plan?.attempt ?? known.length) + 1 }
     this.#decisions.failed(ask.id, failure)
-    const refusal = this.#retries.whyNone(ask, failure, turn)
+    const refusal = this.#retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
     const pick = refusal ? this.#decisions.refused(ask, turn, refusal) : this.#place(ask, turn, failure)
     this.#line.serve()
     return pick
-  }
-
-  #first({ id, after, load }: Note & { kind: 'first' }, now: number): void {
-    const seat = this.#ledger.leases.get(id)?.seat
-    if (seat && load) this.#health.loads.heard(seat, load)
-    this.#decisions.first(id, after)
-    if (!this.#ledger.first(id, after, now)) return
-    for (const seat of this.#roster.seats.values()) this.#knowledge.speeds.settle(seat)
   }
 
   /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
@@ -250,7 +263,7 @@ export class Pool {
     const seats = this.#roster.serving(ask)
     for (const seat of seats) this.#ledger.age(seat, now)
     const sense = this.#knowledge.sense.look(ask, now)
-    return place(ask, seats, turn.tried, { sense, rules: this.#rules })
+    return this.#pairs.place(ask, turn, sense)
   }
 
   #open(ask: Ask, turn: Turn, placement: Placement & { kind: 'seat' }, waited: number): { plan: Plan } {
@@ -258,28 +271,13 @@ export class Pool {
     const { tried, attempt } = turn
     const delay = isAgain ? backOff(this.#rules.retry, attempt, this.#state.random()) : 0
     const asksLoad = this.#health.loads.asksWith(ask, seat) && { asksLoad: true }
-    const how = { attempt, waited, delay, ...asksLoad }
-    const plan: Plan = { kind: 'single', worker: seat.member.ref, decision: ask.id, ...how }
+    const plan = this.#pairs.plan(placement, { decision: ask.id, attempt, waited, delay, ...asksLoad })
     this.#decisions.decided(ask, turn, { candidates, sense: this.#knowledge.sense, plan }, seat)
-    account(this.#books, seat, plan, { ask, tried, now: this.#state.now() })
+    const by = { ask, tried, now: this.#state.now() }
+    account(this.#books, seat, plan, by)
+    this.#pairs.open(placement, plan, by)
     this.#line.served(ask)
     return { plan }
-  }
-
-  #end(id: string, outcome: Outcome): Lease | null {
-    const ended = this.#ledger.close(id, outcome, this.#state.now())
-    if (!ended) return null
-    const { lease, isUnreachable } = ended
-    this.#knowledge.ended(lease, outcome)
-    if (outcome.load) this.#health.loads.heard(lease.seat, outcome.load)
-    if (this.#knowledge.isOutgrown) this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
-    if (isUnreachable) this.#health.suspect(lease.seat)
-    return lease
-  }
-
-  #blame(workerId: string | undefined, failure: Failure): void {
-    const seat = workerId === undefined ? undefined : this.#roster.seats.get(workerId)
-    if (seat && this.#ledger.blame(seat, failure, this.#state.now())) this.#health.suspect(seat)
   }
 
   #isAtLimit(): boolean {

@@ -1,5 +1,6 @@
 // Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
 import type { Config, WorkerSpec } from '../config/schema.ts'
+import { workersOf } from '../config/fleet.ts'
 import { askWorker } from '../discovery/ask.ts'
 import { discover, type AskWorker } from '../engines/engine.ts'
 import { opaqueId } from '../hash.ts'
@@ -24,8 +25,7 @@ import { isKept, restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker 
 const FIRST_PAUSE = 250
 const MAX_PAUSE = 5_000
 const REFRESH = 60_000
-const LOOK_PAUSE = 2000
-const LOOK_TIME = 1000
+const [LOOK_PAUSE, LOOK_TIME] = [2000, 1000]
 
 export type Registered = { readonly worker: WorkerView } | { readonly refusal: RefusalValue }
 
@@ -54,7 +54,7 @@ export class Registry {
     this.#state = state
     this.#version = Math.floor(state.now())
     this.#shared = new SharedWorkers(state, (stored) => this.#adopt(stored))
-    for (const spec of config.workers) this.#insert(spec, 'flag')
+    for (const spec of workersOf(config)) this.#insert(spec, 'flag')
   }
 
   /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
@@ -171,7 +171,7 @@ export class Registry {
   /** A new configuration: replaces the workers that came from the old one; those of other sources stay. */
   configure(config: Config): void {
     this.#config = config
-    const wanted = new Map(config.workers.map((spec) => [opaqueId('w', spec.url), spec]))
+    const wanted = new Map(workersOf(config).map((spec) => [opaqueId('w', spec.url), spec]))
     for (const record of this.#records.values()) {
       const spec = wanted.get(record.id)
       if (spec) record.spec = spec

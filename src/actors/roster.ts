@@ -6,10 +6,19 @@ import { Seat } from './seat.ts'
 /** Model names come from clients where any name is served: what is remembered must not grow with them. */
 const MAX_KINDS = 1000
 
+/** Workers among which a pair is found: at least one of each role. */
+export interface Pairing {
+  readonly prefill: readonly Seat[]
+  readonly decode: readonly Seat[]
+  readonly mixed: readonly Seat[]
+}
+
 export class Roster {
   readonly seats = new Map<string, Seat>()
   /** Seats by model and engines; made when first needed, dropped when the membership changes. */
   readonly #serving = new Map<string, readonly Seat[]>()
+  /** The same for pairs; null: there is none. */
+  readonly #pairings = new Map<string, Pairing | null>()
   /** The ask that was looked up last, and what was found. */
   #ask: Ask | null = null
   #seats: readonly Seat[] = []
@@ -29,6 +38,7 @@ export class Roster {
     }
     for (const id of gone) this.seats.delete(id)
     this.#serving.clear()
+    this.#pairings.clear()
     this.#ask = null
     return gone
   }
@@ -42,9 +52,22 @@ export class Roster {
     return this.#seats
   }
 
+  /** The workers that may share an ask; null: it goes to one of `serving`. */
+  pairing(ask: Ask): Pairing | null {
+    if (ask.pairs === undefined || ask.pin !== null) return null
+    const key = keyOf(ask, ask.pairs)
+    let pairing = this.#pairings.get(key)
+    if (pairing === undefined) {
+      pairing = pairingOf([...this.seats.values()], ask)
+      if (this.#pairings.size >= MAX_KINDS) this.#pairings.clear()
+      this.#pairings.set(key, pairing)
+    }
+    return pairing
+  }
+
   #find(ask: Ask): readonly Seat[] {
     if (ask.pin !== null) return [...this.seats.values()].filter((seat) => seat.id === ask.pin)
-    const key = `${ask.engines?.join() ?? ''}\n${ask.model === null ? '' : `=${ask.model}`}`
+    const key = keyOf(ask, ask.engines)
     let seats = this.#serving.get(key)
     if (!seats) {
       seats = servingBest([...this.seats.values()], ask)
@@ -55,15 +78,40 @@ export class Roster {
   }
 }
 
-/** Those whose engine is known to have the endpoint; if none is, all that have the model: their engine's own answer is the truth. */
+const keyOf = ({ model }: Ask, engines: readonly string[] | null): string =>
+  `${engines?.join() ?? ''}\n${model === null ? '' : `=${model}`}`
+
+/**
+ * Those whose engine is known to have the endpoint; if none is, all that have the model: their engine's own answer is the truth.
+ * Where nobody is mixed, decode workers take what can't be shared.
+ */
 function servingBest(seats: readonly Seat[], ask: Ask): readonly Seat[] {
-  const best = seats.filter((seat) => serves(seat.member, ask))
-  return best.length > 0 ? best : seats.filter((seat) => serves(seat.member, { ...ask, engines: null }))
+  for (const role of ['mixed', 'decode']) {
+    const able = seats.filter((seat) => seat.role === role)
+    const best = able.filter((seat) => serves(seat.member, ask))
+    const found =
+      best.length > 0 ? best : able.filter((seat) => serves(seat.member, { ...ask, engines: null }))
+    if (found.length > 0) return found
+  }
+  return []
 }
 
-/** A worker serves an ask when it has the model and the endpoint. Prefill and decode workers never serve alone. */
+/** Of workers with roles those that have the model, and a mate whose engine is the same. */
+function pairingOf(seats: readonly Seat[], ask: Ask): Pairing | null {
+  const able = seats.filter((seat) => serves(seat.member, { ...ask, engines: ask.pairs ?? [] }))
+  const of = (role: string) => able.filter((seat) => seat.role === role)
+  const [prefill, decode] = [of('prefill'), of('decode')]
+  const mated = (seat: Seat, mates: readonly Seat[]) => mates.some((mate) => mate.engine === seat.engine)
+  const pairing = {
+    prefill: prefill.filter((seat) => mated(seat, decode)),
+    decode: decode.filter((seat) => mated(seat, prefill)),
+    mixed: seats.filter((seat) => seat.role === 'mixed' && serves(seat.member, ask)),
+  }
+  return pairing.prefill.length > 0 ? pairing : null
+}
+
+/** A worker serves an ask when it has the model and the endpoint. */
 export function serves(member: Member, ask: Ask): boolean {
-  if (member.role !== 'mixed') return false
   if (ask.engines && member.ref.engine !== 'unknown' && !ask.engines.includes(member.ref.engine)) return false
   return (
     member.models === null ||

@@ -60,7 +60,7 @@ export function rulesOf(
     load: {
       interval: config.loadInterval,
       timeout: config.healthTimeout,
-      isUsed: Boolean(policy.usesLoad) || shadowUsesLoad(config),
+      isUsed: Boolean(policy.usesLoad) || othersUseLoad(config),
       isAlways: config.loadAlways,
       orca: config.orca,
     },
@@ -70,9 +70,10 @@ export function rulesOf(
   }
 }
 
-const shadowUsesLoad = ({ shadowPolicy }: Config): boolean =>
-  shadowPolicy !== undefined && policyOf(shadowPolicy).usesLoad === true
+const othersUseLoad = ({ shadowPolicy, prefillPolicy, decodePolicy }: Config): boolean =>
+  [shadowPolicy, prefillPolicy, decodePolicy].some((name) => name !== undefined && policyOf(name).usesLoad)
 
 const OPTIONS = Object.keys(groups.Choosing) as (keyof typeof groups.Choosing)[]
 
-const hasSameOptions = (a: Config, b: Config): boolean => OPTIONS.every((key) => a[key] === b[key])
+/** Whether policies have the same options under both. */
+export const hasSameOptions = (a: Config, b: Config): boolean => OPTIONS.every((key) => a[key] === b[key])

@@ -5,7 +5,9 @@ import type { Core } from '../core.ts'
 import type { Call } from '../openai/call.ts'
 import { Refusal, quoted } from '../openai/errors.ts'
 import { setMultipartField } from '../openai/multipart.ts'
+import { withoutPdKeys } from '../openai/pd-keys.ts'
 import { BodyError, type TopLevel } from '../openai/scan.ts'
+import type { Shape } from '../openai/shapes.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import type { OutgoingBody } from '../host.ts'
 import { clientSession } from '../forward/kv-session.ts'
@@ -20,6 +22,8 @@ export interface Admitted {
   readonly ask: Ask
   /** As the workers get it: the client's bytes, but for the model of an alias and the usage that the router wants to see. */
   readonly body: OutgoingBody
+  /** What was done to the client's JSON to make it. */
+  readonly edits: readonly Edit[]
   /** The router asked for usage where the client did not: the extra chunk is for the router alone. */
   readonly stripUsage: boolean
   /** The model as the workers know it; null when the call names none. */
@@ -57,8 +61,9 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     engines: call.endpoint.engines,
     pin: call.builtOn === null ? null : await holderOf(core, call.builtOn),
     makesState: call.makesState,
+    ...pairsOf(call),
   }
-  return { call, caller, ask, body: bodyOf(call, model, edits), stripUsage: asksUsage, model }
+  return { call, caller, ask, body: bodyOf(call, model, edits), edits, stripUsage: asksUsage, model }
 }
 
 /** Seconds until there is room again, 0 when there is. A limiter that is lost stops nobody. */
@@ -141,8 +146,20 @@ function includesUsage(top: TopLevel): boolean {
   }
 }
 
+/** Engines that hand over calls of a shape. What builds on stored state is done where that is. */
+const PAIRS: Partial<Record<Shape, { readonly pairs: readonly string[] }>> = {
+  chat: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
+  completions: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
+  messages: { pairs: ['vllm', 'sglang'] },
+  responses: { pairs: ['vllm', 'sglang'] },
+  generate: { pairs: ['sglang'] },
+}
+
+const pairsOf = ({ shape, body, builtOn, makesState, method }: Call) =>
+  body.kind === 'json' && builtOn === null && !makesState && method === 'POST' ? PAIRS[shape] : undefined
+
 function editsOf(call: Call, model: string | null, asksUsage: boolean): Edit[] {
-  const edits: Edit[] = []
+  const edits: Edit[] = call.body.kind === 'json' ? withoutPdKeys(call.body.top) : []
   if (model !== null && model !== call.model)
     edits.push({ kind: 'set', key: 'model', value: JSON.stringify(model) })
   if (asksUsage) edits.push({ kind: 'setIn', key: 'stream_options', inner: 'include_usage', value: 'true' })

@@ -39,15 +39,19 @@ export function normalizeUrl(text: string): string {
 }
 
 /**
- * Reads `URL[,BOOTSTRAP_PORT]`, the form in which prefill workers are given.
+ * Reads `URL[,BOOTSTRAP_PORT]`, the form in which prefill workers are given; `none` in its place is null: told to nobody.
  * @throws Error as `normalizeUrl`, or when the port is none.
  */
-export function parsePrefill(text: string): { readonly url: string; readonly bootstrapPort?: number } {
+export function parsePrefill(text: string): {
+  readonly url: string
+  readonly bootstrapPort?: number | null
+} {
   const comma = text.lastIndexOf(',')
   if (comma < 0) return { url: normalizeUrl(text) }
   const port = text.slice(comma + 1).trim()
   const url = normalizeUrl(text.slice(0, comma))
-  if (port === '' || port === 'none') return { url }
+  if (port === 'none') return { url, bootstrapPort: null }
+  if (port === '') return { url }
   const bootstrapPort = Number(port)
   if (!/^\d+$/.test(port) || bootstrapPort < 1 || bootstrapPort > 65535) {
     throw new Error(

@@ -1,15 +1,29 @@
 // Carries out a plan: how is written in the plan, so that prefill/decode is one more executor and not a second router.
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
-import type { Plan } from '../actors/ask.ts'
-import { single } from './single.ts'
+import type { PairPlan, Plan } from '../actors/ask.ts'
 import type { Attempted } from './attempted.ts'
+import { distserve } from './distserve.ts'
+import { dual } from './dual.ts'
+import type { Form, Occasion } from './forms/form.ts'
+import { mooncake, moriio, nixl, orchestrated, p2p, plain } from './forms/transfer.ts'
+import { single } from './single.ts'
+import { twoStage } from './two-stage.ts'
 
+const FORMS: Readonly<
+  Record<Exclude<PairPlan['protocol'], 'sglang' | 'distserve'>, (occasion: Occasion) => Form>
+> = { nixl, orchestrated, plain, p2p, mooncake, moriio }
+
+/** Never throws: what went wrong is a value. `abort` ends the attempt, on both legs of a pair. */
 export function execute(
   core: Core,
   admitted: Admitted,
   plan: Plan,
   abort: AbortController,
 ): Promise<Attempted> {
-  return single(core, admitted, plan, abort)
+  if (plan.kind === 'single') return single(core, admitted, plan, abort)
+  if (plan.protocol === 'sglang') return dual(core, admitted, plan, abort)
+  if (plan.protocol === 'distserve') return distserve(core, admitted, plan, abort)
+  const form = FORMS[plan.protocol]({ core, admitted, plan })
+  return twoStage(core, admitted, plan, { form, abort })
 }

@@ -53,7 +53,7 @@ export async function single(
 }
 
 /** A client that reads no further, or whose upload stalls, is no fault of the worker: no breaker may count it. */
-function blameless(failure: UpstreamFailure): UpstreamFailure {
+export function blameless(failure: UpstreamFailure): UpstreamFailure {
   return failure.kind === 'total_timeout' ? failure : new UpstreamFailure('aborted', 'the client stood still')
 }
 

@@ -13,6 +13,8 @@ import type { Shape } from '../openai/shapes.ts'
 export interface Passing {
   readonly id: string
   readonly worker: string
+  /** Of a pair; null: there is none. */
+  readonly prefill: string | null
   readonly model: string
   readonly endpoint: string
   readonly shape: Shape
@@ -53,6 +55,7 @@ export function passingOf(
   return {
     id: call.id,
     worker: plan.worker.id,
+    prefill: plan.kind === 'pair' ? plan.prefill.id : null,
     model: core.models.known(model),
     endpoint: call.endpoint.name,
     shape: call.shape,
@@ -92,13 +95,14 @@ function settle({ host }: Core, { id, status }: Passing, ending: Ending): void {
   if (settled) host.after(settled)
 }
 
-const failureOf = (failure: UpstreamFailure): Failure => ({ kind: failure.kind })
+const failureOf = ({ kind, leg }: UpstreamFailure): Failure => ({ kind, ...(leg && { leg }) })
 
 function measure({ instruments, host }: Core, passing: Passing, { outcome, usage, failure }: Ending): void {
   const { model, worker, endpoint, status } = passing
   instruments.ended({ model, endpoint, status, outcome, seconds: (host.now() - passing.startedAt) / 1000 })
   instruments.workerRequests.with(worker, outcome).add()
-  if (failure) instruments.upstreamFailures.with(worker, failure.kind).add()
+  const blamed = (failure?.leg && passing.prefill) ?? worker
+  if (failure) instruments.upstreamFailures.with(blamed, failure.kind).add()
   if (!usage) return
   const estimated = String(usage.estimated)
   instruments.tokens.with(model, worker, 'prompt', estimated).add(usage.promptTokens)

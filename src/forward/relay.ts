@@ -2,7 +2,8 @@
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Started } from '../execute/attempted.ts'
-import type { Watch } from '../host.ts'
+import { watchPair } from '../execute/pair-watch.ts'
+import type { Answer, Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
 import { createJsonWatch } from '../openai/watch.ts'
 import { closing, passingOf, type Ending, type Passage } from './closing.ts'
@@ -29,7 +30,8 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.decision,
   ]
   // An event stream may end with other bytes than the engine announced.
-  const own = isStream ? withoutHeader(report.headers, 'content-length') : report.headers
+  const isRead = started.whole !== undefined || started.partner?.merges
+  const own = isStream || isRead ? withoutHeader(report.headers, 'content-length') : report.headers
   const isRedirect = upstream.status >= 300 && upstream.status < 400
   const engine = isRedirect ? hideOrigin(own, plan.worker.url) : own
   const answer = { status: upstream.status, headers: answerHeaders(engine, ours) }
@@ -37,7 +39,19 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   call.release()
   const passage = { core, passing, started, load: report.load, close: closing(core, passing) }
   const watch = isStream ? new StreamRelay(passage, stripUsage) : watchWhole(passage, upstream.headers)
-  return core.host.relay(upstream, answer, watch)
+  if (started.whole !== undefined) return relayRead(started.whole, answer, watch)
+  return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
+}
+
+/** An answer that is here to its last byte. */
+function relayRead(bytes: Uint8Array, { status, headers: list }: Answer, watch: Watch): Response {
+  const passed = watch.chunk(bytes)
+  watch.end()
+  const headers = new Headers()
+  for (let i = 0; i < list.length; i += 2) headers.append(list[i] as string, list[i + 1] as string)
+  headers.set('content-length', String(passed?.length ?? 0))
+  const isBare = status === 204 || status === 205 || status === 304
+  return new Response(isBare ? null : (passed as Uint8Array<ArrayBuffer> | null), { status, headers })
 }
 
 /** An answer that is no event stream: JSON, sound, pictures. Its usage is read where it is JSON. */

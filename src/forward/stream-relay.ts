@@ -80,6 +80,7 @@ export class StreamRelay implements Watch {
     const { core, passing, started, load } = this.#passage
     const { id, model, worker, sentAt } = passing
     started.deadline.began(at)
+    started.partner?.began()
     core.recorder?.first(id, at)
     core.notes.add({ id, kind: 'first', after: at - sentAt, ...(load && { load }) })
     const state = this.#stream.responseId

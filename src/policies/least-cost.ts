@@ -120,6 +120,34 @@ function ownerOf(key: string, candidates: readonly Candidate[], costs: Float64Ar
   return best
 }
 
+/**
+ * Among decode workers nobody reads prompts: β·calls / speed + γ·overflow, the batch and the room in the KV cache. Of equals the
+ * one that holds the most of the prompt, for what it holds need not be sent again.
+ */
+function makeDecode(config: Config): Choose {
+  const by = { sense: null as unknown as PoolSense, weights: weightsOf(config), terms: noTerms() }
+  return (ask, candidates, sense) => {
+    by.sense = sense
+    let best = 0
+    let least = Infinity
+    let held = 0
+    let equals = 0
+    for (let i = 0; i < candidates.length; i++) {
+      const { inFlight, overflow, adapter } = costOf(candidates[i]!, ask, by)
+      const cost = inFlight + overflow + adapter
+      const match = sense.match(candidates[i]!.id)
+      const isEqual = Math.abs(cost - least) <= SAME && match === held
+      equals = isEqual ? equals + 1 : 1
+      const isBetter = cost < least - SAME || (Math.abs(cost - least) <= SAME && match > held)
+      if (!isBetter && !(isEqual && sense.random() * equals < 1)) continue
+      best = i
+      least = cost
+      held = match
+    }
+    return best
+  }
+}
+
 /** One of the cheapest, by chance. */
 function oneOf(count: number, costs: Float64Array, limit: number, sense: PoolSense): number {
   let best = 0
@@ -138,6 +166,7 @@ export const leastCost: Policy = {
   needsPrefix: true,
   usesLoad: true,
   make,
+  makeDecode,
   weigh(config) {
     const weights = weightsOf(config)
     return (ask, candidate, sense) => ({ ...costOf(candidate, ask, { sense, weights, terms: noTerms() }) })

@@ -100,6 +100,8 @@ interface Named {
   readonly usesLoad?: boolean
   /** Explains the choice. */
   weigh?(config: Config): Weigh
+  /** How it chooses among decode workers, which get prompts computed; the same way by default. */
+  makeDecode?(config: Config): Choose
 }
 
 /** A policy that needs neither options nor memory, or makes a chooser of its own for each pool. */
@@ -148,12 +150,21 @@ export function chooserOf(policy: Policy, config: Config): Choose {
   return policy.make ? policy.make(config) : policy.choose
 }
 
-/** Whether prompts have to be hashed under a configuration: for a policy that asks, or for a recording. */
-export function needsPrefix({
-  policy,
-  shadowPolicy,
-  record,
-}: Pick<Config, 'policy' | 'shadowPolicy' | 'record'>): boolean {
-  if (policyOf(policy).needsPrefix || record !== undefined) return true
-  return shadowPolicy !== undefined && policyOf(shadowPolicy).needsPrefix
+/** The same for the decode workers of pairs. */
+export function decodeChooserOf(policy: Policy, config: Config): Choose {
+  return policy.makeDecode?.(config) ?? chooserOf(policy, config)
+}
+
+type WithPolicies = Pick<
+  Config,
+  'policy' | 'shadowPolicy' | 'prefillPolicy' | 'decodePolicy' | 'pdSkipBelow' | 'record'
+>
+
+/** Whether prompts have to be hashed under a configuration: for a policy that asks, to skip a hand-over, or for a recording. */
+export function needsPrefix(config: WithPolicies): boolean {
+  if (config.record !== undefined || config.pdSkipBelow > 0) return true
+  const { policy, shadowPolicy, prefillPolicy, decodePolicy } = config
+  return [policy, shadowPolicy, prefillPolicy, decodePolicy].some(
+    (name) => name !== undefined && policyOf(name).needsPrefix,
+  )
 }

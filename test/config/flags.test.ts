@@ -36,7 +36,7 @@ test('a prefill worker may name its bootstrap port, also among others', () => {
     '--decode',
     'e',
   )
-  assert.deepEqual(prefill, ['http://a:1,9001', 'http://b:2', 'http://c', 'http://d,7'])
+  assert.deepEqual(prefill, ['http://a:1,9001', 'http://b:2', 'http://c,none', 'http://d,7'])
 })
 
 test('a bootstrap port that is none is told', () => {
