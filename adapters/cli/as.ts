@@ -129,10 +129,16 @@ async function readSpoken(argv: readonly string[], usage: string): Promise<Spoke
   const names = Object.keys(dialects)
   if (name === undefined || name.startsWith('-'))
     return complain(`usage: fetchway ${usage}; NAME is one of ${names.join(', ')}`)
-  const dialect = await loadDialect(name)
-  if (dialect === null)
+  const named = await loadDialect(name)
+  if (named === null)
     return complain(
       `there is no router ${name} to stand in for${suggest(name, names) || `; one of ${names.join(', ')}`}`,
+    )
+  const other = named.meant?.(rest)
+  const dialect = other === undefined ? named : await loadDialect(other)
+  if (dialect === null)
+    return complain(
+      `these flags are of ${other}'s program of the name ${name}, which is not in this version yet`,
     )
   const own: { defaults: string; isStrict: boolean } = { defaults: 'readme', isStrict: false }
   const theirs: string[] = []

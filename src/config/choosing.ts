@@ -42,6 +42,10 @@ export const choosing = {
     size('64MiB'),
     'cache_aware, production_stack_prefixaware: bytes of prompts that are remembered of each worker',
   ),
+  treeInterval: about(
+    duration('off'),
+    'cache_aware: how often what is more than treeSize is forgotten; off: at once',
+  ),
   prefixTokens: about(
     z.prefault(whole(1), 256),
     'prefix_hash: tokens at the beginning of a prompt that name its worker',
@@ -57,6 +61,10 @@ export const choosing = {
   kvTemperature: about(
     z.prefault(z.number().check(z.minimum(0)), 0),
     'kv_aware: how much chance there is in a choice; 0: none',
+  ),
+  kvSessionIdle: about(
+    duration('off'),
+    'kv_aware: a session keeps its worker until it was unused for so long; off: it does not',
   ),
   manualAssignment: about(
     z.prefault(z.enum(['random', 'min_load', 'min_group']), 'random'),

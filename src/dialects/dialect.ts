@@ -1,9 +1,13 @@
 // Another router's surface: its command line, its endpoints and its habits. At most one is active in a process.
-import type { RefusalValue } from '../actors/ask.ts'
+import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Environment } from '../config/environment.ts'
 import type { Core } from '../core.ts'
+import type { Ending, Passing } from '../forward/closing.ts'
+import type { HeaderList, UpstreamFailure } from '../host.ts'
+import type { Call } from '../openai/call.ts'
 import type { GivenFlag } from './flag.ts'
 import type { DialectFlag } from './flag.ts'
+import type { DialectName } from './names.ts'
 
 /** What a command line of that router means here. */
 export interface Translation {
@@ -36,15 +40,32 @@ export interface Surface {
   /** What nothing native answers either. */
   fallback?(core: Core, request: Request, path: string): Promise<Response>
   /** A refusal of ours in its words; undefined: in ours. */
-  refuse?(refusal: RefusalValue, at: RefusedAt): Response | undefined
+  refuse?(refusal: RefusalValue, at: RefusedAt, core: Core): Response | undefined
   /** Sees each answer last: headers that it adds or leaves out. */
   finish?(response: Response, request: Request, core: Core): Response
+  /** Sees each call before it is let in: throws a `Refusal`, or returns the call as it is to be taken. */
+  hear?(call: Call, request: Request, core: Core): Call
+  /** Headers that the answer of a worker carries besides. */
+  mark?(plan: Plan): HeaderList
+  /** Counts for metrics of its own. */
+  count?(happened: Happened, core: Core): void
 }
+
+/** What happens to calls: an attempt failed before its first byte (or with a status that is retried), or an answer ended. */
+export type Happened =
+  | {
+      readonly kind: 'failed'
+      readonly url: string
+      readonly failure: UpstreamFailure['kind'] | 'status'
+    }
+  | { readonly kind: 'ended'; readonly passing: Passing; readonly ending: Ending }
 
 export interface RefusedAt {
   readonly path: string
   readonly method: string
   readonly requestId: string | undefined
+  /** Of an inference call that was read. */
+  readonly model?: string | null
 }
 
 export interface Dialect {
@@ -54,6 +75,8 @@ export interface Dialect {
   readonly about: string
   /** Words that may stand first, as sub-commands of the program: skipped. */
   readonly commands?: readonly string[]
+  /** Another program of the same name that these arguments are of. */
+  meant?(argv: readonly string[]): DialectName | undefined
   /** `.env` files that it reads, the strongest first. */
   readonly dotenv?: readonly string[]
   /** Its flags; some programs have other ones by what the arguments say. */

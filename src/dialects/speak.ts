@@ -45,12 +45,15 @@ export function spoken(core: Core, answer: Handler): Handler {
 export function refuseFor(
   core: Core,
   refusal: RefusalValue,
-  { url, method }: { readonly url: string; readonly method: string },
+  { url, method, model }: { readonly url: string; readonly method: string; readonly model?: string | null },
   requestId?: string,
 ): Response {
   const path = pathname(pathOf(url))
   return (
-    core.surface?.refuse?.(refusal, { path, method, requestId }) ??
-    refuse(refusal, path, requestId, idNameOf(core))
+    core.surface?.refuse?.(
+      refusal,
+      { path, method, requestId, ...(model !== undefined && { model }) },
+      core,
+    ) ?? refuse(refusal, path, requestId, idNameOf(core))
   )
 }

@@ -7,6 +7,8 @@ type MakeSurface = (options: Readonly<Record<string, unknown>>) => Surface
 /** Name → how to load its surface. A dialect has one line here and one in index.ts. */
 const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>>> = {
   'sglang-router': async () => (await import('./sglang-router/surface.ts')).surface,
+  'sglang-launch-server': async () => (await import('./sglang-router/surface.ts')).surface,
+  'vllm-router': async () => (await import('./vllm-router/surface.ts')).surface,
 }
 
 /** Loads how a dialect answers; null when there is none of that name (yet). */

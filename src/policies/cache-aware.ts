@@ -17,7 +17,7 @@ function make(config: Config): Choose {
   const variant = config.cacheAwareVariant
   const threshold = config.cacheThreshold ?? THRESHOLDS[variant]
   const balance = balanceOf(config)
-  const tree = new OwnTree(config.treeSize)
+  const tree = new OwnTree(config.treeSize, config.treeInterval)
   const choose: Choose = (ask, candidates) => {
     let least = Infinity
     let most = 0
@@ -33,7 +33,7 @@ function make(config: Config): Choose {
   }
   return (ask, candidates, sense) => {
     const index = choose(ask, candidates, sense)
-    if (sense.isDry !== true) tree.sent(ask.prefix, candidates, index)
+    if (sense.isDry !== true) tree.sent(ask.prefix, candidates, index, sense.now)
     return index
   }
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts'
+import { Assignments } from './assignments.ts'
 import { isLessLoaded, leastLoaded } from './least-load.ts'
 import type { Candidate, Choose, Policy, PoolSense, Weigh } from './policy.ts'
 
@@ -14,10 +15,25 @@ function costOf(candidate: Candidate, sense: PoolSense): number {
  */
 function make(config: Config): Choose {
   const temperature = config.kvTemperature
-  return (ask, candidates, sense) => {
+  const choose: Choose = (ask, candidates, sense) => {
     if (ask.prefix === null) return leastLoaded(candidates)
     const costs = candidates.map((candidate) => costOf(candidate, sense))
     return temperature === 0 ? cheapest(candidates, costs) : softmax(costs, temperature, sense)
+  }
+  return config.kvSessionIdle > 0 ? sticky(choose, config.kvSessionIdle) : choose
+}
+
+/** A session stays where its last call went, until it is idle or that worker is out. */
+function sticky(choose: Choose, idle: number): Choose {
+  const given = new Assignments(idle)
+  return (ask, candidates, sense) => {
+    if (ask.session === null) return choose(ask, candidates, sense)
+    const worker = given.find(ask.session, sense.now).at(-1)
+    const known = candidates.findIndex(({ id }) => id === worker)
+    if (known >= 0) return known
+    const index = choose(ask, candidates, sense)
+    if (sense.isDry !== true) given.give(ask.session, (candidates[index] as Candidate).id, sense.now)
+    return index
   }
 }
 

@@ -13,10 +13,13 @@ export class OwnTree {
   readonly #numbers = new Map<string, number>()
   #depths = new Int32Array(8)
   readonly #most: number
+  readonly #interval: number
+  #trimmedAt: number | null = null
 
-  /** `most`: canonical bytes that are remembered of each worker. */
-  constructor(most: number) {
+  /** `most`: canonical bytes that are remembered of each worker; `interval`: ms between looks at that, 0: it always holds. */
+  constructor(most: number, interval = 0) {
     this.#most = most
+    this.#interval = interval
   }
 
   /** Finds who was sent how much of a prompt, for `matched`. */
@@ -37,8 +40,9 @@ export class OwnTree {
     return number === undefined ? 0 : this.#tree.held(number)
   }
 
-  /** A prompt goes to one of the candidates. */
-  sent(path: Float64Array | null, candidates: readonly Candidate[], index: number): void {
+  /** A prompt goes to one of the candidates; `now` in ms. */
+  sent(path: Float64Array | null, candidates: readonly Candidate[], index: number, now: number): void {
+    if (this.#interval > 0) this.#trim(now)
     if (this.#numbers.size > 2 * candidates.length + STRANGERS) this.#keep(candidates)
     if (path !== null) this.#tree.insert(path, this.#numberOf((candidates[index] as Candidate).id), null)
   }
@@ -46,10 +50,21 @@ export class OwnTree {
   #numberOf(workerId: string): number {
     const known = this.#numbers.get(workerId)
     if (known !== undefined) return known
-    const number = this.#tree.add(this.#most)
+    const number = this.#tree.add(this.#interval > 0 ? Infinity : this.#most)
     this.#numbers.set(workerId, number)
     if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
     return number
+  }
+
+  /** Between two of these a worker's share may grow as it likes. */
+  #trim(now: number): void {
+    this.#trimmedAt ??= now
+    if (now - this.#trimmedAt < this.#interval) return
+    this.#trimmedAt = now
+    for (const number of this.#numbers.values()) {
+      this.#tree.resize(number, this.#most)
+      this.#tree.resize(number, Infinity)
+    }
   }
 
   #keep(candidates: readonly Candidate[]): void {

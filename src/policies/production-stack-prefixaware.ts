@@ -19,7 +19,7 @@ function make(config: Config): Choose {
       longest < config.prefixMinMatch
         ? leastLoaded(candidates)
         : leastBy(candidates, sense, ({ id }) => longest - tree.matched(id))
-    if (sense.isDry !== true) tree.sent(ask.prefix, candidates, index)
+    if (sense.isDry !== true) tree.sent(ask.prefix, candidates, index, sense.now)
     return index
   }
 }

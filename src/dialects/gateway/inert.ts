@@ -13,4 +13,6 @@ export const TRACES = 'traceparent passes through; the router sends no traces of
 export const POOL = 'connections are kept as long as a worker keeps them'
 export const PROFILE = 'profile the process with the tools of its runtime'
 export const EPD = 'there is no stage for encoding'
+export const TIERS = 'what is known of KV caches is what their GPUs hold'
+export const BLOCKS = 'KV events tell the size of their blocks'
 export const BACKEND = 'the engine is found by asking'

@@ -1,4 +1,5 @@
 // What the flags that both Rust routers share mean here.
+import { isLoopback } from '../../config/urls.ts'
 import type { GivenFlag } from '../flag.ts'
 
 export type Values = Readonly<Record<string, unknown>>
@@ -19,6 +20,8 @@ export class Settings {
     this.config.set(key, { value, name })
   }
 }
+
+const atLeastOne = (value: unknown): unknown => (typeof value === 'number' ? Math.max(1, value) : value)
 
 /** Seconds and milliseconds as the configuration writes them; 0 and less: off. */
 export const seconds = (value: unknown): string | undefined =>
@@ -59,10 +62,24 @@ export function translateShared(values: Values, settings: Settings): void {
   settings.set('firstTokenTimeout', timeout, 'request_timeout_secs')
   settings.set('idleTimeout', timeout, 'request_timeout_secs')
   settings.set('connectTimeout', '10s')
+  settings.set('logDir', values['log_dir'], 'log_dir')
+  const metricsPort = values['prometheus_port']
+  settings.set(
+    'metricsListen',
+    typeof metricsPort === 'number' ? `${bracketed(values['prometheus_host'])}:${metricsPort}` : undefined,
+    'prometheus_port',
+    'prometheus_host',
+  )
+  settings.set('durationBuckets', values['prometheus_duration_buckets'], 'prometheus_duration_buckets')
   translateLimits(values, settings)
   translateRetries(values, settings)
   translateProbes(values, settings)
   translateBalance(values, settings)
+}
+
+function bracketed(host: unknown): string {
+  const text = host === 'localhost' ? '127.0.0.1' : String(host)
+  return text.includes(':') && !text.startsWith('[') ? `[${text}]` : text
 }
 
 /** The first of these that a request carries is its id. */
@@ -84,6 +101,7 @@ function translateLimits(values: Values, settings: Settings): void {
   settings.set('maxInFlight', typeof most === 'number' ? Math.max(0, most) : most, 'max_concurrent_requests')
   settings.set('queueSize', values['queue_size'], 'queue_size')
   settings.set('queueTimeout', seconds(values['queue_timeout_secs']), 'queue_timeout_secs')
+  settings.set('refillRate', values['rate_limit_tokens_per_second'], 'rate_limit_tokens_per_second')
 }
 
 /** Their number counts all attempts, ours those after the first. */
@@ -94,6 +112,10 @@ function translateRetries(values: Values, settings: Settings): void {
   settings.set('retryMaxDelay', milliseconds(values['retry_max_backoff_ms']), 'retry_max_backoff_ms')
   settings.set('retryFactor', values['retry_backoff_multiplier'], 'retry_backoff_multiplier')
   settings.set('retryJitter', values['retry_jitter_factor'], 'retry_jitter_factor')
+  // Theirs have no budget; ours stays as a bound against storms, far above what one fleet needs.
+  settings.set('retryFloor', 100)
+  settings.set('retryOn', [408, 429, 500, 502, 503, 504])
+  settings.set('busyOn', [429])
   const isOff = values['disable_circuit_breaker'] === true
   const failures = isOff ? 0 : values['cb_failure_threshold']
   settings.set('breakerFailures', failures, 'disable_circuit_breaker', 'cb_failure_threshold')
@@ -109,6 +131,7 @@ function translateProbes(values: Values, settings: Settings): void {
   settings.set('healthTimeout', seconds(values['health_check_timeout_secs']), 'health_check_timeout_secs')
   settings.set('healthPath', values['health_check_endpoint'], 'health_check_endpoint')
   settings.set('healthFailures', values['health_failure_threshold'], 'health_failure_threshold')
+  settings.set('healthSuccesses', atLeastOne(values['health_success_threshold']), 'health_success_threshold')
 }
 
 function translateBalance(values: Values, settings: Settings): void {
@@ -116,6 +139,7 @@ function translateBalance(values: Values, settings: Settings): void {
   settings.set('balanceAbs', values['balance_abs_threshold'], 'balance_abs_threshold')
   settings.set('balanceRel', values['balance_rel_threshold'], 'balance_rel_threshold')
   settings.set('treeSize', bytes(values['max_tree_size']), 'max_tree_size')
+  settings.set('treeInterval', seconds(values['eviction_interval_secs']), 'eviction_interval_secs')
   settings.set(
     'bucketInterval',
     seconds(values['bucket_adjust_interval_secs']),
@@ -123,6 +147,7 @@ function translateBalance(values: Values, settings: Settings): void {
   )
   settings.set('manualIdle', seconds(values['max_idle_secs']), 'max_idle_secs')
   settings.set('manualAssignment', values['assignment_mode'], 'assignment_mode')
+  settings.set('kvTemperature', values['router_temperature'], 'router_temperature')
   settings.set('prefixTokens', values['prefix_token_count'], 'prefix_token_count')
   settings.set('prefixLoadFactor', values['prefix_hash_load_factor'], 'prefix_hash_load_factor')
 }
@@ -137,4 +162,63 @@ export function prefillsOf(value: unknown): { readonly urls: string[]; readonly 
     else problems.push(`Invalid bootstrap port: ${port}. Must be a number or 'none'`)
   }
   return { urls, problems }
+}
+
+/** URLs of a list; one argument may hold several with commas or blanks between. Each once. */
+export const urlsOf = (value: unknown): readonly string[] => [
+  ...new Set(
+    (Array.isArray(value) ? value : [])
+      .flatMap((item) => String(item).split(/[\s,]+/))
+      .filter((url) => url !== ''),
+  ),
+]
+
+/** `--prefill`, `--decode` and the policies of both roles, where the mode is on. Returns what is wrong. */
+export function translatePairs(values: Values, settings: Settings, isOn: boolean, rename: Rename): string[] {
+  const { urls, problems } = prefillsOf(values['prefill'])
+  if (!isOn) return problems
+  settings.set('prefill', urls, 'prefill')
+  settings.set('decode', urlsOf(values['decode']), 'decode')
+  settings.set('prefillPolicy', rename(values['prefill_policy']), 'prefill_policy')
+  settings.set('decodePolicy', rename(values['decode_policy']), 'decode_policy')
+  return problems
+}
+
+/** Their name of a policy → ours. */
+export type Rename = (name: unknown) => unknown
+
+/** What Kubernetes discovery goes by; undefined: it is off. */
+export function kubernetesOf(values: Values): Record<string, unknown> | undefined {
+  if (values['service_discovery'] !== true) return undefined
+  return {
+    port: values['service_discovery_port'],
+    namespace: values['service_discovery_namespace'] ?? null,
+    selector: labelsOf(values['selector']),
+    prefillSelector: labelsOf(values['prefill_selector']),
+    decodeSelector: labelsOf(values['decode_selector']),
+    bootstrapPortAnnotation: values['bootstrap_port_annotation'] ?? 'vllm.ai/bootstrap-port',
+  }
+}
+
+/** What to say at the start: flags without effect, each once, and more. */
+export function notesOf(
+  inert: readonly { readonly name: string; readonly why: string }[],
+  more: readonly string[] = [],
+): string[] {
+  return [...inert.map(({ name, why }) => `${name} has no effect: ${why}`), ...more]
+}
+
+/** Words that belong to no flag. Blank ones are what is left of a line that was broken by a backslash. */
+export function straysOf(words: readonly string[]): string[] {
+  const strays = words.filter((word) => word.trim() !== '')
+  return strays.length > 0 ? [`unrecognized arguments: ${strays.join(' ')}`] : []
+}
+
+/** Where the listener is open to other machines and nobody is asked for a key, whoever reaches it can change workers. */
+export function openDoor(values: Values): string[] {
+  const host = String(values['host'])
+  if (isLoopback(host)) return []
+  return [
+    `anybody who reaches ${host}:${String(values['port'])} can add and remove workers, as with the original: set a key, or keep that port from strangers`,
+  ]
 }

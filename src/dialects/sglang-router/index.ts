@@ -1,7 +1,19 @@
 // The SGLang router: `python -m sglang_router.launch_router`, its endpoints and its habits.
 import { readArguments, valuesOf } from '../argparse.ts'
 import type { Circumstances, Dialect, Translation } from '../dialect.ts'
-import { labelsOf, prefillsOf, Settings, translateShared, type Values } from '../gateway/translate.ts'
+import type { GivenFlag } from '../flag.ts'
+import { translateSecurity } from '../gateway/security.ts'
+import {
+  kubernetesOf,
+  notesOf,
+  openDoor,
+  Settings,
+  straysOf,
+  translatePairs,
+  translateShared,
+  urlsOf,
+  type Values,
+} from '../gateway/translate.ts'
 import { flags } from './flags.ts'
 import { surface } from './surface.ts'
 
@@ -17,54 +29,62 @@ export const sglangRouter: Dialect = {
   surface,
 }
 
-function translate(argv: readonly string[], { defaults }: Circumstances): Translation {
+function translate(argv: readonly string[], circumstances: Circumstances): Translation {
   const { given, words, problems, inert } = readArguments(argv, flags)
-  const values = valuesOf(flags, given, defaults)
-  const settings = new Settings(given)
-  translateShared(values, settings)
-  const prefills = prefillsOf(values['prefill'])
-  translateFleet(values, settings, prefills.urls)
-  settings.set('cacheAwareVariant', defaults, 'policy')
-  const strays = words.length > 0 ? [`unrecognized arguments: ${words.join(' ')}`] : []
+  const values = valuesOf(flags, given, circumstances.defaults)
+  const { config, options, problems: more } = translateValues(values, given, circumstances)
   return {
-    config: settings.config,
-    options: optionsOf(values),
-    notes: inert.map(({ name, why }) => `${name} has no effect: ${why}`),
-    problems: [...problems, ...strays, ...prefills.problems],
+    config,
+    options,
+    notes: notesOf(inert, values['api_key'] === undefined ? openDoor(values) : []),
+    problems: [...problems, ...straysOf(words), ...more],
   }
 }
 
-function translateFleet(values: Values, settings: Settings, prefills: readonly string[]): void {
+/** The values of its flags as a configuration; `given`: which flag said each. */
+export function translateValues(
+  values: Values,
+  given: ReadonlyMap<string, GivenFlag>,
+  { defaults }: Pick<Circumstances, 'defaults'>,
+): Pick<Translation, 'config'> & { readonly options: Record<string, unknown>; readonly problems: string[] } {
+  const settings = new Settings(given)
+  translateShared(values, settings)
+  translateSecurity(values, settings)
+  translateFleet(values, settings)
+  settings.set('cacheAwareVariant', defaults, 'policy')
+  settings.set('breakerProbes', true)
+  const problems = translatePairs(values, settings, values['pd_disaggregation'] === true, policyOf)
+  return { config: settings.config, options: optionsOf(values), problems }
+}
+
+function translateFleet(values: Values, settings: Settings): void {
   const key = values['api_key']
-  settings.set('workers', urlsOf(values['worker_urls']), 'worker_urls')
-  if (values['pd_disaggregation'] === true) {
-    settings.set('prefill', prefills, 'prefill')
-    settings.set('decode', values['decode'] ?? [], 'decode')
-  }
+  const urls = urlsOf(values['worker_urls'])
+  // Servers that are no engine have nothing to tell, and no /health.
+  const isOpenAi = values['backend'] === 'openai'
+  const workers = isOpenAi ? urls.map((url) => ({ url, engine: 'unknown' })) : urls
+  settings.set('workers', workers, 'worker_urls')
+  if (isOpenAi) settings.set('healthInterval', 'off', 'backend')
   settings.set('policy', policyOf(values['policy']), 'policy')
   settings.set('models', values['enable_igw'] === true ? 'check' : 'ignore', 'enable_igw')
   settings.set('ranks', values['dp_aware'] === true ? 'ask' : undefined, 'dp_aware')
   settings.set('apiKeys', key === undefined ? undefined : [key], 'api_key')
   settings.set('adminKey', key, 'api_key')
   settings.set('workerApiKey', key, 'api_key')
-  settings.set('tlsCert', values['tls_cert_path'], 'tls_cert_path')
-  settings.set('tlsKey', values['tls_key_path'], 'tls_key_path')
   settings.set('state', 'off')
 }
 
 const policyOf = (name: unknown): unknown => POLICIES[String(name)] ?? name
 
-const urlsOf = (value: unknown): readonly string[] =>
-  (Array.isArray(value) ? value : [])
-    .flatMap((item) => String(item).split(/[\s,]+/))
-    .filter((url) => url !== '')
-
 /** What the endpoints go by. */
 function optionsOf(values: Values): Record<string, unknown> {
+  const kubernetes = kubernetesOf(values)
   return {
     startupTimeout: values['worker_startup_timeout_secs'],
+    checkInterval: values['worker_startup_check_interval'],
     hasModels: values['enable_igw'] === true,
-    isDisaggregated: values['pd_disaggregation'] === true,
-    selector: labelsOf(values['selector']),
+    isPaired: values['pd_disaggregation'] === true,
+    policy: values['policy'],
+    ...(kubernetes && { kubernetes }),
   }
 }

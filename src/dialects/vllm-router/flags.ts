@@ -1,6 +1,6 @@
 // The flags of the vLLM router: one row each, with the defaults of its README and, where they differ, of its current release.
 import type { DialectFlag } from '../flag.ts'
-import { BACKEND, EPD, MINI, POOL, PROFILE, PROGRAMS, TRACES, WASM } from '../gateway/inert.ts'
+import { BACKEND, BLOCKS, EPD, MINI, POOL, PROFILE, PROGRAMS, TIERS, TRACES, WASM } from '../gateway/inert.ts'
 
 export const flags: readonly DialectFlag[] = [
   { names: ['--host'], initial: '127.0.0.1', about: 'address to listen on' },
@@ -55,9 +55,27 @@ export const flags: readonly DialectFlag[] = [
     about: 'the same for decode workers',
   },
   { names: ['--router-temperature'], kind: 'number', initial: 0.0, about: 'how much chance kv_aware has' },
-  { names: ['--kv-penalty-host'], kind: 'number', initial: 0.8, about: 'worth of a block in host memory' },
-  { names: ['--kv-penalty-external'], kind: 'number', initial: 0.6, about: 'worth of a block elsewhere' },
-  { names: ['--kv-penalty-disk'], kind: 'number', initial: 0.3, about: 'worth of a block on disk' },
+  {
+    names: ['--kv-penalty-host'],
+    kind: 'number',
+    initial: 0.8,
+    about: 'worth of a block in host memory',
+    inert: TIERS,
+  },
+  {
+    names: ['--kv-penalty-external'],
+    kind: 'number',
+    initial: 0.6,
+    about: 'worth of a block elsewhere',
+    inert: TIERS,
+  },
+  {
+    names: ['--kv-penalty-disk'],
+    kind: 'number',
+    initial: 0.3,
+    about: 'worth of a block on disk',
+    inert: TIERS,
+  },
   { names: ['--kv-aware-session-affinity-ttl-secs'], kind: 'integer', about: 'how long a session stays' },
   {
     names: ['--kv-event-source'],
@@ -71,7 +89,13 @@ export const flags: readonly DialectFlag[] = [
     initial: [],
     about: 'where missed ones are had',
   },
-  { names: ['--kv-event-block-size'], kind: 'integer', initial: 16, about: 'tokens of a block' },
+  {
+    names: ['--kv-event-block-size'],
+    kind: 'integer',
+    initial: 16,
+    about: 'tokens of a block',
+    inert: BLOCKS,
+  },
   { names: ['--kv-event-model'], about: 'model of the events' },
   { names: ['--pd-kv-events'], isRepeatable: true, initial: [], about: 'KV events of prefill workers' },
   { names: ['--mini-lb'], kind: 'switch', initial: false, about: 'the small Python balancer', inert: MINI },
