@@ -13,6 +13,8 @@ import type { Shape } from '../openai/shapes.ts'
 export interface Passing {
   readonly id: string
   readonly worker: string
+  /** Where that is. */
+  readonly url: string
   /** Of a pair; null: there is none. */
   readonly prefill: string | null
   readonly model: string
@@ -29,6 +31,8 @@ export interface Passing {
 export interface Ending {
   readonly outcome: CallOutcome
   readonly usage: Usage | null
+  /** When the first token of a stream came, epoch ms. */
+  readonly firstTokenAt?: number | null
   /** Set when the worker is to blame. */
   readonly failure?: UpstreamFailure
   /** Id of what the worker stored. */
@@ -55,6 +59,7 @@ export function passingOf(
   return {
     id: call.id,
     worker: plan.worker.id,
+    url: plan.worker.url,
     prefill: plan.kind === 'pair' ? plan.prefill.id : null,
     model: core.models.known(model),
     endpoint: call.endpoint.name,
@@ -78,6 +83,7 @@ export function closing(core: Core, passing: Passing): (ending: Ending) => void 
     core.recorder?.ended(passing, ending, core.host.now())
     settle(core, passing, ending)
     measure(core, passing, ending)
+    core.surface?.count?.({ kind: 'ended', passing, ending }, core)
     book(core, passing, ending.usage)
   }
 }

@@ -28,6 +28,7 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.worker.id,
     'x-fetchway-decision',
     plan.decision,
+    ...(core.surface?.mark?.(plan) ?? []),
   ]
   // An event stream may end with other bytes than the engine announced.
   const isRead = started.whole !== undefined || started.partner?.merges

@@ -112,7 +112,7 @@ export class StreamRelay implements Watch {
       const seconds = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
       core.instruments.interToken.with(passing.model, passing.worker).observe(seconds)
     }
-    close({ ...ending, state: responseId })
+    close({ ...ending, state: responseId, firstTokenAt })
   }
 }
 

@@ -54,8 +54,11 @@ function mergeSeries(all: readonly (readonly SeriesReading[])[], gather: 'sum' |
   return [...merged.values()]
 }
 
+/** How a number is written: a value, a sum, or the bound of a bucket. */
+export type FormatNumber = (value: number) => string
+
 /** The text format 0.0.4, ending in a newline. */
-export function expose(reading: Reading): string {
+export function expose(reading: Reading, format: FormatNumber = formatNumber): string {
   const lines: string[] = []
   for (const family of reading) {
     const { name, help, type, series } = family
@@ -63,31 +66,33 @@ export function expose(reading: Reading): string {
       `# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`,
       `# TYPE ${name} ${type}`,
     )
-    for (const one of series) exposeSeries(family, one, lines)
+    for (const one of series) exposeSeries(family, one, { lines, format })
   }
   lines.push('')
   return lines.join('\n')
 }
 
-function exposeSeries(family: FamilyReading, { values, numbers }: SeriesReading, lines: string[]): void {
+function exposeSeries(
+  family: FamilyReading,
+  { values, numbers }: SeriesReading,
+  { lines, format }: { lines: string[]; format: FormatNumber },
+): void {
   const { name, type, labels, bounds } = family
   const pairs = labels.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(',')
   const after = pairs === '' ? '' : `{${pairs}}`
   if (type !== 'histogram') {
-    lines.push(`${name}${after} ${formatNumber(numbers[0] ?? 0)}`)
+    lines.push(`${name}${after} ${format(numbers[0] ?? 0)}`)
     return
   }
   const before = pairs === '' ? '' : `${pairs},`
   let total = 0
   for (let index = 0; index <= bounds.length; index++) {
     total += numbers[index] ?? 0
-    lines.push(
-      `${name}_bucket{${before}le="${formatNumber(bounds[index] ?? Infinity)}"} ${formatNumber(total)}`,
-    )
+    lines.push(`${name}_bucket{${before}le="${format(bounds[index] ?? Infinity)}"} ${format(total)}`)
   }
   lines.push(
-    `${name}_sum${after} ${formatNumber(numbers[bounds.length + 1] ?? 0)}`,
-    `${name}_count${after} ${formatNumber(total)}`,
+    `${name}_sum${after} ${format(numbers[bounds.length + 1] ?? 0)}`,
+    `${name}_count${after} ${format(total)}`,
   )
 }
 

@@ -81,7 +81,7 @@ export async function readCall(
   const reading = await readForm(core, request, endpoint)
   const top = reading.body.kind === 'json' ? reading.body.top : null
   try {
-    return {
+    const call: Call = {
       id: `d-${core.nextId()}`,
       requestId,
       endpoint,
@@ -103,6 +103,7 @@ export async function readCall(
       startedAt,
       release: reading.release,
     }
+    return core.surface?.hear?.(call, request, core) ?? call
   } catch (error) {
     reading.release()
     throw unreadable(error)

@@ -50,7 +50,9 @@ function failed(
     endpoint: endpoint.name,
     request_id: call?.requestId,
   })
-  return refuseFor(core, refusal, request, call?.requestId ?? requestIdOf(request.headers, core))
+  const { url, method } = request
+  const at = { url, method, ...(call && { model: call.model }) }
+  return refuseFor(core, refusal, at, call?.requestId ?? requestIdOf(request.headers, core))
 }
 
 function count(
