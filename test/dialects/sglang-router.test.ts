@@ -5,16 +5,9 @@ import { configOf, testEffects, translated, type Effect } from './_translate.ts'
 
 const worker = (url: string) => ({ url, role: 'mixed', weight: 1, labels: {} })
 const PD = '--pd-disaggregation --prefill http://p:1 --decode http://d:1'
-const FOUND = '--service-discovery'
-const KUBERNETES = {
-  port: 80,
-  namespace: null,
-  selector: {},
-  prefillSelector: {},
-  decodeSelector: {},
-  bootstrapPortAnnotation: 'sglang.ai/bootstrap-port',
-}
-const kubernetes = (more: object) => ({ ...KUBERNETES, ...more })
+
+const FOUND = '--service-discovery --selector x=y'
+const PAIRED = '--service-discovery --prefill-selector x=y --decode-selector x=z'
 
 const EFFECTS: readonly Effect[] = [
   ['--host 0.0.0.0', 'host', '0.0.0.0'],
@@ -46,18 +39,13 @@ const EFFECTS: readonly Effect[] = [
   ['--worker-startup-check-interval 5', 'options.checkInterval', 5],
   ['--log-dir logs', 'logDir', 'logs'],
   ['--log-level debug', 'logLevel', 'debug'],
-  ['--service-discovery', 'options.kubernetes', KUBERNETES],
-  ['--selector a=b c=d', 'options.kubernetes', kubernetes({ selector: { a: 'b', c: 'd' } }), FOUND],
-  ['--service-discovery-port 81', 'options.kubernetes', kubernetes({ port: 81 }), FOUND],
-  ['--service-discovery-namespace n', 'options.kubernetes', kubernetes({ namespace: 'n' }), FOUND],
-  ['--prefill-selector a=b', 'options.kubernetes', kubernetes({ prefillSelector: { a: 'b' } }), FOUND],
-  ['--decode-selector a=b', 'options.kubernetes', kubernetes({ decodeSelector: { a: 'b' } }), FOUND],
-  [
-    '--bootstrap-port-annotation a/b',
-    'options.kubernetes',
-    kubernetes({ bootstrapPortAnnotation: 'a/b' }),
-    FOUND,
-  ],
+  ['--service-discovery', 'discover', ['kubernetes'], '--selector a=b'],
+  ['--selector a=b c=d', 'kubernetesSelector', 'a=b,c=d', FOUND],
+  ['--service-discovery-port 81', 'kubernetesPort', 81, FOUND],
+  ['--service-discovery-namespace n', 'kubernetesNamespace', 'n', FOUND],
+  ['--prefill-selector a=b', 'kubernetesPrefillSelector', 'a=b', PAIRED],
+  ['--decode-selector a=b', 'kubernetesDecodeSelector', 'a=b', PAIRED],
+  ['--bootstrap-port-annotation a/b', 'kubernetesBootstrapAnnotations', ['a/b'], FOUND],
   ['--prometheus-port 9000', 'metricsListen', '127.0.0.1:9000'],
   ['--prometheus-host 0.0.0.0', 'metricsListen', '0.0.0.0:29000'],
   ['--prometheus-duration-buckets 0.1 1', 'durationBuckets', [0.1, 1]],
@@ -168,13 +156,14 @@ test('flags without effect say so once', async () => {
 })
 
 test('one argument may hold several labels, and those without = are dropped', async () => {
-  const { options } = await translated(sglangRouter, '--service-discovery --selector junk', {})
-  assert.deepEqual(options?.['kubernetes'], KUBERNETES)
-  const both = await sglangRouter.translate(['--service-discovery', '--selector', 'a=b c=d'], {
-    environment: {},
-    defaults: 'readme',
-    isStrict: false,
-    readFile: () => Promise.resolve(null),
-  })
-  assert.deepEqual(both.options?.['kubernetes'], kubernetes({ selector: { a: 'b', c: 'd' } }))
+  const argv = ['--service-discovery', '--selector', 'a=b c=d', 'junk']
+  const where = { environment: {}, defaults: 'readme', isStrict: false } as const
+  const { config } = await sglangRouter.translate(argv, { ...where, readFile: () => Promise.resolve(null) })
+  assert.equal(config.get('kubernetesSelector')?.value, 'a=b,c=d')
+})
+
+test('discovery without a selector finds nothing, and that is told', async () => {
+  const { config, notes } = await translated(sglangRouter, '--service-discovery')
+  assert.equal(config.has('discover'), false)
+  assert.match(notes?.join() ?? '', /finds nothing without a selector/)
 })

@@ -6,14 +6,8 @@ import { configOf, testEffects, translated, type Effect } from './_translate.ts'
 const worker = (url: string, more = {}) => ({ url, role: 'mixed', weight: 1, labels: {}, ...more })
 const PD = '--vllm-pd-disaggregation --prefill http://p:1 --decode http://d:1'
 
-const KUBERNETES = {
-  port: 8000,
-  namespace: null,
-  selector: {},
-  prefillSelector: {},
-  decodeSelector: {},
-  bootstrapPortAnnotation: 'vllm.ai/bootstrap-port',
-}
+const FOUND = '--service-discovery --selector x=y'
+const PAIRED = '--service-discovery --prefill-selector x=y --decode-selector x=z'
 
 const EFFECTS: readonly Effect[] = [
   ['--host 0.0.0.0', 'host', '0.0.0.0'],
@@ -54,32 +48,12 @@ const EFFECTS: readonly Effect[] = [
     [{ ...worker('http://p:2', { kvEvents: 'tcp://p:5557', bootstrapPort: 9000 }), role: 'prefill' }],
     `${PD} --prefill http://p:2 9000`,
   ],
-  ['--service-discovery', 'options.kubernetes', KUBERNETES],
-  [
-    '--selector a=b c=d',
-    'options.kubernetes',
-    { ...KUBERNETES, selector: { a: 'b', c: 'd' } },
-    '--service-discovery',
-  ],
-  ['--service-discovery-port 81', 'options.kubernetes', { ...KUBERNETES, port: 81 }, '--service-discovery'],
-  [
-    '--service-discovery-namespace n',
-    'options.kubernetes',
-    { ...KUBERNETES, namespace: 'n' },
-    '--service-discovery',
-  ],
-  [
-    '--prefill-selector a=b',
-    'options.kubernetes',
-    { ...KUBERNETES, prefillSelector: { a: 'b' } },
-    '--service-discovery',
-  ],
-  [
-    '--decode-selector a=b',
-    'options.kubernetes',
-    { ...KUBERNETES, decodeSelector: { a: 'b' } },
-    '--service-discovery',
-  ],
+  ['--service-discovery', 'discover', ['kubernetes'], '--selector a=b'],
+  ['--selector a=b c=d', 'kubernetesSelector', 'a=b,c=d', FOUND],
+  ['--service-discovery-port 81', 'kubernetesPort', 81, FOUND],
+  ['--service-discovery-namespace n', 'kubernetesNamespace', 'n', FOUND],
+  ['--prefill-selector a=b', 'kubernetesPrefillSelector', 'a=b', PAIRED],
+  ['--decode-selector a=b', 'kubernetesDecodeSelector', 'a=b', PAIRED],
   ['--worker-startup-timeout-secs 5', 'options.startupTimeout', 5],
   ['--worker-startup-check-interval 5', 'options.checkInterval', 5],
   ['--cache-threshold 0.9', 'cacheThreshold', 0.9],

@@ -187,17 +187,37 @@ export function translatePairs(values: Values, settings: Settings, isOn: boolean
 /** Their name of a policy → ours. */
 export type Rename = (name: unknown) => unknown
 
-/** What Kubernetes discovery goes by; undefined: it is off. */
-export function kubernetesOf(values: Values): Record<string, unknown> | undefined {
-  if (values['service_discovery'] !== true) return undefined
-  return {
-    port: values['service_discovery_port'],
-    namespace: values['service_discovery_namespace'] ?? null,
-    selector: labelsOf(values['selector']),
-    prefillSelector: labelsOf(values['prefill_selector']),
-    decodeSelector: labelsOf(values['decode_selector']),
-    bootstrapPortAnnotation: values['bootstrap_port_annotation'] ?? 'vllm.ai/bootstrap-port',
+/** Kubernetes discovery, where it is on. An empty selector matches nothing, and is told. Returns what to say at the start. */
+export function translateKubernetes(values: Values, settings: Settings): string[] {
+  if (values['service_discovery'] !== true) return []
+  const selectors = {
+    kubernetesSelector: selectorOf(values['selector']),
+    kubernetesPrefillSelector: selectorOf(values['prefill_selector']),
+    kubernetesDecodeSelector: selectorOf(values['decode_selector']),
   }
+  if (Object.values(selectors).every((selector) => selector === undefined))
+    return [
+      '--service-discovery finds nothing without a selector: name the labels of the pods that are workers',
+    ]
+  settings.set('discover', ['kubernetes'], 'service_discovery')
+  settings.set('kubernetesSelector', selectors.kubernetesSelector, 'selector')
+  settings.set('kubernetesPrefillSelector', selectors.kubernetesPrefillSelector, 'prefill_selector')
+  settings.set('kubernetesDecodeSelector', selectors.kubernetesDecodeSelector, 'decode_selector')
+  settings.set('kubernetesPort', values['service_discovery_port'], 'service_discovery_port')
+  settings.set(
+    'kubernetesNamespace',
+    values['service_discovery_namespace'] ?? '*',
+    'service_discovery_namespace',
+  )
+  const annotation = values['bootstrap_port_annotation']
+  if (annotation !== undefined)
+    settings.set('kubernetesBootstrapAnnotations', [annotation], 'bootstrap_port_annotation')
+  return []
+}
+
+function selectorOf(items: unknown): string | undefined {
+  const labels = Object.entries(labelsOf(items)).map(([key, value]) => `${key}=${value}`)
+  return labels.length > 0 ? labels.join(',') : undefined
 }
 
 /** What to say at the start: flags without effect, each once, and more. */

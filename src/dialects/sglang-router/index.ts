@@ -4,11 +4,11 @@ import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import type { GivenFlag } from '../flag.ts'
 import { translateSecurity } from '../gateway/security.ts'
 import {
-  kubernetesOf,
   notesOf,
   openDoor,
   Settings,
   straysOf,
+  translateKubernetes,
   translatePairs,
   translateShared,
   urlsOf,
@@ -32,11 +32,11 @@ export const sglangRouter: Dialect = {
 function translate(argv: readonly string[], circumstances: Circumstances): Translation {
   const { given, words, problems, inert } = readArguments(argv, flags)
   const values = valuesOf(flags, given, circumstances.defaults)
-  const { config, options, problems: more } = translateValues(values, given, circumstances)
+  const { config, options, notes, problems: more } = translateValues(values, given, circumstances)
   return {
     config,
     options,
-    notes: notesOf(inert, values['api_key'] === undefined ? openDoor(values) : []),
+    notes: notesOf(inert, [...notes, ...(values['api_key'] === undefined ? openDoor(values) : [])]),
     problems: [...problems, ...straysOf(words), ...more],
   }
 }
@@ -46,7 +46,11 @@ export function translateValues(
   values: Values,
   given: ReadonlyMap<string, GivenFlag>,
   { defaults }: Pick<Circumstances, 'defaults'>,
-): Pick<Translation, 'config'> & { readonly options: Record<string, unknown>; readonly problems: string[] } {
+): Pick<Translation, 'config'> & {
+  readonly options: Record<string, unknown>
+  readonly notes: string[]
+  readonly problems: string[]
+} {
   const settings = new Settings(given)
   translateShared(values, settings)
   translateSecurity(values, settings)
@@ -54,7 +58,8 @@ export function translateValues(
   settings.set('cacheAwareVariant', defaults, 'policy')
   settings.set('breakerProbes', true)
   const problems = translatePairs(values, settings, values['pd_disaggregation'] === true, policyOf)
-  return { config: settings.config, options: optionsOf(values), problems }
+  const notes = translateKubernetes(values, settings)
+  return { config: settings.config, options: optionsOf(values), notes, problems }
 }
 
 function translateFleet(values: Values, settings: Settings): void {
@@ -78,13 +83,11 @@ const policyOf = (name: unknown): unknown => POLICIES[String(name)] ?? name
 
 /** What the endpoints go by. */
 function optionsOf(values: Values): Record<string, unknown> {
-  const kubernetes = kubernetesOf(values)
   return {
     startupTimeout: values['worker_startup_timeout_secs'],
     checkInterval: values['worker_startup_check_interval'],
     hasModels: values['enable_igw'] === true,
     isPaired: values['pd_disaggregation'] === true,
     policy: values['policy'],
-    ...(kubernetes && { kubernetes }),
   }
 }

@@ -4,11 +4,11 @@ import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import type { Environment } from '../../config/environment.ts'
 import type { GivenFlag } from '../flag.ts'
 import {
-  kubernetesOf,
   notesOf,
   openDoor,
   Settings,
   straysOf,
+  translateKubernetes,
   translatePairs,
   translateShared,
   urlsOf,
@@ -54,6 +54,8 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   translateKv(values, settings)
   settings.set('apiKeyValidationUrls', validators(given, environment), 'api_key_validation_urls')
   settings.set('cacheAwareVariant', 'release', 'policy')
+  settings.set('kubernetesNotReady', 'remove')
+  const found = translateKubernetes(values, settings)
   const isPaired = values['vllm_pd_disaggregation'] === true
   const { plain, told } = splitPrefills(values)
   const pairs = translatePairs({ ...values, prefill: plain }, settings, isPaired, policyOf)
@@ -62,7 +64,7 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   return {
     config: settings.config,
     options: optionsOf(values),
-    notes: notesOf(inert, openDoor(values)),
+    notes: notesOf(inert, [...found, ...openDoor(values)]),
     problems: [...problems, ...straysOf(words), ...pairs],
   }
 }
@@ -96,7 +98,6 @@ function validators(given: ReadonlyMap<string, GivenFlag>, environment: Environm
 
 /** What the endpoints go by. */
 function optionsOf(values: Values): Record<string, unknown> {
-  const kubernetes = kubernetesOf(values)
   return {
     startupTimeout: values['worker_startup_timeout_secs'],
     checkInterval: values['worker_startup_check_interval'],
@@ -104,6 +105,5 @@ function optionsOf(values: Values): Record<string, unknown> {
     isPaired: values['vllm_pd_disaggregation'] === true,
     policy: values['policy'],
     ...(values['vllm_discovery_address'] !== undefined && { discovery: values['vllm_discovery_address'] }),
-    ...(kubernetes && { kubernetes }),
   }
 }
