@@ -77,12 +77,7 @@ export async function serveFrom(load: () => Promise<Loaded>, program: Program = 
 }
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
-export function notYet(
-  { prefill, decode, ranks, threads, workers, record }: Config,
-  isNode = false,
-): string | null {
-  if (prefill.length > 0 || decode.length > 0 || workers.some((worker) => worker.role !== 'mixed'))
-    return 'prefill/decode disaggregation is not in this version yet: give the workers without a role'
+export function notYet({ ranks, threads, workers, record }: Config, isNode = false): string | null {
   if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
   if (workers.some(({ via }) => via !== undefined))
     return 'a binding (via) is for Cloudflare Workers alone: give the worker a URL that this machine reaches'

@@ -46,15 +46,13 @@ export function readConfig(variables: Variables): Loaded {
 }
 
 /** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
-function notHere({ adminListen, prefill, decode, ranks, workers }: Config): ConfigIssue[] {
+function notHere({ adminListen, ranks }: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = []
   const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
   if (adminListen !== undefined) {
     const instead = 'protect the control plane with adminKey'
     tell('adminListen', `${adminListen} can't be listened on: a Worker has one address; ${instead}`)
   }
-  if (prefill.length > 0 || decode.length > 0 || workers.some(({ role }) => role !== 'mixed'))
-    tell('workers', 'prefill/decode disaggregation is not here yet: give the workers without a role')
   if (ranks !== undefined) tell('ranks', 'data-parallel ranks are not here yet')
   return issues
 }

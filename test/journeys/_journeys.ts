@@ -8,6 +8,7 @@ import { exact } from './_kv.ts'
 import { failures } from './_failures.ts'
 import { leaving } from './_leaving.ts'
 import { limits } from './_limits.ts'
+import { pairs } from './_pairs.ts'
 import { prefixes } from './_prefixes.ts'
 import { routing } from './_routing.ts'
 import { Rig, type Fleet, type Gap, type Open, type OpenOptions } from './_rig.ts'
@@ -35,7 +36,18 @@ export type Journey = ((start: Start) => Promise<void>) & { readonly gap?: Gap }
 /** Journeys by their sentences. */
 export type Journeys = Readonly<Record<string, Journey>>
 
-const GROUPS = { endpoints, routing, prefixes, explain, exact, control, limits, failures, leaving } as const
+const GROUPS = {
+  endpoints,
+  routing,
+  prefixes,
+  explain,
+  exact,
+  control,
+  limits,
+  failures,
+  leaving,
+  pairs,
+} as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 
 /** Registers the suite for one runtime. */

@@ -30,7 +30,13 @@ export async function listenAll(fleet: Fleet): Promise<Map<string, string>> {
 export function named(config: ConfigInput, urls: ReadonlyMap<string, string>): ConfigInput {
   let text = JSON.stringify({ healthInterval: 'off', retryDelay: '1ms', ...config })
   for (const [name, url] of urls) text = text.replaceAll(`"${name}"`, `"${url}"`)
-  return JSON.parse(text) as ConfigInput
+  const read = JSON.parse(text) as ConfigInput
+  const workers = read.workers?.map((worker) => {
+    if (typeof worker === 'string' || !worker.bootstrapPort) return worker
+    // The bootstrap server of a simulated engine is the engine itself.
+    return { ...worker, bootstrapPort: Number(new URL(worker.url).port) }
+  })
+  return workers ? { ...read, workers } : read
 }
 
 /** Sends a journey's request to a router with a body of known length, as clients do. */
