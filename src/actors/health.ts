@@ -80,6 +80,16 @@ export class Health {
     this.#state.setAlarm(next)
   }
 
+  /** One that has been out for too long leaves for good. */
+  #removeLost(seat: Seat): void {
+    const { removeAfter = 0 } = this.rules.probe
+    const { isDown, failingSince, id, url } = seat
+    if (removeAfter === 0 || !isDown || failingSince === 0) return
+    if (this.#state.now() - failingSince < removeAfter) return
+    this.#state.log({ level: 'warn', message: `worker ${url} stays away: removed`, worker: id })
+    this.#state.after(Promise.resolve(this.#state.registry('main').remove(id)))
+  }
+
   async #ask(taken: readonly Seat[]): Promise<void> {
     if (taken.length === 0) return
     await this.loads.ask(taken)
@@ -90,6 +100,7 @@ export class Health {
   async #probe(seat: Seat): Promise<void> {
     const change = await probe(this.#state, seat, this.rules.probe)
     this.rearm()
+    this.#removeLost(seat)
     if (change === 'none') return
     const { id, url } = seat
     if (change === 'down')

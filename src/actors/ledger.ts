@@ -242,7 +242,10 @@ export class Ledger {
     seat.served++
     seat.lastGoodAt = now
     seat.isSuspect = false
-    if (!isDecoding && outcome.status !== undefined && outcome.status < 400) seat.measured(now - startedAt)
+    if (outcome.status !== undefined && outcome.status < 400) {
+      seat.took(now - startedAt)
+      if (!isDecoding) seat.measured(now - startedAt)
+    }
     if (isHeard(lease)) succeed(seat.breaker, this.rules)
   }
 }

@@ -13,11 +13,12 @@ export const gaveUp = (why: string, code = 'no_retry'): RefusalValue => ({
 export function whyNoRetry(
   ask: Ask,
   failure: Failure,
-  { attempt, retries }: { attempt: number; retries: number },
+  { attempt, retries, timeouts }: { attempt: number; retries: number; timeouts?: boolean | undefined },
 ): RefusalValue | null {
   if (attempt > retries) return gaveUp('every attempt failed')
   const neverSent = failure.kind === 'connect' || failure.kind === 'connect_timeout'
-  if (failure.kind.endsWith('_timeout') && !neverSent) return gaveUp('its time is up')
+  const isLate = failure.kind.endsWith('_timeout') && !neverSent
+  if (isLate && (!timeouts || failure.kind === 'total_timeout')) return gaveUp('its time is up')
   if (failure.kind === 'aborted') return gaveUp('it was aborted')
   return ask.makesState && !neverSent ? gaveUp('it may have made state already') : null
 }

@@ -21,12 +21,13 @@ export class Retries {
 
   /** Why there is no further attempt, wherever it would go; null: there may be. `turn`: of the next one. */
   whyNone(ask: Ask, failure: Failure, turn: Turn, isPair = false): RefusalValue | null {
-    const { retries } = this.rules.retry
+    const { retries, timeouts } = this.rules.retry
     // A pair whose engines had begun is sent again once: its halves wait for each other, and hold KV for that long.
     const isOnce = isPair && failure.kind !== 'connect' && failure.kind !== 'connect_timeout'
     return whyNoRetry(ask, failure, {
       attempt: turn.attempt - 1,
       retries: isOnce ? Math.min(1, retries) : retries,
+      timeouts,
     })
   }
 

@@ -42,6 +42,7 @@ export function rulesOf(
     breaker,
     retry: {
       retries: config.retries,
+      timeouts: config.retryTimeouts,
       delay: config.retryDelay,
       factor: config.retryFactor,
       maxDelay: config.retryMaxDelay,
@@ -55,6 +56,7 @@ export function rulesOf(
       timeout: config.healthTimeout,
       failures: config.healthFailures,
       successes: config.healthSuccesses,
+      removeAfter: config.removeAfter,
       breaker: config.breakerProbes ? breaker : null,
     },
     load: {

@@ -9,6 +9,8 @@ import type { Member } from './members.ts'
 const LATENCY_WEIGHT = 0.2
 /** Adapters that are taken to be loaded still: engines keep a handful on the GPU. */
 const LOADED_ADAPTERS = 4
+/** Answers whose times are kept. */
+const RECENT = 15
 /** What an engine told longer ago than this (ms) says nothing of now, unless it is asked more rarely. */
 const FRESH = 15_000
 
@@ -22,6 +24,8 @@ export class Seat implements Candidate {
   /** Probes say that it is out. */
   isDown = false
   probeFailures = 0
+  /** When the first of them was; 0: there is none. */
+  failingSince = 0
   /** Good probes in a row while it was out. */
   probeSuccesses = 0
   probeAt = 0
@@ -31,6 +35,8 @@ export class Seat implements Candidate {
   busyUntil = 0
   /** Last time it gave a first token or a whole answer. */
   lastGoodAt = 0
+  /** How long its last good answers took in all, ms, the newest last. */
+  readonly recent: number[] = []
   /** Leases whose first token has come and whose stream goes on. */
   streaming = 0
   served = 0
@@ -62,15 +68,18 @@ export class Seat implements Candidate {
   loadsMissed = 0
   /** The newest load that the engine told. */
   reported: ReportedLoad | null = null
-  foreignCalls = 0
-  foreignTokens = 0
+  /** What others must have sent there, of whom nothing else is known. */
+  strayCalls = 0
+  strayTokens = 0
+  /** What the pools beside this one have there, as they told. */
+  readonly beside = { calls: 0, tokens: 0, held: 0 }
   /** What is told of its KV events; null: nobody follows any. */
   kvEvents: KvEventsView | null = null
   /** Adapters on the GPU as the engine told; null: it does not tell. */
   loaded: readonly string[] | null = null
   /** Adapters used of late, the newest last. */
   readonly #used: string[] = []
-  #ownAtReport = 0
+  #knownAtReport = 0
 
   constructor(member: Member, joinedAt = 0) {
     this.member = member
@@ -93,8 +102,10 @@ export class Seat implements Candidate {
   get id(): string {
     return this.member.ref.id
   }
+  /** `url@rank` where it is a rank of its server. */
   get url(): string {
-    return this.member.ref.url
+    const { url, rank } = this.member.ref
+    return rank === undefined ? url : `${url}@${rank}`
   }
   get weight(): number {
     return this.member.weight
@@ -109,9 +120,16 @@ export class Seat implements Candidate {
     const told = this.reported?.capacityTokens ?? -1
     return told > 0 ? told : (this.member.kvCapacityTokens ?? 0)
   }
+  get foreignCalls(): number {
+    return this.beside.calls + this.strayCalls
+  }
+  get foreignTokens(): number {
+    return this.beside.tokens + this.strayTokens
+  }
   get heldTokens(): number {
     const told = this.reported?.usedTokens ?? -1
-    return told < 0 ? this.ownTokens : Math.max(0, told + this.ownTokens - this.#ownAtReport)
+    const known = this.ownTokens + this.beside.held
+    return told < 0 ? known : Math.max(0, told + known - this.#knownAtReport)
   }
   get reportedRunning(): number {
     return this.reported?.running ?? -1
@@ -120,21 +138,22 @@ export class Seat implements Candidate {
     return this.reported?.waiting ?? -1
   }
 
-  /** Takes over what the engine told. What is more than our own calls there, others sent. */
+  /** Takes over what the engine told. What is more than is known of, others sent. */
   report(load: ReportedLoad): void {
+    const { beside } = this
     this.reported = load
-    this.#ownAtReport = this.ownTokens
+    this.#knownAtReport = this.ownTokens + beside.held
     const calls = Math.max(0, load.running) + Math.max(0, load.waiting)
-    this.foreignCalls = Math.max(0, calls - this.inFlight)
-    this.foreignTokens = Math.max(0, load.waitingUncachedTokens - this.backlogTokens)
+    this.strayCalls = Math.max(0, calls - this.inFlight - beside.calls)
+    this.strayTokens = Math.max(0, load.waitingUncachedTokens - this.backlogTokens - beside.tokens)
   }
 
   /** Forgets what the engine told when it has become old. */
   age(now: number): void {
     if (this.reported === null || now - this.reported.at <= this.freshFor) return
     this.reported = null
-    this.foreignCalls = 0
-    this.foreignTokens = 0
+    this.strayCalls = 0
+    this.strayTokens = 0
   }
 
   /** False: the model is an adapter that it would have to load first. */
@@ -157,6 +176,12 @@ export class Seat implements Candidate {
     this.reuse.predicted += predicted
     this.reuse.cached += cached
     this.reuse.error += Math.abs(predicted - cached)
+  }
+
+  /** A good answer took so many milliseconds, to its last byte. */
+  took(ms: number): void {
+    this.recent.push(ms)
+    if (this.recent.length > RECENT) this.recent.shift()
   }
 
   /** It answered after that many milliseconds. */
@@ -199,6 +224,8 @@ export interface SeatView {
   /** Prompt tokens that it is believed to hold. */
   readonly index_tokens: number
   readonly latency_ms: number
+  /** Times of its last good answers, at most 15, the newest last. */
+  readonly recent_ms: readonly number[]
   /** Over the answers that told how much of their prompts was cached. */
   readonly predicted_cached_tokens: number
   readonly cached_tokens: number
@@ -227,7 +254,7 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
           : 'up'
   return {
     id: ref.id,
-    url: ref.url,
+    url: seat.url,
     engine: ref.engine,
     role,
     state,
@@ -240,6 +267,7 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
     capacity_tokens: Math.round(seat.capacityTokens),
     index_tokens: Math.round(indexTokens),
     latency_ms: Math.round(seat.latency),
+    recent_ms: [...seat.recent],
     predicted_cached_tokens: Math.round(seat.reuse.predicted),
     cached_tokens: seat.reuse.cached,
     prediction_error_tokens: Math.round(seat.reuse.error),

@@ -92,8 +92,9 @@ const aliasOf = ({ config }: Core, name: string): string | undefined =>
 
 /** The model that a call means: an alias resolved, and known to exist. */
 async function resolveModel(core: Core, call: Call): Promise<string | null> {
-  if (call.model === null) return null
-  const model = aliasOf(core, call.model) ?? call.model
+  const named = call.model ?? (call.body.kind === 'json' ? (core.config.defaultModel ?? null) : null)
+  if (named === null) return null
+  const model = aliasOf(core, named) ?? named
   if (core.config.models === 'ignore' || core.models.has(model)) return model
   if (await core.models.find(model)) return model
   const { directory } = core.models
@@ -107,14 +108,14 @@ async function resolveModel(core: Core, call: Call): Promise<string | null> {
     )
   }
   if (directory.pending > 0) {
-    const message = `The model ${quoted(call.model)} is not known yet: ${directory.pending} worker(s) have not answered so far.`
+    const message = `The model ${quoted(named)} is not known yet: ${directory.pending} worker(s) have not answered so far.`
     throw new Refusal(503, 'no_workers', message, 2)
   }
   const names = [...directory.models.map((entry) => entry.id), ...Object.keys(core.config.aliases)]
   throw new Refusal(
     404,
     'model_not_found',
-    `The model ${quoted(call.model)} does not exist here. Known models: ${list(names)}.`,
+    `The model ${quoted(named)} does not exist here. Known models: ${list(names)}.`,
   )
 }
 

@@ -8,6 +8,10 @@ const statuses = (initial: number[]) => z.prefault(z.array(numeric(whole(400, 59
 export const recovery = {
   retries: about(count(3), 'further attempts after the first, before the first byte'),
   retryOn: about(statuses([429, 500, 502, 503, 504]), 'statuses of a worker after which another is tried'),
+  retryTimeouts: about(
+    flag(false),
+    'another worker is tried, too, when one gave no first token or no whole answer in time',
+  ),
   retryDelay: about(duration('50ms'), 'back-off before the same worker is tried again'),
   retryFactor: about(z.prefault(z.number().check(z.minimum(1)), 1.5), 'each back-off is this much longer'),
   retryMaxDelay: about(duration('30s'), 'longest back-off'),
@@ -27,5 +31,9 @@ export const health = {
   healthTimeout: about(duration('5s'), 'how long a probe may take'),
   healthPath: about(z.prefault(z.string(), '/health'), 'path that is probed'),
   healthFailures: about(count(3), 'failed probes in a row that take a worker out'),
+  removeAfter: about(
+    duration('off'),
+    'how long a worker that was taken out may fail its probes before it is removed; off: it is waited for',
+  ),
   healthSuccesses: about(z.prefault(whole(1), 1), 'good probes in a row that bring it back'),
 }

@@ -38,6 +38,8 @@ const prefillUrl = read((written) => {
   return bootstrapPort === undefined ? url : `${url},${bootstrapPort ?? 'none'}`
 })
 
+const ranks = z.union([whole(1, 4096), z.literal('ask')])
+
 /** One inference server, as configured or added by the API. Only `url` is needed; the rest is found by asking it. */
 export const workerSchema = z.strictObject({
   url: about(url, 'http://gpu1:8000, https://…, or unix:/run/engine.sock'),
@@ -61,6 +63,7 @@ export const workerSchema = z.strictObject({
     z.optional(read(checkKvEndpoint)),
     'tcp://HOST:PORT where missed KV events are had, or off',
   ),
+  ranks: about(z.optional(ranks), 'data-parallel ranks behind its URL; overrides ranks'),
   bootstrapPort: about(
     z.optional(z.nullable(whole(1, 65535))),
     'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',
@@ -114,12 +117,16 @@ const fleet = {
   workers: about(list(worker), 'inference servers: URL, or an object in a file'),
   prefill: about(list(prefillUrl), 'prefill workers: URL[,BOOTSTRAP_PORT|none]'),
   decode: about(list(url), 'decode workers: URL'),
-  ranks: about(z.optional(z.union([whole(1), z.literal('ask')])), 'data-parallel ranks behind each URL'),
+  ranks: about(
+    z.optional(ranks),
+    'data-parallel ranks behind each URL, which are workers of their own; ask: as many as it says',
+  ),
   models: about(
     z.prefault(z.enum(['check', 'ignore']), 'check'),
     'ignore: serve calls whatever model they name',
   ),
   aliases: about(z.prefault(z.record(text(), text()), {}), 'name that clients use: model that workers serve'),
+  defaultModel: about(z.optional(text()), 'model of calls that name none'),
   policy: about(z.prefault(z.enum(policyNames), 'least_cost'), 'how a worker is chosen'),
   shadowPolicy: about(
     z.optional(z.enum(policyNames)),

@@ -12,6 +12,8 @@ export interface ProbeRules {
   readonly failures: number
   /** Good probes in a row that bring it back. */
   readonly successes: number
+  /** How long one that is out may go on failing before it is removed, ms; 0: for ever. */
+  readonly removeAfter?: number
   /** Good probes count as successes of a breaker that is half open; null: calls alone do. */
   readonly breaker: BreakerRules | null
 }
@@ -42,7 +44,7 @@ export async function probe(
     ? recover(seat, rules)
     : isBusy(seat, asked, startedAt, rules)
       ? 'none'
-      : weaken(seat, rules)
+      : weaken(seat, rules, now)
   seat.probeAt =
     now +
     (seat.isDown || seat.isSuspect || (rules.breaker && seat.breaker.state !== 'closed')
@@ -61,6 +63,7 @@ function trust({ breaker }: Seat, rules: BreakerRules, now: number): void {
 function recover(seat: Seat, { successes }: ProbeRules): ProbeChange {
   seat.isSuspect = false
   seat.probeFailures = 0
+  seat.failingSince = 0
   if (!seat.isDown || ++seat.probeSuccesses < successes) return 'none'
   seat.isDown = false
   return 'up'
@@ -78,7 +81,8 @@ function isBusy(
 }
 
 /** One failure is enough for a suspect, whose request could not reach it either. */
-function weaken(seat: Seat, rules: ProbeRules): ProbeChange {
+function weaken(seat: Seat, rules: ProbeRules, now: number): ProbeChange {
+  if (seat.probeFailures === 0) seat.failingSince = now
   seat.probeFailures++
   seat.probeSuccesses = 0
   if (seat.isDown || (!seat.isSuspect && seat.probeFailures < rules.failures)) return 'none'

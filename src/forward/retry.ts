@@ -3,6 +3,8 @@
 export interface RetryRules {
   /** Further attempts after the first. */
   readonly retries: number
+  /** After a timeout of an answer, too. */
+  readonly timeouts?: boolean
   readonly delay: number
   readonly factor: number
   readonly maxDelay: number

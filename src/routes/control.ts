@@ -108,6 +108,7 @@ const NO_SEAT: SeatView = {
   capacity_tokens: 0,
   index_tokens: 0,
   latency_ms: 0,
+  recent_ms: [],
   predicted_cached_tokens: 0,
   cached_tokens: 0,
   prediction_error_tokens: 0,
