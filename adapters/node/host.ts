@@ -10,6 +10,7 @@ import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile } from './disk.ts'
+import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
 import { relay } from './relay.ts'
@@ -37,7 +38,7 @@ export function createHost(
   log: (event: LogEvent) => void,
   { tunnelTimes }: HostOptions = {},
 ): NodeHost {
-  const plain = createSeams(log)
+  const plain = withOutside(createSeams(log))
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
   const seams = withTunnels(plain, tunnels)
   const disk = fileStorage(stateFile(config), log)
@@ -49,6 +50,16 @@ export function createHost(
     recorded: async () => recording?.close(),
   }
   return host
+}
+
+/** Seams of the one thread that finds workers. */
+function withOutside(seams: NodeSeams): NodeSeams {
+  const outside = createOutside()
+  const close = () => {
+    outside.close()
+    seams.close()
+  }
+  return { ...seams, outside, close }
 }
 
 /** Seams that reach dialled-in workers, too. */

@@ -15,7 +15,8 @@ export interface WebHostOptions {
   /** Default: memory. */
   readonly storage?: (name: string) => Storage
   /** What a runtime has of its own, or better. */
-  readonly extra?: Pick<Host, 'upgrade' | 'process' | 'sockets'> & Partial<Pick<Host, 'fetch' | 'relay'>>
+  readonly extra?: Pick<Host, 'upgrade' | 'process' | 'sockets' | 'outside'> &
+    Partial<Pick<Host, 'fetch' | 'relay'>>
 }
 
 export interface WebHost extends Host {

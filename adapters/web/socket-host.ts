@@ -8,6 +8,7 @@ import { UpstreamFailure } from '../../src/host.ts'
 import type { Host, LogEvent, Upstream, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { MAX_REFUSAL, protocolsOf, type FarSocket } from '../../src/tunnel/socket.ts'
+import { createOutside } from '../node/outside.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/upstream.ts'
 import { createWebHost, type WebHost } from './host.ts'
@@ -32,6 +33,7 @@ export interface SocketHost extends WebHost {
 export function createSocketHost(config: Config, { log, storage, take }: SocketHostOptions): SocketHost {
   const direct = createFetch()
   const sockets = createSockets()
+  const outside = createOutside()
   const tunnels = createTunnels(config, { take, seams: () => host })
   const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
   const fetch: Host['fetch'] = (worker, outgoing) =>
@@ -52,12 +54,13 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
   const host = createWebHost(config, {
     log,
     storage,
-    extra: { fetch, relay, upgrade, sockets, process: readings },
+    extra: { fetch, relay, upgrade, sockets, outside, process: readings },
   })
   const close = () => {
     tunnels.close()
     direct.close()
     sockets.close()
+    outside.close()
     host.close()
   }
   return { ...host, tunnels, close }

@@ -4,6 +4,7 @@ import type { ActorState, Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
+import { workersOutside } from './outside.ts'
 import { workersSockets } from './sockets.ts'
 
 /** What a home calls besides the methods of callers. */
@@ -98,6 +99,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     timer,
     after,
     sockets: workersSockets,
+    outside: workersOutside,
     registry,
     pool,
   }

@@ -1,14 +1,15 @@
 // Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
 import type { Config, WorkerSpec } from '../config/schema.ts'
 import { workersOf } from '../config/fleet.ts'
-import { askWorker } from '../discovery/ask.ts'
-import { discover, type AskWorker } from '../engines/engine.ts'
+import type { SourceStatus } from '../discovery/source.ts'
 import { opaqueId } from '../hash.ts'
 import type { ActorState } from './actor.ts'
 import type { RefusalValue } from './ask.ts'
+import { askFacts, judge } from './asking.ts'
+import { Discovered } from './discovered.ts'
+import { Looking } from './looking.ts'
 import {
   directoryOf,
-  mayBeBare,
   memberOf,
   refOf,
   viewOf,
@@ -25,7 +26,6 @@ import { isKept, restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker 
 const FIRST_PAUSE = 250
 const MAX_PAUSE = 5_000
 const REFRESH = 60_000
-const [LOOK_PAUSE, LOOK_TIME] = [2000, 1000]
 
 export type Registered = { readonly worker: WorkerView } | { readonly refusal: RefusalValue }
 
@@ -42,18 +42,24 @@ export class Registry {
   readonly #state: ActorState
   readonly #records = new Map<string, WorkerRecord>()
   readonly #shared: SharedWorkers
+  readonly #discovered: Discovered
   /** Callers of `settled` that wait. */
   #waiting: Array<() => void> = []
   /** Begins with the time: what a registry before this one told must not be taken for the same. */
   #version: number
-  #lookedAt = -Infinity
-  #looking: Promise<unknown> | null = null
+  readonly #looking: Looking
 
   constructor(config: Config, state: ActorState) {
     this.#config = config
     this.#state = state
     this.#version = Math.floor(state.now())
+    this.#looking = new Looking(state)
     this.#shared = new SharedWorkers(state, (stored) => this.#adopt(stored))
+    this.#discovered = new Discovered(state, {
+      all: this.#records,
+      insert: ({ spec, key }) => this.#insert(spec, 'discovery', key),
+      changed: () => this.#rediscovered(),
+    })
     for (const spec of workersOf(config)) this.#insert(spec, 'flag')
   }
 
@@ -61,6 +67,7 @@ export class Registry {
   async start(): Promise<void> {
     this.#adopt(await restoreWorkers(this.#state))
     this.#shared.follow()
+    this.#discovered.configure(this.#config)
   }
 
   /** What is stored is the truth about the workers that were added by the API. */
@@ -114,6 +121,7 @@ export class Registry {
     const record = this.#records.get(id)
     if (!record) return unknown(id)
     this.#records.delete(id)
+    this.#discovered.removed(record)
     const changed = this.#changed()
     this.#tellSettled()
     await Promise.all([changed, this.#store(record.source)])
@@ -141,6 +149,11 @@ export class Registry {
     return since === this.#version ? null : directoryOf(this.#version, this.#records.values())
   }
 
+  /** How the sources of discovery are. */
+  sources(): SourceStatus[] {
+    return this.#discovered.status()
+  }
+
   /** Resolves when every worker was asked at least once, whether it answered or not. */
   settled(): void | Promise<void> {
     if (this.#isSettled()) return
@@ -149,15 +162,9 @@ export class Registry {
 
   /** Asks all workers now: somebody names a model that none is known to have. At most every two seconds, and not longer than one. */
   async look(): Promise<void> {
-    const now = this.#state.now()
-    if (now - this.#lookedAt >= LOOK_PAUSE) {
-      this.#lookedAt = now
-      this.#looking = Promise.all([...this.#records.values()].map((record) => this.#ask(record)))
-    }
-    let cancel = () => {}
-    const late = new Promise((resolve) => (cancel = this.#state.timer(LOOK_TIME, () => resolve(null))))
-    await Promise.race([this.#looking, late])
-    cancel()
+    await this.#looking.look(() =>
+      Promise.all([...this.#records.values()].map((record) => this.#ask(record))),
+    )
   }
 
   /** Asks a worker (or all) again soon: it came back, or its adapters changed. */
@@ -179,6 +186,7 @@ export class Registry {
       wanted.delete(record.id)
     }
     for (const spec of wanted.values()) this.#insert(spec, 'flag')
+    this.#discovered.configure(config)
     this.#announce()
     this.#tellSettled()
     this.refresh()
@@ -193,26 +201,20 @@ export class Registry {
   }
 
   async #ask(record: WorkerRecord): Promise<void> {
-    const worker = refOf(record, this.#config.workerApiKey)
-    const timeout = this.#config.healthTimeout
-    let isKeyRefused = false
-    const ask: AskWorker = async (method, path) => {
-      const asked = await askWorker(this.#state, worker, { method, path, timeout })
-      if (asked.status === 401 || asked.status === 403) isKeyRefused = true
-      return asked.status === 0 ? null : (asked as Exclude<typeof asked, { status: 0 }>)
-    }
-    const facts = await discover(ask, record.spec.engine, mayBeBare(record))
+    const { healthTimeout, workerApiKey } = this.#config
+    const worker = refOf(record, workerApiKey)
+    const { facts, isKeyRefused } = await askFacts(this.#state, worker, record, healthTimeout)
     if (this.#records.get(record.id) !== record) return
     const now = this.#state.now()
     const isFirst = record.facts === null && facts !== null
-    const before = JSON.stringify(record.facts)
+    const isOther = facts !== null && JSON.stringify(facts) !== JSON.stringify(record.facts)
     record.silent = facts ? 0 : record.silent + 1
     record.askAt =
       now + (facts ? REFRESH : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** Math.min(record.silent - 1, 8)))
     record.asked = true
-    this.#judge(record, facts === null && isKeyRefused)
+    judge(this.#state, record, facts === null && isKeyRefused)
     if (facts) record.facts = facts
-    if (facts && JSON.stringify(facts) !== before) await this.#changed()
+    if (isOther) await this.#changed()
     if (isFirst)
       this.#state.log({
         level: 'info',
@@ -225,32 +227,23 @@ export class Registry {
     this.#rearm()
   }
 
-  /** Tells once of a worker that will never be ready as it is configured. */
-  #judge(record: WorkerRecord, isKeyRefused: boolean): void {
-    const problem = isKeyRefused ? 'it refuses the key (or the lack of one): set its apiKey' : null
-    if (problem !== null && record.problem !== problem)
-      this.#state.log({ level: 'warn', message: `worker ${record.spec.url}: ${problem}`, worker: record.id })
-    record.problem = problem
-  }
-
   #tellSettled(): void {
     if (this.#isSettled()) for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   #isSettled(): boolean {
-    for (const record of this.#records.values()) if (!record.asked) return false
-    return true
+    return [...this.#records.values()].every((record) => record.asked) && this.#discovered.isSettled()
   }
 
-  #insert(spec: WorkerSpec, source: WorkerSource): WorkerRecord | null {
-    const id = opaqueId('w', spec.url)
+  #insert(spec: WorkerSpec, source: WorkerSource, identity = spec.url): WorkerRecord | null {
+    const id = opaqueId('w', identity)
     if (this.#records.has(id)) return null
-    const addedAt = this.#state.now()
+    if (source !== 'discovery') this.#discovered.yield(spec.url)
     const record: WorkerRecord = {
       id,
       spec,
       source,
-      addedAt,
+      addedAt: this.#state.now(),
       draining: false,
       facts: null,
       askAt: 0,
@@ -273,6 +266,13 @@ export class Registry {
     } catch (error) {
       this.#state.log({ level: 'warn', message: 'the pool did not hear of a change', error: String(error) })
     }
+  }
+
+  /** New workers are asked at once. */
+  #rediscovered(): void {
+    this.#announce()
+    this.#tellSettled()
+    this.#state.setAlarm(this.#state.now())
   }
 
   /** The same without waiting. */

@@ -161,12 +161,12 @@ export class LoadPoller {
         continue
       }
       told++
-      calls += seat.foreignCalls
-      tokens += seat.foreignTokens
+      calls += seat.strayCalls
+      tokens += seat.strayTokens
     }
     for (const seat of silent) {
-      seat.foreignCalls = told === 0 ? 0 : calls / told
-      seat.foreignTokens = told === 0 ? 0 : tokens / told
+      seat.strayCalls = told === 0 ? 0 : calls / told
+      seat.strayTokens = told === 0 ? 0 : tokens / told
     }
   }
 

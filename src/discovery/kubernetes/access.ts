@@ -1,6 +1,7 @@
 // Where the API server is and how the router proves itself to it: as configured, by a kubeconfig, or as a pod of the cluster.
 import type { Config } from '../../config/schema.ts'
-import type { Outside, OutsideTls } from '../../host.ts'
+import type { Outside } from '../../host.ts'
+import { read, type Credentials } from './credentials.ts'
 import { readKubeconfig } from './kubeconfig.ts'
 
 /** A way to one API server. Credentials are read anew for each request: tokens of service accounts live an hour. */
@@ -10,14 +11,6 @@ export interface Access {
   readonly namespace: string | null
   /** Asks for a path with its query. Rejects as the connection fails, and when credentials can't be read. */
   get(path: string, signal: AbortSignal): Promise<Response>
-}
-
-/** What a kubeconfig, the cluster or the configuration came to. Each is read when it is needed. */
-export interface Credentials {
-  readonly url: string
-  readonly namespace: string | null
-  token(): Promise<string | null>
-  tls(): Promise<OutsideTls>
 }
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -103,16 +96,6 @@ async function serviceAccount(config: Keys, outside: Outside): Promise<Credentia
     namespace,
     token: async () => kubernetesToken ?? read(outside, kubernetesTokenFile),
     tls: async () => ({ ca: await read(outside, kubernetesCa) }),
-  }
-}
-
-/** The text of a file without the line break at its end. @throws Error that names the file */
-export async function read({ files }: Outside, path: string): Promise<string> {
-  if (!files) throw new Error(`this runtime has no files: ${path} can not be read`)
-  try {
-    return (await files.read(path)).trim()
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 

@@ -158,7 +158,7 @@ export async function* jsonLines(
       const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
       rest = lines.pop() ?? ''
       if (rest.length > MAX_LINE) throw new Error('a line of the watch does not end')
-      for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as WatchEvent
+      for (const line of lines.filter((one) => one.trim() !== '')) yield JSON.parse(line) as WatchEvent
     }
     const last = rest.trim() === '' ? null : parsed(rest)
     if (last) yield last

@@ -1,6 +1,6 @@
 // Reads kubeconfig files: the server, the authority that it is checked by, and the router's token or certificate.
 import type { Outside, OutsideTls } from '../../host.ts'
-import { read, type Credentials } from './access.ts'
+import { read, type Credentials } from './credentials.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -1,0 +1,60 @@
+// Requests by certificates of one's own, files and the environment, for finding workers; Deno and Bun have them in the same way.
+import { readFile } from 'node:fs/promises'
+import http from 'node:http'
+import https from 'node:https'
+import process from 'node:process'
+import { Readable } from 'node:stream'
+import type { Outside, OutsideTls } from '../../src/host.ts'
+
+export interface NodeOutside extends Outside {
+  /** Ends what is under way: a watch would keep the process alive. */
+  close(): void
+}
+
+/** Each request has a connection of its own: they are few, and one that is dead must not be met again. */
+export function createOutside(): NodeOutside {
+  const closed = new AbortController()
+  return {
+    fetch: (url, { headers, signal, tls }) =>
+      send(url, {
+        headers,
+        agent: false,
+        signal: AbortSignal.any([signal, closed.signal]),
+        ...tlsOptions(tls),
+      }),
+    env: (name) => process.env[name],
+    files: {
+      read: (path) => readFile(path, 'utf8'),
+      parseYaml: async (text) => (await import('yaml')).parse(text) as unknown,
+    },
+    close: () => closed.abort(),
+  }
+}
+
+function send(url: string, options: https.RequestOptions): Promise<Response> {
+  const { request } = url.startsWith('https:') ? https : http
+  return new Promise((resolve, reject) => {
+    const sent = request(url, options, (answer) => {
+      const { statusCode: status = 0, headers } = answer
+      const list = Object.entries(headers).filter(
+        (one): one is [string, string] => typeof one[1] === 'string',
+      )
+      const isEmpty = status === 204 || status === 304
+      if (isEmpty) answer.resume()
+      const body = isEmpty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
+      resolve(new Response(body, { status, headers: list }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+function tlsOptions({ ca, cert, key, serverName, isUnchecked }: OutsideTls): https.RequestOptions {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(serverName !== undefined && { servername: serverName }),
+    ...(isUnchecked && { rejectUnauthorized: false }),
+  }
+}
