@@ -3,6 +3,7 @@ import type { ConfigIssue } from '../../src/config/issues.ts'
 import { load, type Loaded } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { ParsedFile, Tree } from '../../src/config/tree.ts'
+import { outsideIssues } from './outside.ts'
 import { isFetcher, REGION, REGIONS } from './place.ts'
 import { SMALL_TREE_BYTES } from '../../src/prefix/sizes.ts'
 
@@ -27,7 +28,7 @@ export function readConfig(variables: Variables): Loaded {
   const loaded = load({ environment, ...(whole && { file: whole, variables: environment }) })
   if (loaded.config === null) return loaded
   const { config, origins } = loaded
-  const issues = [...notHere(config), ...missing(config, variables)]
+  const issues = [...notHere(config), ...missing(config, variables), ...outsideIssues(config)]
   // Nobody can tell whether a stream that passes natively falls silent: workerd's pipes show no progress, and one that is
   // interrupted can't be taken up again. Whoever sets that limit gets it.
   const isWatched = origins.usage || (origins.idleTimeout && config.idleTimeout > 0)
