@@ -38,7 +38,7 @@ export function exclusionOf(seat: Seat, ask: Ask, rules: PlacementRules, now: nu
   if (seat.isDown) return 'down'
   if (!allows(seat.breaker, rules.breaker, now)) return 'breaker_open'
   const limit = seat.member.maxInFlight ?? rules.maxInFlightPerWorker
-  return limit > 0 && seat.inFlight >= limit ? 'full' : null
+  return limit > 0 && seat.inFlight + seat.beside.calls >= limit ? 'full' : null
 }
 
 /**
