@@ -26,8 +26,11 @@ export interface WorkerRef {
   readonly kvSession?: 'header' | 'body'
   /** The binding that its calls go through, where a runtime has such things (Workers). */
   readonly via?: { readonly binding: string }
-  /** Data-parallel rank behind one URL. */
+  /** Data-parallel rank behind one URL, and how many there are. */
   readonly rank?: number
+  readonly ranks?: number
+  /** The body field that tells an engine the rank of a call, besides the header; absent: the header is enough. */
+  readonly rankField?: 'data_parallel_rank' | 'routed_dp_rank'
   /** Of a prefill worker: where its bootstrap server listens; absent: 8998, null: it is not told. */
   readonly bootstrapPort?: number | null
   /** `HOST:PORT` at which its KV connector is met, where that is not the URL's. */

@@ -1,8 +1,10 @@
 // What a worker says of itself when the registry asks it.
+import type { Config } from '../config/schema.ts'
 import { askWorker } from '../discovery/ask.ts'
 import { discover, type AskWorker, type EngineFacts } from '../engines/engine.ts'
 import type { Host, WorkerRef } from '../host.ts'
 import { mayBeBare, type WorkerRecord } from './members.ts'
+import { rankProblem } from './ranks.ts'
 
 export interface Told {
   /** Null: it does not answer, or not as any engine does. */
@@ -28,8 +30,15 @@ export async function askFacts(
 }
 
 /** Tells once of a worker that will never be ready as it is configured. */
-export function judge({ log }: Pick<Host, 'log'>, record: WorkerRecord, isKeyRefused: boolean): void {
-  const problem = isKeyRefused ? 'it refuses the key (or the lack of one): set its apiKey' : null
+export function judge(
+  { log }: Pick<Host, 'log'>,
+  record: WorkerRecord,
+  isKeyRefused: boolean,
+  config: Pick<Config, 'ranks'>,
+): void {
+  const problem = isKeyRefused
+    ? 'it refuses the key (or the lack of one): set its apiKey'
+    : rankProblem(record, config)
   if (problem !== null && record.problem !== problem)
     log({ level: 'warn', message: `worker ${record.spec.url}: ${problem}`, worker: record.id })
   record.problem = problem

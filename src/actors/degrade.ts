@@ -5,8 +5,9 @@ import { opaqueId, rendezvousScore } from '../hash.ts'
 import type { Host, WorkerRef } from '../host.ts'
 import type { ActorRef, Remote } from './actor.ts'
 import type { Ask, Failure, Pick } from './ask.ts'
-import { memberOf, type Member } from './members.ts'
+import type { Member } from './members.ts'
 import type { Pool } from './pool.ts'
+import { membersOf } from './ranks.ts'
 import { gaveUp } from './refusals.ts'
 import type { Registry } from './registry.ts'
 import { serves } from './roster.ts'
@@ -143,18 +144,18 @@ function knownMembers({ registry, config }: DegradeSeams): () => Promise<readonl
 
 /** Workers that were never asked: any model is sent to those that name none. */
 function configured(config: Config): readonly Member[] {
-  return config.workers.map((spec) => {
+  return config.workers.flatMap((spec) => {
     const id = opaqueId('w', spec.url)
     const record = { id, spec, source: 'flag', addedAt: 0, draining: false, facts: null } as const
     const unasked = { ...record, askAt: 0, silent: 0, asked: false, problem: null }
-    return memberOf(unasked, { ...config, models: 'ignore' })
+    return membersOf(unasked, { ...config, models: 'ignore' })
   })
 }
 
 const METHODS: readonly (keyof Remote<Pool>)[] = [
   'pick',
   'repick',
-  'follow',
+  'hear',
   'note',
   'renew',
   'settle',

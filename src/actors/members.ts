@@ -16,6 +16,8 @@ export interface WorkerRecord {
   readonly source: WorkerSource
   readonly addedAt: number
   draining: boolean
+  /** Ranks that drain while the others don't. */
+  drainingRanks?: readonly number[]
   /** False: its tunnel is gone. */
   reachable?: boolean
   /** What the worker said of itself; null until it answered. Kept when it dies, so that its models stay known. */
@@ -93,6 +95,10 @@ export interface WorkerView {
   readonly headers: readonly string[]
   readonly has_api_key: boolean
   readonly max_in_flight: number | null
+  /** Data-parallel rank that this is; null: all that its URL serves. */
+  readonly rank: number | null
+  /** Ranks behind the URL; null: they are not told apart. */
+  readonly ranks: number | null
   readonly draining: boolean
   readonly added_at: string
 }
@@ -169,6 +175,8 @@ export function viewOf(record: WorkerRecord, hasKey: boolean): WorkerView {
     headers: Object.keys(spec.headers ?? {}),
     has_api_key: hasKey,
     max_in_flight: spec.maxInFlight ?? null,
+    rank: null,
+    ranks: null,
     draining: record.draining,
     added_at: new Date(record.addedAt).toISOString(),
   }

@@ -10,9 +10,7 @@ import { Discovered } from './discovered.ts'
 import { Looking } from './looking.ts'
 import {
   directoryOf,
-  memberOf,
   refOf,
-  viewOf,
   withoutNulls,
   type Directory,
   type Membership,
@@ -20,6 +18,7 @@ import {
   type WorkerSource,
   type WorkerView,
 } from './members.ts'
+import { findRecord, membersOf, serverIdOf, setDraining, viewFor, viewsOf } from './ranks.ts'
 import { isKept, restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
 
 /** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
@@ -98,14 +97,14 @@ export class Registry {
     }
     this.#state.setAlarm(this.#state.now())
     await Promise.all([this.#changed(), this.#store(source)])
-    return { worker: this.#view(record) }
+    return { worker: viewFor(record, record.id, this.#config) }
   }
 
   async patch(id: string, change: WorkerChange): Promise<Registered> {
     await this.#shared.catchUp()
-    const record = this.#records.get(id)
+    const record = findRecord(this.#records, id, this.#config)
     if (!record) return unknown(id)
-    if (change.draining !== undefined) record.draining = change.draining
+    if (change.draining !== undefined) setDraining(record, id, change.draining)
     if (change.reachable !== undefined) record.reachable = change.reachable
     if (change.spec) {
       record.spec = withoutNulls({ ...record.spec, ...change.spec })
@@ -113,34 +112,35 @@ export class Registry {
       this.#state.setAlarm(record.askAt)
     }
     await Promise.all([this.#changed(), this.#store(record.source)])
-    return { worker: this.#view(record) }
+    return { worker: viewFor(record, id, this.#config) }
   }
 
+  /** Of a rank: with its server. */
   async remove(id: string): Promise<Registered> {
     await this.#shared.catchUp()
-    const record = this.#records.get(id)
+    const record = findRecord(this.#records, id, this.#config)
     if (!record) return unknown(id)
-    this.#records.delete(id)
+    this.#records.delete(record.id)
     this.#discovered.removed(record)
     const changed = this.#changed()
     this.#tellSettled()
     await Promise.all([changed, this.#store(record.source)])
-    return { worker: this.#view(record) }
+    return { worker: viewFor(record, record.id, this.#config) }
   }
 
   get(id: string): WorkerView | null {
-    const record = this.#records.get(id)
-    return record ? this.#view(record) : null
+    const record = findRecord(this.#records, id, this.#config)
+    return record ? viewFor(record, id, this.#config) : null
   }
 
   list(): WorkerView[] {
-    return [...this.#records.values()].map((record) => this.#view(record))
+    return [...this.#records.values()].flatMap((record) => viewsOf(record, this.#config))
   }
 
   /** The workers for the pools, or null when nothing changed since that version. */
   members(since: number): Membership | null {
     if (since === this.#version) return null
-    const members = [...this.#records.values()].map((record) => memberOf(record, this.#config))
+    const members = [...this.#records.values()].flatMap((record) => membersOf(record, this.#config))
     return { version: this.#version, members }
   }
 
@@ -169,9 +169,8 @@ export class Registry {
 
   /** Asks a worker (or all) again soon: it came back, or its adapters changed. */
   refresh(id?: string): void {
-    for (const record of this.#records.values()) {
-      if (id === undefined || record.id === id) record.askAt = 0
-    }
+    for (const record of this.#records.values())
+      if (id === undefined || record.id === serverIdOf(id)) record.askAt = 0
     this.#state.setAlarm(this.#state.now())
   }
 
@@ -212,8 +211,8 @@ export class Registry {
     record.askAt =
       now + (facts ? REFRESH : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** Math.min(record.silent - 1, 8)))
     record.asked = true
-    judge(this.#state, record, facts === null && isKeyRefused)
     if (facts) record.facts = facts
+    judge(this.#state, record, facts === null && isKeyRefused, this.#config)
     if (isOther) await this.#changed()
     if (isFirst)
       this.#state.log({
@@ -287,10 +286,6 @@ export class Registry {
   #rearm(): void {
     const next = Math.min(...[...this.#records.values()].map(({ askAt }) => askAt))
     if (next < Infinity) this.#state.setAlarm(next)
-  }
-
-  #view(record: WorkerRecord): WorkerView {
-    return viewOf(record, (record.spec.apiKey ?? this.#config.workerApiKey) !== undefined)
   }
 }
 

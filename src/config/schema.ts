@@ -5,11 +5,12 @@ import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
-import { about, count, flag, whole } from './kinds.ts'
+import { about, count, flag, read, whole } from './kinds.ts'
 import { kubernetes } from './kubernetes.ts'
 import { health, recovery } from './recovery.ts'
 import { telling as elsewhere } from './telling.ts'
 import { pairing } from './pairing.ts'
+import { sharing } from './sharing.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'
 
@@ -247,6 +248,7 @@ export const groups = {
   Choosing: choosing,
   'Prefill and decode': pairing,
   'Workers in Kubernetes': kubernetes,
+  'Several pools and routers': sharing,
   Keys: keys,
   Limits: limits,
   Timeouts: timeouts,
@@ -264,6 +266,7 @@ export const configSchema = z.strictObject({
   ...choosing,
   ...pairing,
   ...kubernetes,
+  ...sharing,
   ...keys,
   ...limits,
   ...timeouts,
@@ -278,19 +281,3 @@ export const configSchema = z.strictObject({
 /** The whole configuration, frozen, with every default filled in. Durations are ms, sizes bytes, 0 is off. */
 export type Config = z.output<typeof configSchema>
 export type ConfigInput = z.input<typeof configSchema>
-
-/** Text that `parse` understands, in its canonical form; what `parse` throws is what is wrong with it. */
-function read(parse: (written: string) => string) {
-  return z.pipe(
-    z.string(),
-    z.transform((written, ctx) => {
-      try {
-        return parse(written)
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error)
-        ctx.issues.push({ code: 'custom', message, input: written })
-        return z.NEVER
-      }
-    }),
-  )
-}
