@@ -19,7 +19,7 @@ import { endpoints, OTHER } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { withCors } from './routes/cors.ts'
 import { inference } from './routes/inference.ts'
-import { showPool } from './routes/metrics.ts'
+import { metricsAlone, readForPeers } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
 import { version } from './version.ts'
 import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
@@ -31,6 +31,8 @@ export interface App {
   fetch(request: Request): Promise<Response>
   /** The control plane's own listener. */
   admin(request: Request): Promise<Response>
+  /** The listener of the metrics: they are what it answers, whatever the path. */
+  metrics(request: Request): Promise<Response>
   /** Begins to look at the workers. Call it once before the first request. */
   start(): Promise<void>
   /** Puts another configuration into force; calls under way keep going. */
@@ -61,6 +63,7 @@ export function createApp(config: Config, host: Host): App {
   return {
     fetch,
     admin,
+    metrics: () => metricsAlone(core),
     start: async () => {
       if (config.dialect !== undefined) core.surface = await surfaceOf(config)
       await host.registry('main').start()
@@ -71,10 +74,7 @@ export function createApp(config: Config, host: Host): App {
       await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
     },
     adopt,
-    read: (view) => {
-      showPool(core, view, false)
-      return meter.read()
-    },
+    read: (view) => readForPeers(core, view),
     inherit: meter.absorb,
     drain: () => {
       core.isDraining = true

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { Config } from '../../src/config/schema.ts'
+import { parseAddress } from '../../src/config/urls.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { serve } from './http.ts'
 import type { Handler, Served, ServeOptions } from './http.ts'
@@ -29,6 +30,28 @@ export async function serveAdmin(
   if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
   const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
   return serve(handler, { ...shared, host, port: Number(match[2]) })
+}
+
+/**
+ * The metrics' own listener (`HOST:PORT`). Null where none is configured, or its address is taken: that is logged, for
+ * calls are worth more than their metrics.
+ */
+export async function serveMetrics(
+  handler: Handler,
+  { metricsListen }: Config,
+  options: ServeOptions,
+  log: (event: LogEvent) => void,
+): Promise<Served | null> {
+  const address = metricsListen === undefined ? null : parseAddress(metricsListen)
+  if (address === null) return null
+  const { socket: _, tls: __, ...shared } = options
+  try {
+    return await serve(handler, { ...shared, ...address })
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    log({ level: 'error', message: `no metrics at ${metricsListen}: ${why}` })
+    return null
+  }
 }
 
 /**

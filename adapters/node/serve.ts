@@ -4,7 +4,7 @@ import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { serveHere } from './front.ts'
 import { createHost } from './host.ts'
-import { mayShare, serveAdmin, serveOptions } from './listen.ts'
+import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
 import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
 import { serveByThreads } from './threads/front.ts'
@@ -18,6 +18,8 @@ export interface Running {
   readonly url: string
   /** Where its control plane listens, when that has a listener of its own. */
   readonly adminUrl: string | null
+  /** Where the metrics have a listener of their own. */
+  readonly metricsUrl: string | null
   /** Puts another configuration into force, as far as it can change while running; calls under way keep going. */
   reload(config: Config): Promise<void>
   /** Lets streams finish (at most `config.grace`), then closes everything. */
@@ -42,6 +44,7 @@ export async function serveApp(
   const front = await (config.threads > 1 ? serveByThreads : serveHere)({ config, host, options, log })
   const { app } = front
   const admin = await serveAdmin((request) => app.admin(request), config, options)
+  const metrics = await serveMetrics((request) => app.metrics(request), config, options, log)
   let stopping: Promise<void> | null = null
   const stop = () => (stopping ??= finish())
   const finish = async () => {
@@ -53,7 +56,7 @@ export async function serveApp(
     // Their sockets would be waited for.
     host.tunnels.close()
     const left = Math.min(Math.max(0, deadline - performance.now()), 1000)
-    await Promise.all([front.close(left), admin?.close(left)])
+    await Promise.all([front.close(left), admin?.close(left), metrics?.close(0)])
     await app.close()
     await host.recorded()
     host.close()
@@ -67,7 +70,7 @@ export async function serveApp(
   announce(listeningLine(given, front.url, admin?.url ?? null))
   handleSignals(stop, log)
   boundNursery()
-  return { url: front.url, adminUrl: admin?.url ?? null, stop, reload }
+  return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }
 }
 
 /** With one thread where the system can't give several of them one port. */

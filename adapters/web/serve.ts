@@ -102,7 +102,8 @@ export async function serveApp(platform: Platform, config: Config): Promise<Runn
   const { fetch, log, reload, end } = started
   const main = await platform.listen(fetch, await listenOptions(config, log))
   const admin = await listenForAdmin(platform, config, started)
-  const listeners = admin ? [main, admin] : [main]
+  const metrics = await listenForMetrics(platform, config, started)
+  const listeners = [main, admin, metrics].filter((one) => one !== null)
   let stopping: Promise<void> | null = null
   const stop = () => (stopping ??= end(listeners))
   announce(config, main.url, admin?.url ?? null)
@@ -130,6 +131,23 @@ export async function listenForAdmin(
   if (adminListen === undefined) return null
   const options = adminOptions(adminListen, await listenOptions(config, log))
   return platform.listen((request) => app.admin(request), options)
+}
+
+/** The metrics' own listener; an address that is taken is logged, for calls are worth more than their metrics. */
+async function listenForMetrics(
+  platform: Platform,
+  config: Config,
+  { app, log }: Pick<Started, 'app' | 'log'>,
+): Promise<Listener | null> {
+  const { metricsListen } = config
+  if (metricsListen === undefined) return null
+  const { tls: _, ...options } = adminOptions(metricsListen, await listenOptions(config, log))
+  try {
+    return await platform.listen((request) => app.metrics(request), options)
+  } catch (error) {
+    log({ level: 'error', message: `no metrics at ${metricsListen}`, error: String(error) })
+    return null
+  }
 }
 
 async function listenOptions(config: Config, log: (event: LogEvent) => void): Promise<ListenOptions> {

@@ -59,7 +59,8 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
     stream: call.isStream,
     queueUntil: waitsUntil(core, call),
     engines: call.endpoint.engines,
-    pin: call.builtOn === null ? null : await holderOf(core, call.builtOn),
+    pin:
+      call.pin !== undefined ? call.pin : call.builtOn === null ? null : await holderOf(core, call.builtOn),
     makesState: call.makesState,
     ...pairsOf(call),
   }

@@ -1,9 +1,11 @@
 // Another router's surface: its command line, its endpoints and its habits. At most one is active in a process.
 import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Environment } from '../config/environment.ts'
+import type { PoolView } from '../actors/pool-view.ts'
 import type { Core } from '../core.ts'
 import type { Ending, Passing } from '../forward/closing.ts'
 import type { HeaderList, UpstreamFailure } from '../host.ts'
+import type { Reading } from '../metrics/reading.ts'
 import type { Call } from '../openai/call.ts'
 import type { GivenFlag } from './flag.ts'
 import type { DialectFlag } from './flag.ts'
@@ -44,9 +46,13 @@ export interface Surface {
   /** Sees each answer last: headers that it adds or leaves out. */
   finish?(response: Response, request: Request, core: Core): Response
   /** Sees each call before it is let in: throws a `Refusal`, or returns the call as it is to be taken. */
-  hear?(call: Call, request: Request, core: Core): Call
+  hear?(call: Call, request: Request, core: Core): Call | Promise<Call>
   /** Headers that the answer of a worker carries besides. */
   mark?(plan: Plan): HeaderList
+  /** Header of an answer that carries the request's id; default: the first of `requestIdHeaders`. */
+  readonly idName?: string
+  /** Metrics under its own names, beside ours. `withUrls`: whoever reads them may see where workers are. */
+  read?(core: Core, view: PoolView, withUrls: boolean): Reading
   /** Counts for metrics of its own. */
   count?(happened: Happened, core: Core): void
 }

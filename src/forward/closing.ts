@@ -21,6 +21,7 @@ export interface Passing {
   readonly endpoint: string
   readonly shape: Shape
   readonly status: number
+  readonly isStream?: boolean
   /** A guess of the prompt's tokens. */
   readonly tokens: number
   readonly startedAt: number
@@ -65,6 +66,7 @@ export function passingOf(
     endpoint: call.endpoint.name,
     shape: call.shape,
     status: upstream.status,
+    isStream: call.isStream,
     tokens: call.tokens,
     startedAt: call.startedAt,
     sentAt,

@@ -38,6 +38,8 @@ export interface Call {
   /** Id of a stored response or conversation that it builds on. */
   readonly builtOn: string | null
   readonly makesState: boolean
+  /** Id of the only worker that it may go to, where the client named one. */
+  readonly pin?: string
   readonly body: CallBody
   readonly headers: ClientHeaders
   /** The request's id under each of its names, for the worker. */
@@ -103,7 +105,7 @@ export async function readCall(
       startedAt,
       release: reading.release,
     }
-    return core.surface?.hear?.(call, request, core) ?? call
+    return core.surface?.hear ? await core.surface.hear(call, request, core) : call
   } catch (error) {
     reading.release()
     throw unreadable(error)
@@ -234,8 +236,11 @@ function priorityFor(caller: Caller, headers: Headers, top: TopLevel | null): nu
 }
 
 /** The header that carries the request's id to the worker and back. */
-export const idNameOf = ({ config }: Pick<Core, 'config'>): string =>
-  config.requestIdHeaders[0] ?? 'x-request-id'
+export const idNameOf = ({
+  config,
+  surface,
+}: Pick<Core, 'config'> & Partial<Pick<Core, 'surface'>>): string =>
+  surface?.idName ?? config.requestIdHeaders[0] ?? 'x-request-id'
 
 /** The id that the client gave under one of the names, or a new one. An id that could not travel in a header is replaced. */
 export function requestIdOf(headers: Headers, { config, nextId }: Pick<Core, 'config' | 'nextId'>): string {

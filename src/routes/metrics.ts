@@ -5,7 +5,7 @@ import type { LoadView, SeatView } from '../actors/seat.ts'
 import type { ShadowView } from '../actors/shadow.ts'
 import type { Core } from '../core.ts'
 import { contentType } from '../metrics/prometheus.ts'
-import { expose, merge } from '../metrics/reading.ts'
+import { expose, merge, type Reading } from '../metrics/reading.ts'
 import type { PoolReading, ShareReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
 import { Refusal } from '../openai/errors.ts'
 import { text } from './reply.ts'
@@ -14,14 +14,33 @@ export async function metrics(core: Core, request: Request): Promise<Response> {
   if (!core.config.metrics)
     throw new Refusal(404, 'metrics_off', 'Metrics are switched off here (--no-metrics).')
   const view = await core.host.pool('main').view()
-  showPool(core, view, maySeeUrls(core, request))
-  const own = core.meter.read()
+  return page(core, maySeeUrls(core, request), view)
+}
+
+/** The same for a listener of its own: whoever reaches that may see where workers are. */
+export async function metricsAlone(core: Core): Promise<Response> {
+  return page(core, true, await core.host.pool('main').view())
+}
+
+async function page(core: Core, withUrls: boolean, view: PoolView): Promise<Response> {
+  showPool(core, view, withUrls)
+  const own = readAll(core, view, withUrls)
   const others = (await core.host.peers?.metrics(own)) ?? []
   return text(expose(merge(own, others)), 200, contentType)
 }
 
+/** All metrics of this app for another one beside it, those under a dialect's names too. */
+export function readForPeers(core: Core, view: PoolView): Reading {
+  showPool(core, view, false)
+  return readAll(core, view, true)
+}
+
+function readAll(core: Core, view: PoolView, withUrls: boolean): Reading {
+  return [...core.meter.read(), ...(core.surface?.read?.(core, view, withUrls) ?? [])]
+}
+
 /** Fills the gauges from the pool as it is now; what was counted for workers that are gone is dropped. */
-export function showPool(core: Core, view: PoolView, withUrls: boolean): void {
+function showPool(core: Core, view: PoolView, withUrls: boolean): void {
   core.instruments.bufferedBytes.with().set(core.buffers.used)
   core.instruments.showPools([readingOf(view, withUrls)])
 }
