@@ -1,5 +1,6 @@
 // Finds the worker that holds a stored response or conversation: the pool remembers; after a restart the workers are asked.
 import type { Core } from '../core.ts'
+import { serverIdOf } from '../actors/ranks.ts'
 import { askWorker } from '../discovery/ask.ts'
 import type { WorkerRef } from '../host.ts'
 import { Refusal, quoted } from '../openai/errors.ts'
@@ -20,7 +21,7 @@ export async function holderOf(core: Core, state: string): Promise<string> {
   const known = await pool.holder(state)
   if (known !== null) return known
   const membership = await core.host.registry('main').members(0)
-  const workers = (membership?.members ?? []).map((member) => member.ref)
+  const workers = serversOf((membership?.members ?? []).map((member) => member.ref))
   const found = workers.length === 1 ? (workers[0] as WorkerRef) : await search(core, workers, state)
   if (!found) throw nobody(state)
   await pool.hold(state, found.id)
@@ -36,6 +37,11 @@ const nobody = (state: string): Refusal =>
     'state_not_found',
     `No worker here holds ${quoted(state)}: it was deleted, has expired, or its worker is gone.`,
   )
+
+/** One worker for each server: its ranks hold things together. */
+function serversOf(workers: readonly WorkerRef[]): WorkerRef[] {
+  return [...new Map(workers.map((worker) => [serverIdOf(worker.id), worker])).values()]
+}
 
 /** Asks all workers at once; the first that has it wins. */
 async function search(core: Core, workers: readonly WorkerRef[], state: string): Promise<WorkerRef | null> {

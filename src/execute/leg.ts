@@ -6,6 +6,7 @@ import { Deadline } from '../forward/deadline.ts'
 import { headersFor } from '../forward/headers.ts'
 import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
+import { pairRankEdits, rankEdits } from '../forward/rank.ts'
 import { UpstreamFailure, type HeaderList, type Upstream, type WorkerRef } from '../host.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import { blameless } from './single.ts'
@@ -82,12 +83,11 @@ export class Leg {
     try {
       const headers = headersFor(this.worker, call.headers, ids)
       if (this.name === 'decode') askLoad(headers, this.#plan)
-      if (this.worker.rank !== undefined) headers.push('x-data-parallel-rank', String(this.worker.rank))
       this.upstream = await host.fetch(this.worker, {
         method: call.method,
         path: call.path,
         headers: nameInHeaders(headers, this.worker, call),
-        body: nameInBody(bodyOf(this.#admitted, edits), this.worker, call),
+        body: nameInBody(bodyOf(this.#admitted, [...edits, ...this.#rankEdits()]), this.worker, call),
         connectTimeout: config.connectTimeout,
         signal: this.#abort.signal,
       })
@@ -114,6 +114,10 @@ export class Leg {
     return this.#named(
       error instanceof UpstreamFailure ? error : new UpstreamFailure('protocol', String(error)),
     )
+  }
+
+  #rankEdits(): Edit[] {
+    return this.name === 'prefill' ? rankEdits(this.worker) : pairRankEdits(this.worker, this.#plan.prefill)
   }
 
   #named(failure: UpstreamFailure): UpstreamFailure {

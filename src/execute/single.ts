@@ -6,21 +6,23 @@ import { Deadline } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
 import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
+import { rankInBody } from '../forward/rank.ts'
 import { UpstreamFailure, type OutgoingBody, type Upstream } from '../host.ts'
 import type { Attempted } from './attempted.ts'
 
 /** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
 export async function single(
   core: Core,
-  { call, body }: Admitted,
+  admitted: Admitted,
   plan: Plan,
   abort: AbortController,
 ): Promise<Attempted> {
   const { host, config } = core
+  const { call } = admitted
   let broken: UpstreamFailure | null = null
   const rules = { firstToken: config.firstTokenTimeout, idle: config.idleTimeout, total: config.totalTimeout }
   let upstream: Upstream | null = null
-  const sending = tracked(nameInBody(body, plan.worker, call))
+  const sending = tracked(nameInBody(rankInBody(admitted, plan.worker), plan.worker, call))
   const deadline = new Deadline(host, rules, call.startedAt, (failure) => {
     broken = sending.isOpen() || upstream?.isHeld ? blameless(failure) : failure
     abort.abort(broken)

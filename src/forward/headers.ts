@@ -21,6 +21,9 @@ const NEVER_SENT = new Set([
 
 const KEYS = new Set(['authorization', 'x-api-key'])
 
+/** vLLM's, and of SGLang since 0.5.10. */
+const RANK = 'x-data-parallel-rank'
+
 export interface ClientHeaders {
   /** Without hop-by-hop headers, request ids and keys. */
   readonly passed: HeaderList
@@ -54,7 +57,7 @@ function connectionNames(headers: Headers): Set<string> | null {
   return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
 }
 
-/** The headers of one attempt: the client's, the worker's own key and extras, and the request's ids. */
+/** The headers of one attempt: the client's, the worker's own key and extras, its rank, and the request's ids. */
 export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: HeaderList): string[] {
   const own = worker.headers ? Object.entries(worker.headers) : []
   let { passed, keys } = client
@@ -63,7 +66,9 @@ export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: Header
     passed = without(passed, names)
     keys = without(keys, names)
   }
-  const headers = [...passed, ...ids]
+  const headers = worker.rank === undefined ? [...passed] : withoutHeader(passed, RANK)
+  headers.push(...ids)
+  if (worker.rank !== undefined) headers.push(RANK, String(worker.rank))
   if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
   else headers.push(...keys)
   for (const [name, value] of own) headers.push(name.toLowerCase(), value)

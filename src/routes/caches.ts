@@ -1,4 +1,5 @@
 // What engines are told of their KV caches through the router: flush, sleep, wake, new weights. The pool then knows that they are empty.
+import { serverIdOf } from '../actors/ranks.ts'
 import type { Core } from '../core.ts'
 import { askWorker, type Asked } from '../discovery/ask.ts'
 import { engineOf, engines } from '../engines/engine.ts'
@@ -21,20 +22,37 @@ export async function tellEngines(core: Core, request: Request): Promise<Respons
   const path = pathname(pathOf(request.url)).replace(/^\/fetchway\/v1/, '')
   const body = await request.text()
   const workers = (await core.host.registry('main').members(0))?.members.map(({ ref }) => ref) ?? []
-  const told = workers.filter((worker) => (only === null ? hasPath(worker, path) : worker.id === only))
-  if (told.length === 0) throw nobody(path, only)
+  const told = serversOf(workers, (worker) => (only === null ? hasPath(worker, path) : isMeant(worker, only)))
+  if (told.size === 0) throw nobody(path, only)
   const timeout = core.config.firstTokenTimeout || LONGEST
   const question = { method: 'POST', path: path + url.search, timeout, ...(body !== '' && { body }) } as const
-  const results = await Promise.all(told.map((worker) => tell(core, worker, question)))
+  const results = await Promise.all([...told].map(([id, ranks]) => tell(core, { id, ranks }, question)))
   const isDone = results.every(({ status }) => status >= 200 && status <= 299)
   return json({ object: 'list', data: results }, isDone ? 200 : 502)
 }
 
-async function tell({ host }: Core, worker: WorkerRef, question: Parameters<typeof askWorker>[2]) {
-  const asked = await askWorker(host, worker, question)
+/** A server with the workers that it is: itself, or its ranks. */
+interface Server {
+  readonly id: string
+  readonly ranks: readonly WorkerRef[]
+}
+
+/** A server is told once for all of its ranks. */
+function serversOf(
+  workers: readonly WorkerRef[],
+  isTold: (worker: WorkerRef) => boolean,
+): Map<string, WorkerRef[]> {
+  return Map.groupBy(workers.filter(isTold), ({ id }) => serverIdOf(id))
+}
+
+/** The whole server is meant, too, by any of its ranks. */
+const isMeant = ({ id }: WorkerRef, only: string): boolean => serverIdOf(id) === serverIdOf(only)
+
+async function tell({ host }: Core, { id, ranks }: Server, question: Parameters<typeof askWorker>[2]) {
+  const asked = await askWorker(host, ranks[0] as WorkerRef, question)
   // Whatever it said: that too little is known costs less than that too much is believed.
-  await host.pool('main').forget(worker.id)
-  return { worker: worker.id, status: asked.status, body: bodyOf(asked) }
+  for (const { id: rank } of ranks) await host.pool('main').forget(rank)
+  return { worker: id, status: asked.status, body: bodyOf(asked) }
 }
 
 /** JSON where it is, else the text; null when no answer came. */

@@ -25,14 +25,20 @@ export function bootstrapEdits(
   return [
     { kind: 'set', key: 'bootstrap_host', value: each(() => host) },
     { kind: 'set', key: 'bootstrap_port', value: each(() => port) },
-    { kind: 'set', key: 'bootstrap_room', value: each(() => roomOf(draw)) },
+    { kind: 'set', key: 'bootstrap_room', value: each(() => roomOf(draw, prefill)) },
   ]
 }
 
-/** A random integer from 0 to 2^63 - 1, as text. */
-export function roomOf(draw: () => number): string {
+/**
+ * A random integer from 0 to 2^63 - 1, as text. Of a data-parallel rank: one that leaves it as remainder by their number, from
+ * which SGLang's decode engines conclude where the prompt is computed unless they are told.
+ */
+export function roomOf(draw: () => number, { rank, ranks }: Pick<WorkerRef, 'rank' | 'ranks'> = {}): string {
   const high = BigInt(Math.floor(draw() * 2 ** 31))
-  return String((high << 32n) | BigInt(Math.floor(draw() * 2 ** 32)))
+  const room = (high << 32n) | BigInt(Math.floor(draw() * 2 ** 32))
+  if (rank === undefined || ranks === undefined) return String(room)
+  const meant = room - (room % BigInt(ranks)) + BigInt(rank)
+  return String(meant < 1n << 63n ? meant : meant - BigInt(ranks))
 }
 
 /** Host part of a worker's URL; IPv6 keeps its brackets. */
