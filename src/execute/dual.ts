@@ -86,7 +86,13 @@ class Dual {
   async #ask(sent: Sent): Promise<Given> {
     const { prefill } = this.#pair
     try {
-      return { answer: await prefill.whole(await prefill.send(sent)) }
+      const upstream = await prefill.send(sent)
+      if (isGoodStream(upstream)) {
+        await upstream.first()
+        // An engine in this mode says nothing before its KV was taken.
+        this.#isTaken = true
+      }
+      return { answer: await prefill.whole(upstream) }
     } catch (error) {
       return { failure: prefill.blamed(error) }
     }
