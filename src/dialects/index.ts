@@ -6,6 +6,8 @@ import type { DialectName } from './names.ts'
 export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {
   'sglang-router': async () => (await import('./sglang-router/index.ts')).sglangRouter,
   'vllm-router': async () => (await import('./vllm-router/index.ts')).vllmRouter,
+  'distributed-llm-router': async () =>
+    (await import('./distributed-llm-router/index.ts')).distributedLlmRouter,
 }
 
 /** Loads a dialect by name; null when there is none of that name (yet). */
