@@ -1,6 +1,6 @@
 // Keeps an eye on a pool's workers: who is probed, who is asked for its load, and when the pool's alarm rings next.
 import { LoadPoller } from '../discovery/loads.ts'
-import { probe } from '../discovery/probe.ts'
+import { probe, type ProbeChange } from '../discovery/probe.ts'
 import type { ActorState } from './actor.ts'
 import type { ReportedLoad } from './ask.ts'
 import { LEASE_TIME } from './ledger.ts'
@@ -13,6 +13,8 @@ export interface HealthSeams {
   readonly roster: Roster
   /** A probe found that a worker went down or came back. */
   changed(seat: Seat, change: 'down' | 'up'): void
+  /** Whether it is this pool that looks after a worker: others then tell how the rest are. */
+  isOwn(seat: Seat): boolean
   /** An engine told its load. */
   told(seat: Seat, load: ReportedLoad): void
   /** Whether there are leases, which the alarm has to drop when nobody renews them. */
@@ -48,12 +50,13 @@ export class Health {
   async round(): Promise<void> {
     const now = this.#state.now()
     const { interval, timeout } = this.rules.probe
-    const due =
-      interval > 0 ? [...this.#seams.roster.seats.values()].filter((seat) => seat.probeAt <= now) : []
+    const due = interval > 0 ? this.#probed().filter((seat) => seat.probeAt <= now) : []
     for (const seat of due) seat.probeAt = now + interval + timeout
     const taken = this.loads.take()
     this.rearm()
-    await Promise.all([this.#ask(taken), ...due.map((seat) => this.#probe(seat))])
+    // The ranks of a server are up or down together: it is asked once for all.
+    const servers = new Set(due.map(({ ranks }) => ranks))
+    await Promise.all([this.#ask(taken), ...[...servers].map((ranks) => this.#probe(ranks))])
   }
 
   /** A request could not reach it: it is looked at now, and no other goes there until that is known. */
@@ -75,8 +78,7 @@ export class Health {
   rearm(): void {
     if (this.#seams.roster.seats.size === 0 && !this.#seams.hasLeases()) return
     let next = Math.min(this.#state.now() + LEASE_TIME, this.loads.dueAt())
-    if (this.rules.probe.interval > 0)
-      for (const seat of this.#seams.roster.seats.values()) next = Math.min(next, seat.probeAt)
+    if (this.rules.probe.interval > 0) for (const seat of this.#probed()) next = Math.min(next, seat.probeAt)
     this.#state.setAlarm(next)
   }
 
@@ -90,6 +92,11 @@ export class Health {
     this.#state.after(Promise.resolve(this.#state.registry('main').remove(id)))
   }
 
+  /** Those that this pool looks after, and those that its own calls could not reach. */
+  #probed(): Seat[] {
+    return [...this.#seams.roster.seats.values()].filter((seat) => seat.isSuspect || this.#seams.isOwn(seat))
+  }
+
   async #ask(taken: readonly Seat[]): Promise<void> {
     if (taken.length === 0) return
     await this.loads.ask(taken)
@@ -97,9 +104,13 @@ export class Health {
     this.rearm()
   }
 
-  async #probe(seat: Seat): Promise<void> {
-    const change = await probe(this.#state, seat, this.rules.probe)
+  async #probe(ranks: readonly Seat[]): Promise<void> {
+    const changes = await probe(this.#state, ranks, this.rules.probe)
     this.rearm()
+    for (const [i, seat] of ranks.entries()) this.#judge(seat, changes[i] ?? 'none')
+  }
+
+  #judge(seat: Seat, change: ProbeChange): void {
     this.#removeLost(seat)
     if (change === 'none') return
     const { id, url } = seat

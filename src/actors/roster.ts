@@ -1,6 +1,7 @@
 // The members of a pool: a seat for each, found by what an ask needs.
 import type { Ask } from './ask.ts'
 import type { Member, Membership } from './members.ts'
+import { serverIdOf } from './ranks.ts'
 import { Seat } from './seat.ts'
 
 /** Model names come from clients where any name is served: what is remembered must not grow with them. */
@@ -37,10 +38,16 @@ export class Roster {
       else this.seats.set(member.ref.id, new Seat(member, joinedAt))
     }
     for (const id of gone) this.seats.delete(id)
+    this.#groupRanks()
     this.#serving.clear()
     this.#pairings.clear()
     this.#ask = null
     return gone
+  }
+
+  #groupRanks(): void {
+    const servers = Map.groupBy(this.seats.values(), ({ id }) => serverIdOf(id))
+    for (const ranks of servers.values()) for (const seat of ranks) seat.ranks = ranks
   }
 
   /** The seats that serve an ask, well or not; the same list as before when there is no other. */

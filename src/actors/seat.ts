@@ -16,6 +16,8 @@ const FRESH = 15_000
 
 export class Seat implements Candidate {
   member: Member
+  /** The data-parallel ranks of its server that are members, itself among them: one list for all of them. */
+  ranks: readonly Seat[] = [this]
   inFlight = 0
   backlogTokens = 0
   latency = 0

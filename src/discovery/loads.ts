@@ -96,7 +96,7 @@ export class LoadPoller {
       .sort((a, b) => a.at - b.at)
     const room = Math.max(AT_ONCE, Math.ceil(seats.size / STEPS)) - this.#asking
     const taken = due.slice(0, Math.max(0, room)).map(({ seat }) => seat)
-    for (const seat of taken) seat.loadAskedAt = now
+    for (const { ranks } of taken) for (const seat of ranks) seat.loadAskedAt = now
     this.#tookAt = now
     this.#asking += taken.length
     return taken
@@ -112,6 +112,8 @@ export class LoadPoller {
   asksWith(ask: Ask, seat: Seat): boolean {
     const { orca, isUsed, isAlways } = this.#seams.rules()
     if (!orca || ask.stream || !(isUsed || isAlways)) return false
+    // It would be the load of all ranks.
+    if (seat.member.ref.rank !== undefined) return false
     const now = this.#seams.now()
     if (seat.engine !== 'vllm' || now - seat.reportAskedAt < REPORT_GAP) return false
     seat.reportAskedAt = now
@@ -135,15 +137,19 @@ export class LoadPoller {
     const load = await readLoad(this.#seams, seat, this.#seams.rules().timeout)
     this.#asking--
     if (load) {
-      seat.freshFor = Math.max(seat.freshFor, FRESH_INTERVALS * this.#seams.rules().interval)
-      this.#seams.told(seat, reportOf(seat, load, this.#seams.now()))
       if (seat.loadFailures >= SILENT_AFTER) this.#say('info', seat, 'tells its load again')
-      seat.loadFailures = 0
+      for (const rank of seat.ranks) this.#take(rank, loadOfRank(load, rank))
       return
     }
     seat.loadsMissed++
     if (++seat.loadFailures === SILENT_AFTER)
       this.#say('warn', seat, 'does not tell its load: it is taken to be as busy as the others')
+  }
+
+  #take(seat: Seat, load: EngineLoad): void {
+    seat.freshFor = Math.max(seat.freshFor, FRESH_INTERVALS * this.#seams.rules().interval)
+    this.#seams.told(seat, reportOf(seat, load, this.#seams.now()))
+    seat.loadFailures = 0
   }
 
   #say(level: 'info' | 'warn', seat: Seat, what: string): void {
@@ -177,6 +183,7 @@ export class LoadPoller {
   /** A new worker is asked at once; the others at their step of each interval, so that they stay apart. */
   #dueOf(seat: Seat, { interval }: LoadRules): number {
     if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null) return Infinity
+    if (seat !== speakerOf(seat)) return Infinity
     // It tells by itself, as long as it does.
     if (seat.pushedAt > 0 && this.#seams.now() - seat.pushedAt < PUSH_LIFE) return seat.pushedAt + PUSH_LIFE
     if (seat.loadAskedAt === 0) return 0
@@ -201,12 +208,30 @@ export class LoadPoller {
 
 /** Milliseconds from one question to the next: short while it has work, long while it has none, longer with each failure. */
 function periodOf(seat: Seat, interval: number): number {
-  const { reported, inFlight, loadFailures } = seat
-  const isBusy = inFlight > 0 || (reported !== null && Math.max(reported.running, reported.waiting) > 0)
+  const { ranks, loadFailures } = seat
+  const isBusy = ranks.some(
+    ({ inFlight, reported }) =>
+      inFlight > 0 || (reported !== null && Math.max(reported.running, reported.waiting) > 0),
+  )
   const period = isBusy ? interval : Math.max(interval, Math.min(interval * IDLE_FACTOR, IDLE_MOST))
   return loadFailures === 0
     ? period
     : Math.max(period, Math.min(interval * 2 ** Math.min(loadFailures, 10), BACK_OFF_MOST))
+}
+
+/** A server is asked once for all of its ranks: under the name of the first that takes calls. */
+const speakerOf = ({ ranks }: Seat): Seat | undefined =>
+  ranks.find(({ isDown, member }) => !isDown && !member.draining)
+
+/** What an answer tells of one rank; of a server that does not tell them apart, its part of the whole. */
+function loadOfRank(load: EngineLoad, { member, ranks }: Seat): EngineLoad {
+  const { rank } = member.ref
+  if (rank === undefined) return load
+  const own = load.ranks?.find((one) => one.rank === rank)
+  if (own) return own
+  const { kvUsage } = load
+  const part = { running: load.running / ranks.length, waiting: load.waiting / ranks.length }
+  return kvUsage === undefined ? part : { ...part, kvUsage }
 }
 
 async function readLoad(

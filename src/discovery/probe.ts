@@ -23,28 +23,33 @@ const SUSPECT_INTERVAL = 1000
 
 export type ProbeChange = 'none' | 'down' | 'up'
 
-/** Probes one worker and writes what it found into its seat. */
+/** Probes one server and writes what it found into its seats (of a server without ranks there is one). A change for each. */
 export async function probe(
   host: Pick<Host, 'fetch' | 'timer' | 'now'>,
-  seat: Seat,
+  seats: readonly Seat[],
   rules: ProbeRules,
-): Promise<ProbeChange> {
+): Promise<ProbeChange[]> {
+  const [first] = seats
+  if (!first) return []
   const startedAt = host.now()
-  seat.probeAt = startedAt + rules.interval + rules.timeout
-  const asked = await askWorker(host, seat.member.ref, {
+  for (const seat of seats) seat.probeAt = startedAt + rules.interval + rules.timeout
+  const asked = await askWorker(host, first.member.ref, {
     method: 'GET',
     path: rules.path,
     timeout: rules.timeout,
   })
-  const now = host.now()
+  // A server whose /health times out while any of its ranks answers tokens is busy, not dead.
+  const isTimeout = 'timedOut' in asked && asked.timedOut
+  const isBusy = isTimeout && seats.some((seat) => isAlive(seat, startedAt - rules.interval))
   // A client error (no such path, no key) still comes from a live server: requests will tell.
-  const isGood = asked.status > 0 && asked.status < 500
-  if (isGood && rules.breaker) trust(seat, rules.breaker, now)
-  const change = isGood
-    ? recover(seat, rules)
-    : isBusy(seat, asked, startedAt, rules)
-      ? 'none'
-      : weaken(seat, rules, now)
+  const found = asked.status > 0 && asked.status < 500 ? 'good' : isBusy ? 'busy' : 'bad'
+  return seats.map((seat) => judge(seat, found, rules, host.now()))
+}
+
+function judge(seat: Seat, found: 'good' | 'busy' | 'bad', rules: ProbeRules, now: number): ProbeChange {
+  if (found === 'good' && rules.breaker) trust(seat, rules.breaker, now)
+  const change =
+    found === 'good' ? recover(seat, rules) : found === 'busy' ? 'none' : weaken(seat, rules, now)
   seat.probeAt =
     now +
     (seat.isDown || seat.isSuspect || (rules.breaker && seat.breaker.state !== 'closed')
@@ -69,16 +74,9 @@ function recover(seat: Seat, { successes }: ProbeRules): ProbeChange {
   return 'up'
 }
 
-/** A worker whose /health times out while it answers tokens is busy, not dead. */
-function isBusy(
-  seat: Seat,
-  asked: { status: number; timedOut?: boolean },
-  startedAt: number,
-  rules: ProbeRules,
-): boolean {
-  if (asked.status !== 0 || !asked.timedOut) return false
-  return seat.streaming > 0 || seat.lastGoodAt >= startedAt - rules.interval
-}
+/** It answers tokens, or has since then. */
+const isAlive = ({ streaming, lastGoodAt }: Seat, since: number): boolean =>
+  streaming > 0 || lastGoodAt >= since
 
 /** One failure is enough for a suspect, whose request could not reach it either. */
 function weaken(seat: Seat, rules: ProbeRules, now: number): ProbeChange {

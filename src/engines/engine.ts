@@ -54,6 +54,12 @@ export interface EngineLoad {
   readonly kvUsage?: number
   readonly kvTokens?: number
   readonly kvCapacityTokens?: number
+  /** The same of each data-parallel rank, where it has several. */
+  readonly ranks?: readonly RankLoad[]
+}
+
+export interface RankLoad extends Omit<EngineLoad, 'ranks'> {
+  readonly rank: number
 }
 
 /** What is known of a worker when its load is asked. */

@@ -1,4 +1,5 @@
 // Finds a few samples in an engine's large /metrics text without parsing the rest of it.
+import type { EngineLoad } from './engine.ts'
 
 export interface Sample {
   /** The text between the braces, as it came; empty without labels. */
@@ -43,6 +44,26 @@ export function byRank(samples: readonly Sample[], rankLabel: string): number[] 
     ranks.set(rank, Math.max(value, ranks.get(rank) ?? -Infinity))
   }
   return [...ranks.values()]
+}
+
+/**
+ * The load of a server, with that of each of its ranks where it has several; null where nobody runs. `running`: one sample a rank
+ * at least. `load`: reads the samples that are meant.
+ */
+export function eachRank(
+  running: readonly Sample[],
+  rankLabel: string,
+  load: (isMeant: (sample: Sample) => boolean) => EngineLoad,
+): EngineLoad | null {
+  if (running.length === 0) return null
+  const names = [...new Set(running.map(({ labels }) => labelOf(labels, rankLabel)))]
+  const whole = load(() => true)
+  if (names.length < 2) return whole
+  const ranks = names.map((name) => ({
+    rank: Number(name),
+    ...load(({ labels }) => labelOf(labels, rankLabel) === name),
+  }))
+  return { ...whole, ranks }
 }
 
 export function sum(values: readonly number[]): number {

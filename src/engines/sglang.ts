@@ -1,6 +1,6 @@
 // SGLang: its /server_info tells nearly everything (keys included, so only what is named here is read from it).
 import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
-import { byRank, mean, samplesOf, sum } from './exposition.ts'
+import { byRank, eachRank, mean, samplesOf, sum, type Sample } from './exposition.ts'
 import { pathSet } from './paths.ts'
 import { amount, jsonOf, objectOf, positive } from './reply.ts'
 
@@ -90,10 +90,16 @@ async function readLoad(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad |
 function loadFromRanks(answer: unknown): EngineLoad | null {
   const listed = Array.isArray(answer) ? (answer as unknown[]) : (answer as { loads?: unknown } | null)?.loads
   if (!Array.isArray(listed) || listed.length === 0) return null
-  const ranks = listed.filter((rank) => typeof rank === 'object' && rank !== null) as Record<
-    string,
-    unknown
-  >[]
+  const ranks = listed.filter((rank): rank is Told => typeof rank === 'object' && rank !== null)
+  if (ranks.length < 2) return loadOf(ranks)
+  return { ...loadOf(ranks), ranks: ranks.map((one, i) => ({ rank: numberOf(one, i), ...loadOf([one]) })) }
+}
+
+type Told = Record<string, unknown>
+
+const numberOf = ({ dp_rank: rank }: Told, place: number): number => (typeof rank === 'number' ? rank : place)
+
+function loadOf(ranks: readonly Told[]): EngineLoad {
   const waiting = sum(ranks.map((rank) => amount(rank['num_waiting_reqs'])))
   const total = sum(ranks.map((rank) => amount(rank['num_reqs'])))
   const running = ranks.some((rank) => 'num_running_reqs' in rank)
@@ -114,19 +120,22 @@ function loadFromRanks(answer: unknown): EngineLoad | null {
 }
 
 /** What the ranks say under a name, those that say nothing left out. */
-function told(ranks: readonly Record<string, unknown>[], name: string): number[] {
+function told(ranks: readonly Told[], name: string): number[] {
   return ranks.filter((rank) => typeof rank[name] === 'number').map((rank) => amount(rank[name]))
 }
 
 function loadFromMetrics(text: string): EngineLoad | null {
-  const running = byRank(samplesOf(text, 'sglang:num_running_reqs'), RANK)
-  if (running.length === 0) return null
-  const usage = byRank(samplesOf(text, 'sglang:token_usage'), RANK)
-  const tokens = byRank(samplesOf(text, 'sglang:num_used_tokens'), RANK)
-  const capacity = sum(byRank(samplesOf(text, 'sglang:max_total_num_tokens'), RANK))
+  return eachRank(samplesOf(text, 'sglang:num_running_reqs'), RANK, (isMeant) => metricsLoad(text, isMeant))
+}
+
+function metricsLoad(text: string, isMeant: (sample: Sample) => boolean): EngineLoad {
+  const told = (name: string) => byRank(samplesOf(text, `sglang:${name}`).filter(isMeant), RANK)
+  const usage = told('token_usage')
+  const tokens = told('num_used_tokens')
+  const capacity = sum(told('max_total_num_tokens'))
   return {
-    running: sum(running),
-    waiting: sum(byRank(samplesOf(text, 'sglang:num_queue_reqs'), RANK)),
+    running: sum(told('num_running_reqs')),
+    waiting: sum(told('num_queue_reqs')),
     ...(usage.length > 0 && { kvUsage: mean(usage) }),
     ...(tokens.length > 0 && { kvTokens: sum(tokens) }),
     ...(capacity > 0 && { kvCapacityTokens: capacity }),

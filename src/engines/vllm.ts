@@ -1,11 +1,12 @@
 // vLLM: held against recordings of 0.32 (test/recordings/vllm); older versions lack some of it and say 404.
 import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
-import { byRank, labelOf, mean, numberLabel, samplesOf, sum } from './exposition.ts'
+import { byRank, eachRank, labelOf, mean, numberLabel, samplesOf, sum, type Sample } from './exposition.ts'
 import { pathSet } from './paths.ts'
 import { jsonOf, objectOf, positive } from './reply.ts'
 
 const METRICS = '/metrics'
 const LOAD = '/load'
+const RANK = 'engine'
 
 export const vllm: EnginePlugin = {
   name: 'vllm',
@@ -59,23 +60,33 @@ async function readFacts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | '
   }
 }
 
-/** Capacity and ranks from the labels of `vllm:cache_config_info`: one sample a rank. */
-function cacheFacts(text: string): Pick<EngineFacts, 'kvCapacityTokens' | 'blockTokens' | 'dpSize'> {
+/** Capacity from the labels of `vllm:cache_config_info`: one sample a rank. Ranks are told apart in all metrics. */
+function cacheFacts(
+  text: string,
+  isMeant: (sample: Sample) => boolean = () => true,
+): Pick<EngineFacts, 'kvCapacityTokens' | 'blockTokens' | 'dpSize'> {
   const ranks = new Map<string, number>()
   let blockTokens: number | null = null
-  for (const { labels } of samplesOf(text, 'vllm:cache_config_info')) {
+  for (const { labels } of samplesOf(text, 'vllm:cache_config_info').filter(isMeant)) {
     blockTokens ??= numberLabel(labels, 'block_size')
     const blocks = numberLabel(labels, 'num_gpu_blocks')
     // Newer versions tell the tokens themselves, which is right for models with several kinds of cache, too.
     const tokens = numberLabel(labels, 'kv_cache_size_tokens') ?? (blocks ?? 0) * (blockTokens ?? 0)
-    ranks.set(labelOf(labels, 'engine') ?? '0', tokens)
+    ranks.set(labelOf(labels, RANK) ?? '0', tokens)
   }
+  const dpSize = Math.max(ranks.size, enginesIn(text))
   const capacity = sum([...ranks.values()])
   return {
     ...(capacity > 0 && { kvCapacityTokens: capacity }),
     ...(blockTokens !== null && { blockTokens }),
-    ...(ranks.size > 0 && { dpSize: ranks.size }),
+    ...(dpSize > 0 && { dpSize }),
   }
+}
+
+/** Ranks that are named anywhere: some versions tell of their cache for one alone. */
+function enginesIn(text: string): number {
+  const names = text.matchAll(/^vllm:[^\n{]*\{(?:[^\n]*,)?engine="(\d+)"/gm)
+  return new Set([...names].map(([, name]) => name)).size
 }
 
 /** An empty list or object: no publisher is switched on. */
@@ -98,14 +109,22 @@ function loadOfServer(answer: Record<string, unknown> | null): EngineLoad | null
 }
 
 function loadFromMetrics(text: string, known: number | undefined): EngineLoad | null {
-  const running = byRank(samplesOf(text, 'vllm:num_requests_running'), 'engine')
-  if (running.length === 0) return null
-  const usage = byRank(samplesOf(text, 'vllm:kv_cache_usage_perc'), 'engine')
-  const older = usage.length > 0 ? usage : byRank(samplesOf(text, 'vllm:gpu_cache_usage_perc'), 'engine')
-  const capacity = cacheFacts(text).kvCapacityTokens ?? known
+  const running = samplesOf(text, 'vllm:num_requests_running')
+  return eachRank(running, RANK, (isMeant) => metricsLoad(text, known, isMeant))
+}
+
+function metricsLoad(
+  text: string,
+  known: number | undefined,
+  isMeant: (sample: Sample) => boolean,
+): EngineLoad {
+  const told = (name: string) => byRank(samplesOf(text, `vllm:${name}`).filter(isMeant), RANK)
+  const usage = told('kv_cache_usage_perc')
+  const older = usage.length > 0 ? usage : told('gpu_cache_usage_perc')
+  const capacity = cacheFacts(text, isMeant).kvCapacityTokens ?? known
   return {
-    running: sum(running),
-    waiting: sum(byRank(samplesOf(text, 'vllm:num_requests_waiting'), 'engine')),
+    running: sum(told('num_requests_running')),
+    waiting: sum(told('num_requests_waiting')),
     ...(older.length > 0 && { kvUsage: mean(older) }),
     ...(older.length > 0 && capacity !== undefined && { kvTokens: Math.round(mean(older) * capacity) }),
     ...(capacity !== undefined && { kvCapacityTokens: capacity }),

@@ -27,7 +27,7 @@ function bench() {
   const seat = new Seat({ ref, role: 'mixed', ...rest })
   const look = (rules: Partial<ProbeRules>, answer: number) => {
     status = answer
-    return probe(host, seat, { ...RULES, ...rules })
+    return probe(host, [seat], { ...RULES, ...rules }).then(([change]) => change)
   }
   return { clock, seat, look }
 }
