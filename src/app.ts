@@ -2,13 +2,16 @@
 import { authenticate } from './admission/auth.ts'
 import { BodyBudget } from './admission/body.ts'
 import { Models } from './admission/models.ts'
+import { Validation } from './admission/validation.ts'
 import type { PoolView } from './actors/pool-view.ts'
+import { workersOf } from './config/fleet.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
+import { opaqueId } from './hash.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
@@ -56,6 +59,9 @@ export function createApp(config: Config, host: Host): App {
   const { fetch, admin } = handlersOf(core)
 
   const adopt = (next: Config) => {
+    const kept = new Set(workersOf(next).map(({ url }) => url))
+    for (const { url } of workersOf(core.config))
+      if (!kept.has(url)) host.after(core.links.drop(core, opaqueId('w', url)))
     core.config = next
     core.buffers.limit = next.maxBuffered
   }
@@ -120,8 +126,17 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
     throw notFound(request.method, pathname(pathOf(request.url)))
   }
 
-  const fetch = isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect))
+  const open = isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect))
   const { corsOrigins } = core.config
+  const vouched = new Validation(core.host)
+  // Vouched for by others, or by nobody: then this costs nothing.
+  const fetch: typeof open = (request) =>
+    core.config.apiKeyValidationUrls.length === 0
+      ? open(request)
+      : guarded(core, request, async () => {
+          await vouched.check(core.config, request.headers)
+          return open(request)
+        })
   return {
     fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch) : fetch,
     admin: (request) => guarded(core, request, adminRoute),

@@ -5,6 +5,8 @@ export interface Waiter {
   readonly ask: Ask
   /** Epoch ms. */
   readonly since: number
+  /** Where it stands among those of its priority and tenant, lower first; absent: as it came. */
+  readonly key?: number
 }
 
 /** A bounded waiting line. Deadlines are checked lazily, by `expire`. Served tokens per tenant count like virtual time (Sheng et al., VTC, 2024). */
@@ -49,6 +51,15 @@ export class Queue<W extends Waiter> {
       if (fitting) best = waiter
     }
     return best
+  }
+
+  /** All that wait, in the order in which they go: by priority, by tenant, by their keys. */
+  inOrder(): W[] {
+    return [...this.#waiters.values()].sort((a, b) => {
+      if (this.#goesBefore(a.ask, b.ask)) return -1
+      if (this.#goesBefore(b.ask, a.ask)) return 1
+      return (a.key ?? a.since) - (b.key ?? b.since)
+    })
   }
 
   /** Counts what a tenant got, in tokens. */

@@ -77,7 +77,7 @@ export async function readCall(
   const requestId = requestIdOf(request.headers, core)
   const idName = idNameOf(core)
   const headers = readHeaders(request.headers, idName, {
-    isOurs: config.apiKeys.length > 0,
+    isOurs: config.apiKeys.length > 0 || config.apiKeyValidationUrls.length > 0,
     adminKey: config.adminKey,
   })
   const reading = await readForm(core, request, endpoint)

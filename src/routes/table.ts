@@ -1,6 +1,6 @@
 // The route table of everything that is not plain inference. itty-router matches in order.
 import { Router, type IRequest, type RouterType } from 'itty-router'
-import { authorizeAdmin } from '../admission/auth.ts'
+import { controlled } from '../admission/control.ts'
 import type { Core } from '../core.ts'
 import { decoded } from '../openai/call.ts'
 import { cachePaths, tellEngines } from './caches.ts'
@@ -101,10 +101,8 @@ export function controlRoutes(hasAliases = true): Routes {
 
 const admin =
   (handler: Handler): Handler =>
-  (core, request, params) => {
-    authorizeAdmin(core.config, request.headers)
-    return handler(core, request, params)
-  }
+  (core, request, params) =>
+    controlled(core, request, () => handler(core, request, params))
 
 const adapted =
   (handler: Handler) =>
