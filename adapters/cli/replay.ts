@@ -58,7 +58,7 @@ const OPTIONS: OptionTable = {
   shards: {
     kind: 'integer',
     initial: DEFAULTS.shards,
-    about: 'pools with workers of their own; a session has its pool',
+    about: 'pools that decide side by side, each for sessions of its own',
   },
 }
 
@@ -128,7 +128,6 @@ function problemOf(options: Options, names: readonly string[]): string | null {
   if (Number(workers) > 1000) return '--workers: at most 1000 are simulated'
   if (restart !== undefined && Number(restart) >= Number(workers))
     return `--restart: there are workers 0 to ${Number(workers) - 1}`
-  if (Number(shards) > Number(workers)) return '--shards: each needs a worker'
   if (Number(shards) > 1 && Number(routers) > 1) return '--shards and --routers: one or the other'
   if (options['scaleOut'] === true && Number(workers) < 2) return '--scale-out: needs two workers'
   return seedsOf(options['seeds']) === null

@@ -1,4 +1,4 @@
-// Puts what was decided into a pool's books: by itself, or by the pool of another router that shares the workers.
+// Puts what was decided into a pool's books.
 import type { Ask, Plan } from './ask.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Ledger } from './ledger.ts'
@@ -9,13 +9,6 @@ export interface Books {
   readonly roster: Roster
   readonly ledger: Ledger
   readonly knowledge: Knowledge
-}
-
-/** A decision of another router's pool. */
-export interface Followed {
-  readonly ask: Ask
-  /** Id of the worker that it went to. */
-  readonly worker: string
 }
 
 /** A worker carries a call from now on, and its prompt. The pool's sense must look at that ask. */
@@ -49,20 +42,4 @@ export function accountLeg(
   }
   const lease = ledger.open({ ...ask, stream: true }, seat, plan, { tried, now, ...known })
   knowledge.opened(lease, plan.attempt > 1, now)
-}
-
-/** Accounts for what others decided. Workers that are not known here, and calls that are, are passed over. */
-export function follow(books: Books, decided: readonly Followed[], now: number): void {
-  for (const { ask, worker } of decided) {
-    const seat = books.roster.seats.get(worker)
-    if (!seat || books.ledger.leases.has(ask.id)) continue
-    books.knowledge.sense.look(ask, now)
-    const how = { attempt: 1, waited: 0, delay: 0 }
-    account(
-      books,
-      seat,
-      { kind: 'single', worker: seat.member.ref, decision: ask.id, ...how },
-      { ask, tried: [], now },
-    )
-  }
 }

@@ -1,5 +1,6 @@
 // What an actor is given, and how it is called. A home (local, durable, threads) provides both.
 import type { Host } from '../host.ts'
+import type { Neighbour } from './exchange.ts'
 
 /** Methods of an actor as its callers see them: plain values in, a promise (or, at home, the value itself) out. */
 export type Remote<T> = {
@@ -29,6 +30,8 @@ export interface ActorState extends Pick<
 > {
   readonly name: string
   readonly storage: Storage
+  /** The pools that a pool tells what it has; absent: the other shards of its own. */
+  readonly neighbours?: readonly Neighbour[]
   /** Dialled-in workers stay when this actor goes: their sockets are elsewhere. */
   readonly keepsTunnels?: boolean
   /** Incarnations end at any time: what it knows is stored from its alarm, so that the next one is not cold. */

@@ -15,6 +15,8 @@ export interface Ask {
   /** A guess of the prompt's length in tokens. */
   readonly tokens: number
   readonly session: string | null
+  /** A number that the turns of a conversation without a session have in common; absent: nobody looked. */
+  readonly conversation?: number
   /** What engines call it in their KV events, where the client has named it; absent: by `id`. */
   readonly kvSession?: string
   /** Lower goes first. */

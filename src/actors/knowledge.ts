@@ -33,8 +33,11 @@ export class Knowledge {
   #ratio = 0
   /** Tokens that fit into the cache of a worker that does not tell. */
   #assumed = 0
+  /** Part of a worker's cache that is filled by this pool's calls: the rest by those of its other shards. */
+  readonly #share: number
 
   constructor(config: Config, state: KvSeams & KeeperSeams) {
+    this.#share = 1 / config.poolShards
     this.view = new PrefixView(config.indexSize, config.costTau)
     this.#keeper = new IndexKeeper(state, this.view)
     this.speeds = new Speeds(config.prefillSpeed)
@@ -63,7 +66,7 @@ export class Knowledge {
     this.#assumed = assumed
     for (const seat of seats) {
       if (seat.speed === 0) this.speeds.reset(seat)
-      const room = seat.kvEvents?.state === 'live' ? ROOM : 1
+      const room = seat.kvEvents?.state === 'live' ? ROOM : this.#share
       this.view.join(seat.id, (seat.capacityTokens || assumed) * ratio * room)
     }
   }

@@ -2,11 +2,12 @@
 import type { Config } from '../config/schema.ts'
 import { backOff } from '../forward/retry.ts'
 import type { Policy } from '../policies/policy.ts'
-import { account, follow, type Books, type Followed } from './account.ts'
+import { account, type Books } from './account.ts'
 import type { ActorState } from './actor.ts'
 import type { Ask, Failure, Note, Outcome, Pick, Plan, Renewal, ReportedLoad } from './ask.ts'
 import type { DecisionView } from './decision-view.ts'
 import { Decisions } from './decisions.ts'
+import { Exchange, type Digest } from './exchange.ts'
 import { Health } from './health.ts'
 import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
@@ -24,6 +25,7 @@ import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
 import type { ShadowView } from './shadow.ts'
+import { isLookedAfterBy, shardsBeside } from './shards.ts'
 
 const FULL: Placement = { kind: 'full' }
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
@@ -45,6 +47,7 @@ export class Pool {
   readonly #decisions: Decisions
   readonly #pairs: Pairs
   readonly #progress: Progress
+  readonly #exchange: Exchange
 
   /** `policy`: one of no list, in place of the configured one. */
   constructor(config: Config, state: ActorState, policy?: Policy) {
@@ -59,10 +62,12 @@ export class Pool {
     this.#books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
     this.#pairs = new Pairs(config, this.#rules, this.#books, policy)
     this.#retries = new Retries(this.#rules, state.now())
+    this.#exchange = this.#makeExchange(config, state)
     this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
       changed: (seat, change) => this.#changed(seat, change),
       told: (seat, load) => this.report(seat.id, load),
+      isOwn: (seat) => this.#isOwn(seat),
       hasLeases: () => this.#ledger.leases.size > 0,
     })
     this.#progress = new Progress({
@@ -100,9 +105,9 @@ export class Pool {
     return this.#membership.ready(() => this.#repick(failure, ask, tried))
   }
 
-  /** Pools of other routers decided these: they count here, too. `note` and `settle` then take their ids. */
-  follow(decided: readonly Followed[]): void {
-    follow(this.#books, decided, this.#state.now())
+  /** A pool beside this one tells what it has at the workers that both choose among. */
+  hear(digest: Digest): void {
+    this.#exchange.hear(digest)
   }
 
   note(notes: readonly Note[]): void {
@@ -114,6 +119,7 @@ export class Pool {
       else if (note.kind === 'handover') this.#progress.handedOver(note)
       else this.#hold(note.id, note.state)
     }
+    this.#exchange.touch()
   }
 
   /** Streams that are still going on. A pool that was lost meanwhile takes them up again. */
@@ -124,6 +130,7 @@ export class Pool {
       this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
       this.#pairs.renew(renewal.id, now)
     }
+    this.#exchange.touch()
   }
 
   /** The call ended, or its client left while it waited. Twice or late is harmless. */
@@ -132,6 +139,7 @@ export class Pool {
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
     this.#progress.end(id, outcome)
     this.#decisions.settled(id, outcome)
+    this.#exchange.touch()
     this.#line.serve()
   }
 
@@ -219,6 +227,7 @@ export class Pool {
   }
 
   #changed(seat: Seat, change: 'down' | 'up'): void {
+    this.#exchange.touch()
     if (change === 'up') {
       this.#knowledge.restart(seat, this.#state.now())
       this.#decisions.forget(seat.id)
@@ -242,6 +251,7 @@ export class Pool {
     const tried = lease && failed !== undefined ? [...lease.tried, failed] : known
     const turn = { tried, attempt: (plan?.attempt ?? known.length) + 1 }
     this.#decisions.failed(ask.id, failure)
+    this.#exchange.touch()
     const refusal = this.#retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
     const pick = refusal ? this.#decisions.refused(ask, turn, refusal) : this.#place(ask, turn, failure)
     this.#line.serve()
@@ -277,11 +287,36 @@ export class Pool {
     account(this.#books, seat, plan, by)
     this.#pairs.open(placement, plan, by)
     this.#line.served(ask)
+    this.#exchange.place(seat.id, ask.prefix)
+    this.#exchange.touch()
     return { plan }
   }
 
+  #makeExchange({ poolShards }: Config, state: ActorState): Exchange {
+    const { name, neighbours = shardsBeside(name, poolShards, state.pool) } = state
+    return new Exchange({
+      state,
+      neighbours,
+      roster: this.#roster,
+      ledger: this.#ledger,
+      isOwn: (seat) => poolShards > 1 && this.#isOwn(seat),
+      suspect: (seat) => this.#health.suspect(seat),
+      placed: ({ worker, prefix }) => this.#knowledge.view.hold(worker, prefix, state.now()),
+      changed: (seat, change) => this.#changed(seat, change),
+      eased: () => this.#line.serve(),
+    })
+  }
+
+  /** Whether this shard looks after a worker. */
+  #isOwn({ url }: Seat): boolean {
+    return isLookedAfterBy(this.#state.name, this.#config.poolShards, url)
+  }
+
   #isAtLimit(): boolean {
-    return this.#rules.maxInFlight > 0 && this.#ledger.leases.size >= this.#rules.maxInFlight
+    return (
+      this.#rules.maxInFlight > 0 &&
+      this.#ledger.leases.size + this.#exchange.leases >= this.#rules.maxInFlight
+    )
   }
 
   #hold(id: string, state: string): void {
@@ -291,6 +326,7 @@ export class Pool {
 
   #met(left: readonly string[]): void {
     this.#knowledge.met(this.#roster.seats, left, this.#rules.kvCapacity)
+    this.#exchange.meet()
     this.#line.serve()
     this.#health.meet()
   }

@@ -213,6 +213,28 @@ const discovery: Check = (config) => {
   ]
 }
 
-const CHECKS: readonly Check[] = [discovery, guarding, listening, admin, fleet, aliases, keys, recovery]
+const sharing: Check = ({ poolShards, peers, leader, adminKey }) => [
+  poolShards > 1 &&
+    (peers.length > 0 || leader !== undefined) &&
+    conflict('poolShards', 'cannot go with peers or leader: shards serve one router'),
+  peers.length > 0 &&
+    adminKey === undefined &&
+    conflict('peers', 'needs adminKey: routers know each other by it'),
+  leader !== undefined &&
+    adminKey === undefined &&
+    conflict('leader', 'needs adminKey: routers know each other by it'),
+]
+
+const CHECKS: readonly Check[] = [
+  sharing,
+  discovery,
+  guarding,
+  listening,
+  admin,
+  fleet,
+  aliases,
+  keys,
+  recovery,
+]
 
 const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })

@@ -16,3 +16,19 @@ export function about<T extends z.ZodMiniType>(schema: T, words: string): T {
 /** A number in a list: flags and variables give it as text. */
 export const numeric = <T extends z.ZodMiniType<number, number>>(number: T) =>
   z.pipe(z.pipe(z.union([z.string(), z.number()]), z.transform(Number)), number)
+
+/** Text that `parse` understands, in its canonical form; what `parse` throws is what is wrong with it. */
+export function read(parse: (written: string) => string) {
+  return z.pipe(
+    z.string(),
+    z.transform((written, ctx) => {
+      try {
+        return parse(written)
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        ctx.issues.push({ code: 'custom', message, input: written })
+        return z.NEVER
+      }
+    }),
+  )
+}

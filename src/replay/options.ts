@@ -13,7 +13,7 @@ export interface ReplayOptions {
   readonly seed: number
   readonly routers: number
   readonly sync: Sync
-  /** Pools with workers of their own. */
+  /** Pools that decide side by side, each for sessions of its own. */
   readonly shards: number
   /** Where in the trace something happens, as a share of its time. */
   readonly at: number

@@ -1,5 +1,6 @@
 // A router in simulated time: the very Pool that serves live traffic, with a clock and a membership of ours.
 import type { ActorState } from '../actors/actor.ts'
+import type { Neighbour } from '../actors/exchange.ts'
 import type { Member, Membership } from '../actors/members.ts'
 import { Pool } from '../actors/pool.ts'
 import type { Config } from '../config/schema.ts'
@@ -17,14 +18,18 @@ export interface RouterParts {
   readonly random: () => number
   /** In place of the configured one; null: that one. */
   readonly policy: Policy | null
+  /** What others call its pool. */
+  readonly name: string
+  /** The pools that it tells what it has. */
+  readonly neighbours: readonly Neighbour[]
 }
 
 export class SimulatedRouter {
   readonly pool: Pool
   #membership: Membership = { version: 0, members: [] }
 
-  constructor({ config, clock, random, policy }: RouterParts) {
-    this.pool = new Pool(config, this.#state(clock, random), policy ?? undefined)
+  constructor(parts: RouterParts) {
+    this.pool = new Pool(parts.config, this.#state(parts), parts.policy ?? undefined)
   }
 
   /** These are its workers from now on. Resolves when the pool knows. */
@@ -34,7 +39,7 @@ export class SimulatedRouter {
     await this.pool.hint(version)
   }
 
-  #state(clock: SimulatedClock, random: () => number): ActorState {
+  #state({ clock, random, name, neighbours }: RouterParts): ActorState {
     let disarm = () => {}
     const registry = {
       members: (since: number) => (since === this.#membership.version ? null : this.#membership),
@@ -43,7 +48,8 @@ export class SimulatedRouter {
       throw new Error('a replay has no such actor')
     }
     return {
-      name: 'main',
+      name,
+      neighbours,
       storage: { get: async () => undefined, put: async () => {}, delete: async () => {} },
       now: () => clock.now,
       random,

@@ -1,70 +1,64 @@
 // Which pool decides a request, and how the others come to know: one router, several with or without a leader, or shards.
 import type { Ask, Outcome, Pick, Renewal } from '../actors/ask.ts'
+import type { Neighbour } from '../actors/exchange.ts'
 import type { Pool } from '../actors/pool.ts'
-import { hashText } from '../hash.ts'
+import { shardName, shardOf } from '../actors/shards.ts'
 import type { Arrival } from './arrivals.ts'
 import type { ReplayOptions } from './options.ts'
 import { memberOf, SimulatedRouter, type RouterParts } from './router.ts'
 
-/** From a router to the one that decides for it, ms. */
+/** From a router or a pool to another one, ms. */
 const HOP = 2
-/** Routers without a leader tell each other that often, ms. */
-const EXCHANGE = 10
 
 export class Routing {
   readonly #options: ReplayOptions
-  readonly #parts: RouterParts
+  readonly #clock: RouterParts['clock']
   readonly #routers: readonly SimulatedRouter[]
-  /** What each router has to tell the others at the next exchange. */
-  readonly #news: ((pool: Pool) => void)[][]
-  #isExchanging = false
 
-  constructor(options: ReplayOptions, parts: RouterParts) {
+  constructor(options: ReplayOptions, parts: Omit<RouterParts, 'name' | 'neighbours'>) {
     const { routers, sync, shards } = options
     this.#options = options
-    this.#parts = parts
+    this.#clock = parts.clock
     const count = shards > 1 ? shards : sync === 'leader' ? 1 : routers
-    this.#routers = Array.from({ length: count }, () => new SimulatedRouter(parts))
-    this.#news = this.#routers.map(() => [])
+    const config = { ...parts.config, poolShards: shards }
+    this.#routers = Array.from({ length: count }, (_, number) => {
+      const neighbours = this.#beside(number, count)
+      return new SimulatedRouter({ ...parts, config, name: shardName(number), neighbours })
+    })
   }
 
-  /** The first `count` workers are there. Shards have every n-th of them. */
+  /** The first `count` workers are there. */
   async join(count: number): Promise<void> {
-    const { shards, capacity } = this.#options
-    const members = Array.from({ length: count }, (_, number) => memberOf(number, capacity))
-    for (const [shard, router] of this.#routers.entries())
-      await router.join(shards > 1 ? members.filter((_, number) => number % shards === shard) : members)
+    const members = Array.from({ length: count }, (_, number) => memberOf(number, this.#options.capacity))
+    for (const router of this.#routers) await router.join(members)
   }
 
   /** Has a request decided: `decided` is called in the moment in which its router knows. */
   ask(arrival: Arrival, ask: Ask, decided: (pick: Pick | Promise<Pick>) => void): void {
-    this.#travel(arrival, 2, (pool) => {
-      const pick = pool.pick(ask)
-      if (!(pick instanceof Promise)) this.#spread(arrival, ask, pick)
-      else void pick.then((late) => this.#spread(arrival, ask, late))
-      decided(pick)
-    })
+    this.#travel(arrival, 2, (pool) => decided(pool.pick(ask)))
   }
 
   first(arrival: Arrival, id: string, after: number): void {
-    this.#tell(arrival, (pool) => pool.note([{ id, kind: 'first', after }]))
+    this.#travel(arrival, 1, (pool) => pool.note([{ id, kind: 'first', after }]))
   }
 
   settle(arrival: Arrival, id: string, outcome: Outcome): void {
-    this.#tell(arrival, (pool) => pool.settle(id, outcome))
+    this.#travel(arrival, 1, (pool) => pool.settle(id, outcome))
   }
 
   renew(arrival: Arrival, renewal: Renewal): void {
-    this.#tell(arrival, (pool) => void pool.renew([renewal]))
+    this.#travel(arrival, 1, (pool) => void pool.renew([renewal]))
   }
 
-  #tell(arrival: Arrival, take: (pool: Pool) => void): void {
-    this.#travel(arrival, 1, take)
-    this.#later(arrival, take)
-  }
-
-  #spread(arrival: Arrival, ask: Ask, pick: Pick): void {
-    if ('plan' in pick) this.#later(arrival, (pool) => pool.follow([{ ask, worker: pick.plan.worker.id }]))
+  /** The others, a hop away. Routers get turns of the same conversations. */
+  #beside(number: number, count: number): Neighbour[] {
+    const { shards, sync } = this.#options
+    if (shards === 1 && sync !== '10ms') return []
+    const others = Array.from({ length: count }, (_, other) => other).filter((other) => other !== number)
+    return others.map((other) => ({
+      hear: (digest) => void this.#clock.timer(HOP, () => this.#routers[other]?.pool.hear(digest)),
+      sharesPrompts: shards === 1,
+    }))
   }
 
   #travel(arrival: Arrival, ways: number, act: (pool: Pool) => void): void {
@@ -72,29 +66,13 @@ export class Routing {
     const { routers, sync, shards } = this.#options
     const isNear = shards > 1 || sync !== 'leader' || arrival.index % routers === 0
     if (isNear) act(pool)
-    else this.#parts.clock.timer(HOP * ways, () => act(pool))
-  }
-
-  /** The others hear of it at the next exchange. */
-  #later(arrival: Arrival, tell: (pool: Pool) => void): void {
-    if (this.#options.sync !== '10ms' || this.#routers.length < 2 || this.#options.shards > 1) return
-    this.#news[this.#decider(arrival)]?.push(tell)
-    if (this.#isExchanging) return
-    this.#isExchanging = true
-    this.#parts.clock.timer(EXCHANGE, () => this.#exchange())
-  }
-
-  #exchange(): void {
-    this.#isExchanging = false
-    for (const [from, news] of this.#news.entries()) {
-      const others = this.#routers.filter((_, to) => to !== from)
-      for (const tell of news.splice(0)) for (const { pool } of others) tell(pool)
-    }
+    else this.#clock.timer(HOP * ways, () => act(pool))
   }
 
   /** A shard has its sessions; routers get requests in turn. */
   #decider({ index, session }: Arrival): number {
     const { shards } = this.#options
-    return shards > 1 ? hashText(session) % shards : index % this.#routers.length
+    if (shards < 2) return index % this.#routers.length
+    return shardOf({ id: '', session, prefix: null }, shards)
   }
 }

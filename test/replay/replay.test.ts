@@ -105,19 +105,18 @@ test('with a leader several routers decide as one, and nearly so when they tell 
   const told = await run('least_cost', { routers: 4, sync: '10ms' })
   const none = await run('least_cost', { routers: 4, sync: 'none' })
   assert.ok(told.figures.ttft_mean_s < 1.1 * one.figures.ttft_mean_s, String(told.figures.ttft_mean_s))
-  assert.ok(led.figures.ttft_mean_s < 1.1 * one.figures.ttft_mean_s, String(led.figures.ttft_mean_s))
+  assert.ok(led.figures.ttft_mean_s < 1.05 * one.figures.ttft_mean_s, String(led.figures.ttft_mean_s))
   assert.ok(none.figures.ttft_mean_s > 1.1 * one.figures.ttft_mean_s, String(none.figures.ttft_mean_s))
 })
 
-test('shards keep to workers of their own, and a session to its shard', async () => {
-  const { run: sharded } = await run('least_cost', { shards: 4 })
-  const shardOf = new Map<string, number>()
-  for (const { session, index } of sharded.arrivals) {
-    const shard = (sharded.worker[index] as number) % 4
-    assert.equal(shardOf.get(session) ?? shard, shard)
-    shardOf.set(session, shard)
-  }
-  assert.equal(new Set(shardOf.values()).size, 4)
+test('eight shards decide nearly as one pool, among all workers', async () => {
+  const one = await run('least_cost')
+  const { figures, run: sharded } = await run('least_cost', { shards: 8 })
+  assert.ok(figures.ttft_mean_s < 1.1 * one.figures.ttft_mean_s, String(figures.ttft_mean_s))
+  const workersOf = new Map<string, Set<number>>()
+  for (const { session, index } of sharded.arrivals)
+    workersOf.set(session, (workersOf.get(session) ?? new Set()).add(sharded.worker[index] as number))
+  assert.ok([...workersOf.values()].some(({ size }) => size > 1))
 })
 
 test('a prompt of a trace has the blocks that the router would cut, equal where its blocks are', () => {

@@ -12,7 +12,7 @@ export type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
 /** Methods that return nothing: nobody waits for them, and what is called later comes later. */
 const SILENT: Readonly<Record<keyof Actors, readonly string[]>> = {
   registry: ['refresh'],
-  pool: ['follow', 'note', 'renew', 'settle', 'expire', 'hold', 'hint'],
+  pool: ['hear', 'note', 'renew', 'settle', 'expire', 'hold', 'hint'],
   limiter: ['book'],
 }
 
