@@ -7,6 +7,7 @@ import {
   UpstreamFailure,
   type LogEvent,
   type Outgoing,
+  type Outside,
   type Upstream,
   type WorkerRef,
 } from '../../src/host.ts'
@@ -39,12 +40,14 @@ export interface RigOptions {
   readonly storage?: Storage
   /** The pool can't be reached. */
   readonly isPoolDead?: boolean
+  /** How workers are found that nobody named. */
+  readonly outside?: Outside
 }
 
 export function registryRig(
   config: ConfigInput,
   scripts: Record<string, Script> = {},
-  { storage = memoryStorage(), isPoolDead = false }: RigOptions = {},
+  { storage = memoryStorage(), isPoolDead = false, outside }: RigOptions = {},
 ): RegistryRig {
   const clock = createClock()
   const start = clock.now()
@@ -67,6 +70,7 @@ export function registryRig(
     random: () => 0,
     log: (event: LogEvent) => void logs.push(event),
     timer: clock.timer,
+    ...(outside && { outside }),
     after: (work: Promise<unknown>) =>
       void work.catch((error: unknown) => logs.push({ level: 'error', message: String(error) })),
     fetch: (worker: WorkerRef, outgoing: Outgoing) => {

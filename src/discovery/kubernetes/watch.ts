@@ -113,9 +113,10 @@ export class ObjectWatch<T extends KubeObject> {
         this.#api.list<T>(this.#options.resource, signal, this.#isPaged),
       )
       this.#isPaged = true
+      const isFirst = this.#listedAt === 0
       this.#listedAt = this.#seams.now()
       this.#mend()
-      this.#take(items, version)
+      if (this.#take(items, version) || isFirst) this.#options.changed()
     } catch (error) {
       // Its pages are of one version, which the server did not keep until all were read.
       if (error instanceof ApiError && error.status === GONE) this.#isPaged = false
@@ -125,8 +126,8 @@ export class ObjectWatch<T extends KubeObject> {
     }
   }
 
-  /** Takes over a list. A watch that should have told what is new in it is stale. */
-  #take(items: readonly T[], version: string): void {
+  /** Takes over a list. True: it has told something new, and a watch under way that should have is stale. */
+  #take(items: readonly T[], version: string): boolean {
     const known = this.#objects
     const next = new Map<string, T>()
     for (const item of items)
@@ -137,15 +138,15 @@ export class ObjectWatch<T extends KubeObject> {
     }
     const isOther =
       next.size !== known.size || [...next].some(([uid, one]) => versionOf(one) !== versionOf(known.get(uid)))
-    const isFirst = this.#version === null
-    if (!isFirst && !isOther) return
+    const isWatched = this.#version !== null
+    if (isWatched && !isOther) return false
     this.#objects = next
     this.#version = version
-    if (!isFirst) {
+    if (isWatched) {
       this.#staleWatches++
       this.#endWatch()
     }
-    this.#options.changed()
+    return isOther
   }
 
   #armRelist(): void {
@@ -192,8 +193,8 @@ export class ObjectWatch<T extends KubeObject> {
       const watching = { signal: abort.signal, heard: opened }
       for await (const event of this.#api.watch(this.#options.resource, { version, seconds }, watching)) {
         if (isStale) break
-        events++
         if (!this.#tell(event)) break
+        events++
       }
     } catch (error) {
       if (error instanceof ApiError && error.status === GONE) this.#version = null
