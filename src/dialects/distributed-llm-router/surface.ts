@@ -65,7 +65,7 @@ const nodeOf = (worker: SeatView) => ({
   active_requests: worker.in_flight,
   avg_latency: new Float(Math.round(averageOf(worker.recent_ms) * 1000) / 1e6),
   errors: worker.failed,
-  healthy: worker.state === 'up' || worker.state === 'busy',
+  healthy: worker.state !== 'down' && worker.state !== 'draining',
 })
 
 /** Its moving average: a new answer weighs 1/n at first, and three tenths from the fourth on. */
