@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { chooserOf, decodeChooserOf, policyOf, type Policy } from '../policies/policy.ts'
 import { accountLeg, type Books } from './account.ts'
 import type { Ask, Note, Outcome, Plan, SinglePlan } from './ask.ts'
-import { Ledger, type Lease } from './ledger.ts'
+import { Ledger } from './ledger.ts'
 import { place, type Placement, type PlacementRules, type Turn } from './placement.ts'
 import type { Pairing } from './roster.ts'
 import { hasSameOptions, type PoolRules } from './rules.ts'
@@ -85,7 +85,6 @@ export class Pairs {
 
   /** The prompt is computed: its worker is free of it. Returns true when it changed what all workers are measured by. */
   handedOver({ id, after, usage }: Pick<Note & { kind: 'handover' }, 'id' | 'after' | 'usage'>, now: number) {
-    if (!this.#legs.leases.has(id)) return false
     const hasLearned = this.#legs.first(id, after, now)
     this.#close(id, { kind: 'done', status: 200, ...(usage && { usage }) }, now)
     return hasLearned
@@ -111,9 +110,9 @@ export class Pairs {
     this.#legs.sweep(now)
   }
 
-  /** The worker that computes a call's prompt, until it has handed over. */
-  leg(id: string): Lease | undefined {
-    return this.#legs.leases.get(id)
+  /** Whether a prefill worker computes a call's prompt still. */
+  carries(id: string): boolean {
+    return this.#legs.leases.has(id)
   }
 
   #close(id: string, outcome: Outcome, now: number): Seat | null {

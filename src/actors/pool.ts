@@ -75,6 +75,7 @@ export class Pool {
       pairs: this.#pairs,
       health: this.#health,
       now: state.now,
+      freed: () => this.#line.serve(),
       kvCapacity: () => this.#rules.kvCapacity,
     })
     this.#membership = new Membership(state, this.#roster, (left) => this.#met(left))

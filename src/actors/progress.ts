@@ -9,6 +9,8 @@ export interface ProgressSeams extends Books {
   readonly pairs: Pairs
   readonly health: Health
   now(): number
+  /** A worker has room again. */
+  freed(): void
   /** KV tokens of a worker that does not tell. */
   kvCapacity(): number
 }
@@ -32,7 +34,10 @@ export class Progress {
 
   /** The prefill worker of a pair has done its part. */
   handedOver(note: Pick<Note & { kind: 'handover' }, 'id' | 'after' | 'usage'>): void {
-    if (this.#seams.pairs.handedOver(note, this.#seams.now())) this.#settleSpeeds()
+    const { pairs, now, freed } = this.#seams
+    if (!pairs.carries(note.id)) return
+    if (pairs.handedOver(note, now())) this.#settleSpeeds()
+    freed()
   }
 
   /** An attempt ended, on both legs of a pair; null when it had ended already. */

@@ -61,6 +61,7 @@ export async function removeWorker(core: Core, id: string): Promise<Response> {
   const { worker } = accepted(await registryOf(core).remove(id))
   core.instruments.forget(id)
   core.host.tunnels?.drop(id, worker.url)
+  core.host.after(core.links.drop(core, id))
   return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
 }
 

@@ -37,6 +37,9 @@ export function member(id: string, change: Partial<Member> = {}): Member {
   }
 }
 
+/** Chance in a pool: none, unless a test sets it. */
+export const chance = { next: (): number => 0 }
+
 export async function rig(config: ConfigInput, ...members: Member[]): Promise<Rig> {
   const clock = createClock()
   const health = new Map<string, Health>()
@@ -53,7 +56,7 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
     name: 'main',
     storage: memoryStorage(),
     now: clock.now,
-    random: () => 0,
+    random: () => chance.next(),
     log: (event: LogEvent) => logged.push(event),
     timer: clock.timer,
     after: (work: Promise<unknown>) => void work,
