@@ -22,12 +22,21 @@ export function createOutside(): NodeOutside {
         signal: AbortSignal.any([signal, closed.signal]),
         ...tlsOptions(tls),
       }),
-    env: (name) => process.env[name],
+    env,
     files: {
       read: (path) => readFile(path, 'utf8'),
       parseYaml: async (text) => (await import('yaml')).parse(text) as unknown,
     },
     close: () => closed.abort(),
+  }
+}
+
+/** A variable that Deno was not allowed to read is taken as not set. */
+function env(name: string): string | undefined {
+  try {
+    return process.env[name]
+  } catch {
+    return undefined
   }
 }
 
