@@ -32,6 +32,7 @@ const OPTIONS: OptionTable = {
     about: 'factor on all its times; 0: no waiting',
   },
   prefillTokensPerSecond: { kind: 'number', about: 'prompt tokens that it computes in a second' },
+  dpSize: { kind: 'integer', about: 'data-parallel ranks, each with a KV cache of its own' },
   blocks: { kind: 'integer', about: 'KV cache blocks' },
   blockTokens: { kind: 'integer', about: 'tokens of a KV cache block' },
   kvEvents: { kind: 'text', about: 'tcp://HOST:PORT to publish its KV events on' },
@@ -60,7 +61,8 @@ export async function engine(argv: readonly string[]): Promise<Status> {
     port: Number(port),
     breaksOnError: true,
   })
-  if (typeof kvEvents === 'string') await publish(simulated, kvEvents, kvEventsReplay)
+  for (let rank = 0; typeof kvEvents === 'string' && rank < (options.dpSize ?? 1); rank++)
+    await publish(simulated, { endpoint: kvEvents, replay: kvEventsReplay, rank })
   if (typeof loadPublishEndpoint === 'string') await publishLoad(simulated, loadPublishEndpoint)
   process.stdout.write(`${options.engine} engine on ${served.url}\n`)
   const stop = () => void served.close(0).then(() => process.exit(0))
@@ -79,8 +81,13 @@ async function publishLoad(simulated: Engine, endpoint: string): Promise<void> {
   process.stdout.write(`load on ${publisher.endpoint}\n`)
 }
 
-async function publish(simulated: Engine, endpoint: string, replay: unknown): Promise<void> {
-  const where = { endpoint, ...(typeof replay === 'string' && { replay }) }
+/** Each rank has a port of its own, counted on from the first. */
+async function publish(
+  simulated: Engine,
+  { endpoint, replay, rank }: { endpoint: string; replay: unknown; rank: number },
+): Promise<void> {
+  const at = (text: string) => text.replace(/\d+$/, (port) => String(Number(port) && Number(port) + rank))
+  const where = { endpoint: at(endpoint), rank, ...(typeof replay === 'string' && { replay: at(replay) }) }
   const publisher = await KvPublisher.bind(simulated, publishing(), where)
   process.stdout.write(`KV events on ${publisher.endpoint}\n`)
 }

@@ -80,47 +80,48 @@ export const encodeInput: Handler = (exchange) => {
 
 export const vllmLoad: Handler = ({ sim }) => json({ server_load: sim.serving })
 
-const sglangLoad = ({ sim }: Exchange) => {
-  const used = sim.cache.held * sim.limits.blockTokens
-  const capacity = sim.limits.blocks * sim.limits.blockTokens
-  const { running, waiting, totals, backlog } = sim.scheduler
-  return {
-    dp_rank: 0,
-    num_running_reqs: running,
-    num_waiting_reqs: waiting,
-    num_waiting_uncached_tokens: backlog,
-    num_used_tokens: used,
-    num_total_tokens: used + backlog,
-    max_total_num_tokens: capacity,
-    max_running_requests: sim.limits.maxSequences,
-    token_usage: used / capacity,
-    gen_throughput: totals.gapMs === 0 ? 0 : (totals.gaps / totals.gapMs) * 1000,
-    cache_hit_rate: totals.promptTokens === 0 ? 0 : totals.cachedTokens / totals.promptTokens,
-    utilization: running / sim.limits.maxSequences,
-  }
-}
+const sglangLoads = ({ sim }: Exchange) =>
+  sim.scheduler.all.map(({ running, waiting, totals, backlog, cache }, rank) => {
+    const used = cache.held * sim.limits.blockTokens
+    const capacity = sim.limits.blocks * sim.limits.blockTokens
+    return {
+      dp_rank: rank,
+      num_running_reqs: running,
+      num_waiting_reqs: waiting,
+      num_waiting_uncached_tokens: backlog,
+      num_used_tokens: used,
+      num_total_tokens: used + backlog,
+      max_total_num_tokens: capacity,
+      max_running_requests: sim.limits.maxSequences,
+      token_usage: used / capacity,
+      gen_throughput: totals.gapMs === 0 ? 0 : (totals.gaps / totals.gapMs) * 1000,
+      cache_hit_rate: totals.promptTokens === 0 ? 0 : totals.cachedTokens / totals.promptTokens,
+      utilization: running / sim.limits.maxSequences,
+    }
+  })
 
 /** SGLang's older /get_load. */
-export const getLoad: Handler = (exchange) => {
-  const load = sglangLoad(exchange)
-  const { num_running_reqs, num_waiting_reqs } = load
-  return json([
-    {
-      dp_rank: 0,
+export const getLoad: Handler = (exchange) =>
+  json(
+    sglangLoads(exchange).map(({ dp_rank, num_running_reqs, num_waiting_reqs, num_used_tokens }) => ({
+      dp_rank,
       num_reqs: num_running_reqs + num_waiting_reqs,
       num_waiting_reqs,
-      num_tokens: load.num_used_tokens,
-    },
-  ])
-}
+      num_tokens: num_used_tokens,
+    })),
+  )
+
+type RankLoad = ReturnType<typeof sglangLoads>[number]
 
 /** SGLang's /v1/loads, as JSON or as samples. */
 export const loads: Handler = (exchange) => {
-  const load = sglangLoad(exchange)
+  const ranks = sglangLoads(exchange)
   if (exchange.url.searchParams.get('format') === 'prometheus') {
-    const lines = Object.entries(load)
-      .filter(([name]) => name !== 'dp_rank')
-      .flatMap(([name, value]) => [`# TYPE sglang_${name} gauge`, `sglang_${name}{dp_rank="0"} ${value}`])
+    const names = Object.keys(ranks[0] ?? {}).filter((name) => name !== 'dp_rank') as (keyof RankLoad)[]
+    const lines = names.flatMap((name) => [
+      `# TYPE sglang_${name} gauge`,
+      ...ranks.map((load) => `sglang_${name}{dp_rank="${load.dp_rank}"} ${load[name]}`),
+    ])
     return text(`${lines.join('\n')}\n`, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
   }
   const timestamp = new Date(exchange.sim.clock.now()).toISOString()
@@ -128,8 +129,8 @@ export const loads: Handler = (exchange) => {
     timestamp,
     version: SGLANG_VERSION,
     accelerator: 'simulated',
-    num_accelerators: 1,
-    loads: [load],
+    num_accelerators: ranks.length,
+    loads: ranks,
   })
 }
 
@@ -143,7 +144,7 @@ export const sglangServerInfo: Handler = (exchange) => {
     served_model_name: sim.models[0],
     tokenizer_path: sim.models[0],
     tp_size: 1,
-    dp_size: 1,
+    dp_size: sim.scheduler.all.length,
     page_size: sim.limits.blockTokens,
     context_length: sim.limits.maxModelLength,
     disaggregation_mode: role === 'mixed' ? 'null' : role,
@@ -152,7 +153,7 @@ export const sglangServerInfo: Handler = (exchange) => {
     max_total_num_tokens: sim.limits.blocks * sim.limits.blockTokens,
     max_req_input_len: sim.limits.maxModelLength - 1,
     status: 'ready',
-    internal_states: [sglangLoad(exchange)],
+    internal_states: sglangLoads(exchange),
     kv_events: sglangKvEvents(exchange),
     version: SGLANG_VERSION,
   })
@@ -178,7 +179,7 @@ export const vllmServerInfo: Handler = ({ sim }) =>
         max_model_len: sim.limits.maxModelLength,
       },
       cache_config: { block_size: sim.limits.blockTokens, num_gpu_blocks: sim.limits.blocks },
-      parallel_config: { tensor_parallel_size: 1, data_parallel_size: 1 },
+      parallel_config: { tensor_parallel_size: 1, data_parallel_size: sim.scheduler.all.length },
     },
     vllm_env: {},
     system_env: {},
@@ -187,20 +188,20 @@ export const vllmServerInfo: Handler = ({ sim }) =>
 /** SGLang flushes only when nothing runs. */
 export const flushCache: Handler = ({ sim }) => {
   const isIdle = sim.scheduler.running + sim.scheduler.waiting === 0
-  if (isIdle) sim.cache.clear()
+  if (isIdle) sim.scheduler.clear()
   const note =
     'Please check backend logs for more details. (When there are running or waiting requests, the operation will not be performed.)'
   return text(`Cache flushed.\n${note}\n`, isIdle ? 200 : 400)
 }
 
 export const resetPrefixCache: Handler = ({ sim }) => {
-  sim.cache.clear()
+  sim.scheduler.clear()
   return json({ success: true })
 }
 
 export const sleep: Handler = ({ sim, url }) => {
   sim.isSleeping = true
-  sim.cache.clear()
+  sim.scheduler.clear()
   sim.scheduler.pause(true)
   if (sim.options.engine !== 'vllm') return empty()
   return json({ status: 'sleeping', level: Number(url.searchParams.get('level') ?? 1) })

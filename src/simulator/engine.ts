@@ -7,6 +7,7 @@ import { takeKv, type SeenHandover } from './kv-offers.ts'
 import { kvOutput, type KvOutput } from './kv-feed.ts'
 import { loadOutput, type LoadOutput } from './load-output.ts'
 import { lmdeploy } from './lmdeploy.ts'
+import { askedRank } from './ranks.ts'
 import { ConnectionBroken, EngineRefusal } from './refusal.ts'
 import { findRoute, type Profile } from './routes.ts'
 import { sglang } from './sglang.ts'
@@ -34,6 +35,8 @@ export interface EngineOptions {
   /** Milliseconds of a decode step, and what each running sequence adds to it. */
   readonly stepMs?: number
   readonly perSequenceMs?: number
+  /** Data-parallel ranks, each with a cache of that size and a batch of its own. */
+  readonly dpSize?: number
   /** Size of the KV cache. */
   readonly blocks?: number
   readonly blockTokens?: number
@@ -167,6 +170,7 @@ async function openExchange(sim: Simulation, request: Request): Promise<Exchange
     bytes,
     signal: request.signal,
     params: {},
+    rank: null,
   }
 }
 
@@ -197,7 +201,8 @@ async function route(exchange: Exchange, profile: Profile): Promise<Response> {
     const found = findRoute(profile.routes, exchange.method, path)
     if (found === 'path') return json({ detail: 'Not Found' }, 404)
     if (found === 'method') return json({ detail: 'Method Not Allowed' }, 405)
-    return await found.handler({ ...exchange, params: found.params })
+    const rank = isInference(exchange) ? askedRank(exchange) : null
+    return await found.handler({ ...exchange, params: found.params, rank })
   } catch (error) {
     if (error instanceof EngineRefusal) return json(wording.refusal(error), profile.statusOf(error))
     if (error instanceof ConnectionBroken || exchange.signal.aborted) throw error

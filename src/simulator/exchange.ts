@@ -12,6 +12,8 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Parts of the path that the route left open. */
   readonly params: Readonly<Record<string, string>>
+  /** The data-parallel rank that it asks for; null: any. */
+  readonly rank: number | null
 }
 
 export type Handler = (exchange: Exchange) => Response | Promise<Response>

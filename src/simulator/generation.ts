@@ -61,17 +61,17 @@ export class Generation {
   }
 
   #submit(part: Part, index: number): void {
-    const sequence = this.#sim.scheduler.submit({
+    const job = {
       prompt: part.prompt.tokens,
       output: part.plan.tokens,
       root: part.root,
       transferred: part.transferred,
-      session: this.#sim.kvFeed ? sessionOf(this.#exchange) : null,
+      session: this.#sim.kvFeeds.size > 0 ? sessionOf(this.#exchange) : null,
       wants: () => this.wanted,
-      token: (at) => this.#hearer.token(index, at),
+      token: (at: number) => this.#hearer.token(index, at),
       done: () => this.#end(),
-    })
-    this.#sequences.push(sequence)
+    }
+    this.#sequences.push(this.#sim.scheduler.submit(job, this.#exchange.rank))
   }
 
   #end(): void {

@@ -2,7 +2,7 @@
 import { encode } from '@msgpack/msgpack'
 import { json, type Exchange } from './exchange.ts'
 import type { Sequence } from './sequence.ts'
-import { tokenAt } from './scheduler.ts'
+import { tokenAt, type Scheduler } from './scheduler.ts'
 import type { Simulation } from './simulation.ts'
 
 /** Where an engine's events are published, as it tells who asks. */
@@ -20,13 +20,17 @@ const SPREAD = 0x9e3779b97f4a7c15n
 
 export class KvFeed {
   readonly #sim: Simulation
+  readonly #rank: number
   readonly #hearers: Hear[] = []
   #events: KvEventFields[] = []
 
-  constructor(sim: Simulation) {
+  /** `rank`: whose cache it tells of. */
+  constructor(sim: Simulation, rank: number) {
     this.#sim = sim
-    sim.scheduler.stored = (sequence, first, count) => this.#stored(sequence, first, count)
-    sim.cache.hearer = {
+    this.#rank = rank
+    const scheduler = sim.scheduler.all[rank] as Scheduler
+    scheduler.stored = (sequence, first, count) => this.#stored(sequence, first, count)
+    scheduler.cache.hearer = {
       evicted: (hash) =>
         this.#tell({ type: 'BlockRemoved', block_hashes: [this.#hash(hash)], medium: 'GPU' }),
       cleared: () => this.#tell({ type: 'AllBlocksCleared' }),
@@ -78,7 +82,7 @@ export class KvFeed {
 
   #flush(): void {
     if (this.#events.length === 0) return
-    const batch = encode([this.#sim.clock.now() / 1000, this.#events, 0], { useBigInt64: true })
+    const batch = encode([this.#sim.clock.now() / 1000, this.#events, this.#rank], { useBigInt64: true })
     this.#events = []
     for (const hear of this.#hearers) hear(batch)
   }
@@ -96,18 +100,19 @@ export class KvFeed {
 /** An engine's KV events for those who publish them. */
 export interface KvOutput {
   /** Hears of the cache from now on: batches as vLLM or SGLang publish them, in MessagePack; null: the engine was restarted. */
-  listen(hear: Hear): void
-  /** The engine says, where it is asked, that its events are published there. */
-  announce(source: KvSourceFacts): void
+  listen(hear: Hear, rank?: number): void
+  /** The engine says, where it is asked, that the events of a rank are published there. */
+  announce(source: KvSourceFacts, rank?: number): void
 }
 
 export const kvOutput = (sim: Simulation): KvOutput => ({
-  listen(hear) {
-    sim.kvFeed ??= new KvFeed(sim)
-    sim.kvFeed.listen(hear)
+  listen(hear, rank = 0) {
+    const feed = sim.kvFeeds.get(rank) ?? new KvFeed(sim, rank)
+    sim.kvFeeds.set(rank, feed)
+    feed.listen(hear)
   },
-  announce(source) {
-    sim.kvSource = source
+  announce(source, rank = 0) {
+    sim.kvSources.set(rank, source)
   },
 })
 
@@ -126,22 +131,19 @@ export function sessionOf({ sim, headers, bytes }: Exchange): string | null {
 /** vLLM's GET /kv_event_sources. */
 export const kvEventSources = ({ sim }: Exchange): Response =>
   json(
-    sim.kvSource === null
-      ? []
-      : [
-          {
-            data_parallel_rank: 0,
-            endpoint: sim.kvSource.endpoint,
-            replay_endpoint: sim.kvSource.replay,
-            topic: sim.kvSource.topic,
-          },
-        ],
+    Array.from(sim.kvSources, ([rank, { endpoint, replay, topic }]) => ({
+      data_parallel_rank: rank,
+      endpoint,
+      replay_endpoint: replay,
+      topic,
+    })),
   )
 
-/** `kv_events` of SGLang's /server_info. */
+/** `kv_events` of SGLang's /server_info: the ports of the first rank, from which all others count on. */
 export function sglangKvEvents({ sim }: Exchange): KvEventFields | null {
-  if (sim.kvSource === null) return null
-  const { endpoint, replay, topic } = sim.kvSource
+  const first = sim.kvSources.get(0)
+  if (!first) return null
+  const { endpoint, replay, topic } = first
   const at = (text: string) => /^tcp:\/\/(.*):(\d+)$/.exec(text)
   const [, host = '*', port] = at(endpoint) ?? []
   const replayPort = replay === null ? undefined : at(replay)?.[2]
@@ -152,7 +154,7 @@ export function sglangKvEvents({ sim }: Exchange): KvEventFields | null {
     endpoint_port_base: Number(port),
     topic,
     block_size: sim.limits.blockTokens,
-    dp_size: 1,
+    dp_size: sim.scheduler.all.length,
     ...(replayPort !== undefined && { replay_endpoint_port_base: Number(replayPort) }),
     ...(loadPort !== undefined && { load_endpoint_port_base: Number(loadPort), load_topic: 'load' }),
   }

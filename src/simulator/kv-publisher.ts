@@ -11,6 +11,8 @@ export interface KvPublishing {
   /** Where missed batches can be asked for; none: nowhere. */
   readonly replay?: string
   readonly topic?: string
+  /** Of the engine's data-parallel ranks. Default: the first. */
+  readonly rank?: number
   /** Batches kept for that, as in the engines' default. */
   readonly buffer?: number
 }
@@ -46,8 +48,8 @@ export class KvPublisher {
       const onMessage = (from: string, parts: readonly Uint8Array[]) => own.#again(from, parts)
       own.#router = await Router.bind({ ...on, address: parseEndpoint(replay), onMessage })
     }
-    engine.kv.listen((batch) => own.#take(batch))
-    engine.kv.announce({ endpoint: own.endpoint, replay: own.replay, topic })
+    engine.kv.listen((batch) => own.#take(batch), publishing.rank)
+    engine.kv.announce({ endpoint: own.endpoint, replay: own.replay, topic }, publishing.rank)
     return own
   }
 

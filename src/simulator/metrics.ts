@@ -1,12 +1,19 @@
 // The engines' /metrics pages, with the names that each of them really has.
 import { text, type Handler } from './exchange.ts'
-import type { Simulation } from './simulation.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Totals } from './sequence.ts'
+import type { Simulation, Tally } from './simulation.ts'
 
 type Labels = Readonly<Record<string, string>>
 
+interface Family {
+  readonly head: readonly string[]
+  readonly samples: string[]
+}
+
 /** Writes the text format of Prometheus. */
 class Page {
-  readonly #lines: string[] = []
+  readonly families: Family[] = []
   readonly #labels: Labels
 
   constructor(labels: Labels) {
@@ -14,15 +21,17 @@ class Page {
   }
 
   #family(name: string, type: string): void {
-    this.#lines.push(
-      `# HELP ${name} ${name.replaceAll('_', ' ').replace(/^\w+:/, '')}`,
-      `# TYPE ${name} ${type}`,
-    )
+    const words = name.replaceAll('_', ' ').replace(/^\w+:/, '')
+    this.families.push({ head: [`# HELP ${name} ${words}`, `# TYPE ${name} ${type}`], samples: [] })
   }
 
   #sample(name: string, value: number, labels: Labels = {}): void {
     const all = Object.entries({ ...this.#labels, ...labels }).map(([key, word]) => `${key}="${word}"`)
-    this.#lines.push(`${name}{${all.sort().join(',')}} ${Number.isInteger(value) ? `${value}.0` : value}`)
+    this.#write(`${name}{${all.sort().join(',')}} ${Number.isInteger(value) ? `${value}.0` : value}`)
+  }
+
+  #write(sample: string): void {
+    this.families.at(-1)?.samples.push(sample)
   }
 
   gauge(name: string, value: number, labels: Labels = {}): this {
@@ -35,7 +44,7 @@ class Page {
   info(name: string, labels: Labels): this {
     this.#family(name, 'gauge')
     const words = Object.entries(labels).map(([key, word]) => `${key}="${word}"`)
-    this.#lines.push(`${name}{${words.sort().join(',')}} 1.0`)
+    this.#write(`${name}{${words.sort().join(',')}} 1.0`)
     return this
   }
 
@@ -67,22 +76,35 @@ class Page {
     this.#sample(`${name}_sum`, sum)
     return this
   }
-
-  response(): Response {
-    return text(`${this.#lines.join('\n')}\n`, 200, {
-      'content-type': 'text/plain; version=1.0.0; charset=utf-8',
-    })
-  }
 }
 
-const usage = (sim: Simulation) => sim.cache.held / sim.cache.capacity
+/** One page of all ranks: the same metrics of each, told apart by a label. */
+function pageOf(sim: Simulation, page: (rank: Scheduler, number: number) => Page): Response {
+  const pages = sim.scheduler.all.map(page)
+  const lines = (pages[0] as Page).families.flatMap(({ head }, i) => [
+    ...head,
+    ...pages.flatMap(({ families }) => families[i]?.samples ?? []),
+  ])
+  return text(`${lines.join('\n')}\n`, 200, {
+    'content-type': 'text/plain; version=1.0.0; charset=utf-8',
+  })
+}
+
+/** How calls ended is counted by the server, not by its ranks: it is told with the first. */
+const talliesOf = ({ tally }: Simulation, rank: number): Tally =>
+  rank === 0 ? tally : { finished: 0, aborted: 0, stop: 0, length: 0 }
+
+const usage = ({ cache }: Scheduler) => cache.held / cache.capacity
 const modelName = (sim: Simulation) => sim.models[0] as string
 
-export const vllmMetrics: Handler = ({ sim }) => {
-  const { totals, running, waiting } = sim.scheduler
+export const vllmMetrics: Handler = ({ sim }) => pageOf(sim, (rank, number) => vllmPage(sim, rank, number))
+
+function vllmPage(sim: Simulation, rank: Scheduler, number: number): Page {
+  const { totals, running, waiting } = rank
+  const tally = talliesOf(sim, number)
   const computed = totals.promptTokens - totals.cachedTokens
   const { blocks, blockTokens } = sim.limits
-  const page = new Page({ engine: '0', model_name: modelName(sim) })
+  const page = new Page({ engine: String(number), model_name: modelName(sim) })
     .gauge('vllm:num_requests_running', running)
     .gauge('vllm:num_requests_waiting', waiting)
     .gauges('vllm:num_requests_waiting_by_reason', 'reason', { capacity: waiting, deferred: 0 })
@@ -91,7 +113,7 @@ export const vllmMetrics: Handler = ({ sim }) => {
       weights_offloaded: sim.isSleeping ? 1 : 0,
       discard_all: 0,
     })
-    .gauge('vllm:kv_cache_usage_perc', usage(sim))
+    .gauge('vllm:kv_cache_usage_perc', usage(rank))
     .counter('vllm:prefix_cache_queries', totals.promptTokens)
     .counter('vllm:prefix_cache_hits', totals.cachedTokens)
     .counter('vllm:external_prefix_cache_queries', 0)
@@ -106,16 +128,16 @@ export const vllmMetrics: Handler = ({ sim }) => {
     .counter('vllm:prompt_tokens_cached', totals.cachedTokens)
     .counter('vllm:generation_tokens', totals.generatedTokens)
     .counters('vllm:request_success', 'finished_reason', {
-      stop: sim.tally.stop,
-      length: sim.tally.length,
-      abort: sim.tally.aborted,
+      stop: tally.stop,
+      length: tally.length,
+      abort: tally.aborted,
       error: 0,
     })
-  return times(page, 'vllm', sim)
+  return times(page, 'vllm', totals)
     .histogram('vllm:request_queue_time_seconds', totals.firstTokens, totals.queueMs / 1000)
     .histogram('vllm:request_prefill_time_seconds', totals.firstTokens, totals.prefillMs / 1000)
     .info('vllm:cache_config_info', {
-      engine: '0',
+      engine: String(number),
       block_size: String(blockTokens),
       cache_dtype: 'auto',
       enable_prefix_caching: 'True',
@@ -124,26 +146,28 @@ export const vllmMetrics: Handler = ({ sim }) => {
       num_cpu_blocks: 'None',
       num_gpu_blocks: String(blocks),
     })
-    .response()
 }
 
-function times(page: Page, prefix: string, sim: Simulation): Page {
-  const { totals } = sim.scheduler
+function times(page: Page, prefix: string, totals: Totals): Page {
   return page
     .histogram(`${prefix}:time_to_first_token_seconds`, totals.firstTokens, totals.firstTokenMs / 1000)
     .histogram(`${prefix}:inter_token_latency_seconds`, totals.gaps, totals.gapMs / 1000)
     .histogram(`${prefix}:e2e_request_latency_seconds`, totals.finished, totals.finishedMs / 1000)
 }
 
-export const sglangMetrics: Handler = ({ sim }) => {
-  const { totals, running, waiting } = sim.scheduler
-  const used = sim.cache.held * sim.limits.blockTokens
-  const labels = { engine_type: 'unified', model_name: modelName(sim), pp_rank: '0', tp_rank: '0' }
+export const sglangMetrics: Handler = ({ sim }) =>
+  pageOf(sim, (rank, number) => sglangPage(sim, rank, number))
+
+function sglangPage(sim: Simulation, rank: Scheduler, number: number): Page {
+  const { totals, running, waiting, cache } = rank
+  const used = cache.held * sim.limits.blockTokens
+  const dp = sim.scheduler.all.length > 1 ? { dp_rank: String(number) } : {}
+  const labels = { ...dp, engine_type: 'unified', model_name: modelName(sim), pp_rank: '0', tp_rank: '0' }
   const page = new Page(labels)
     .gauge('sglang:num_running_reqs', running)
     .gauge('sglang:num_queue_reqs', waiting)
     .gauge('sglang:num_used_tokens', used)
-    .gauge('sglang:token_usage', usage(sim))
+    .gauge('sglang:token_usage', usage(rank))
     .gauge('sglang:max_total_num_tokens', sim.limits.blocks * sim.limits.blockTokens)
     .gauge('sglang:gen_throughput', totals.gapMs === 0 ? 0 : (totals.gaps / totals.gapMs) * 1000)
     .gauge('sglang:cache_hit_rate', totals.promptTokens === 0 ? 0 : totals.cachedTokens / totals.promptTokens)
@@ -153,22 +177,27 @@ export const sglangMetrics: Handler = ({ sim }) => {
     .counter('sglang:generation_tokens_total', totals.generatedTokens)
     .counter('sglang:cached_tokens_total', totals.cachedTokens)
     .counter('sglang:num_requests_total', totals.firstTokens)
-    .counter('sglang:num_aborted_requests_total', sim.tally.aborted)
-  return times(page, 'sglang', sim)
-    .histogram('sglang:queue_time_seconds', totals.firstTokens, totals.queueMs / 1000)
-    .response()
+    .counter('sglang:num_aborted_requests_total', talliesOf(sim, number).aborted)
+  return times(page, 'sglang', totals).histogram(
+    'sglang:queue_time_seconds',
+    totals.firstTokens,
+    totals.queueMs / 1000,
+  )
 }
 
-export const lmdeployMetrics: Handler = ({ sim }) => {
-  const { totals, running, waiting } = sim.scheduler
-  const page = new Page({ engine: '0', model_name: modelName(sim) })
-    .gauge('lmdeploy:num_requests_finished', sim.tally.finished)
+export const lmdeployMetrics: Handler = ({ sim }) =>
+  pageOf(sim, (rank, number) => lmdeployPage(sim, rank, number))
+
+function lmdeployPage(sim: Simulation, rank: Scheduler, number: number): Page {
+  const { totals, running, waiting } = rank
+  return new Page({ engine: String(number), model_name: modelName(sim) })
+    .gauge('lmdeploy:num_requests_finished', talliesOf(sim, number).finished)
     .gauge('lmdeploy:num_requests_failed', 0)
     .gauge('lmdeploy:num_api_requests_routed', running)
     .gauge('lmdeploy:num_api_requests_waiting', waiting)
     .gauge('lmdeploy:num_requests_running', running)
     .gauge('lmdeploy:num_requests_waiting', waiting)
-    .gauge('lmdeploy:gpu_cache_usage_perc', usage(sim))
+    .gauge('lmdeploy:gpu_cache_usage_perc', usage(rank))
     .gauge(
       'lmdeploy:prefix_cache_hit_rate',
       totals.promptTokens === 0 ? 0 : totals.cachedTokens / totals.promptTokens,
@@ -181,5 +210,4 @@ export const lmdeployMetrics: Handler = ({ sim }) => {
     .histogram('lmdeploy:e2e_request_latency_seconds', totals.finished, totals.finishedMs / 1000)
     .histogram('lmdeploy:request_queue_time_seconds', totals.firstTokens, totals.queueMs / 1000)
     .histogram('lmdeploy:request_prefill_time_seconds', totals.firstTokens, totals.prefillMs / 1000)
-  return page.response()
 }

@@ -7,7 +7,7 @@ export function loadReport({ sim, headers }: Exchange): Record<string, string> {
   if (sim.options.engine !== 'vllm' || (format !== 'TEXT' && format !== 'JSON')) return {}
   const named = {
     num_requests_waiting: float(sim.scheduler.waiting),
-    kv_cache_usage_perc: float(sim.cache.held / sim.cache.capacity),
+    kv_cache_usage_perc: float(sim.scheduler.usage),
   }
   const entries = Object.entries(named)
   const report =

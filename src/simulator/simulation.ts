@@ -2,11 +2,10 @@
 import type { EngineClock } from './clock.ts'
 import type { EngineOptions } from './engine.ts'
 import type { Fields } from './fields.ts'
-import { KvCache } from './kv-cache.ts'
 import type { KvFeed, KvSourceFacts } from './kv-feed.ts'
 import { KvOffers } from './kv-offers.ts'
+import { Ranks } from './ranks.ts'
 import { EngineRefusal } from './refusal.ts'
-import { Scheduler } from './scheduler.ts'
 
 export interface Limits {
   readonly maxModelLength: number
@@ -37,8 +36,7 @@ export class Simulation {
   readonly options: EngineOptions
   readonly clock: EngineClock
   readonly limits: Limits
-  readonly scheduler: Scheduler
-  readonly cache: KvCache
+  readonly scheduler: Ranks
   readonly models: readonly string[]
   /** Adapter names with the model they belong to. */
   readonly adapters: Set<string>
@@ -56,10 +54,10 @@ export class Simulation {
   /** Answers being worked on, of all endpoints. */
   serving = 0
   isSleeping = false
-  /** Who tells of the cache; null: nobody listens. */
-  kvFeed: KvFeed | null = null
+  /** Who tells of the cache of each rank; none: nobody listens. */
+  readonly kvFeeds = new Map<number, KvFeed>()
   /** Where that can be heard. */
-  kvSource: KvSourceFacts | null = null
+  readonly kvSources = new Map<number, KvSourceFacts>()
   /** Where its load is published; null: nowhere. */
   loadEndpoint: string | null = null
   isPaused = false
@@ -80,7 +78,6 @@ export class Simulation {
       maxModelLength: Math.min(options.maxModelLength ?? 32_768, blocks * blockTokens - 1),
       maxSequences: options.maxSequences ?? 256,
     }
-    this.cache = new KvCache(blocks)
     const pace = {
       prefillTokensPerSecond: options.prefillTokensPerSecond ?? 20_000,
       stepMs: options.stepMs ?? 8,
@@ -89,12 +86,13 @@ export class Simulation {
       blockTokens,
       maxSequences: this.limits.maxSequences,
     }
-    this.scheduler = new Scheduler(pace, this.cache, clock)
+    const isSglang = options.engine === 'sglang'
+    this.scheduler = new Ranks(options.dpSize ?? 1, pace, { blocks, clock, isSglang })
   }
 
   /** What a restart of the process loses: blocks, stored responses, adapters loaded at run time. */
   forget(): void {
-    this.cache.clear()
+    this.scheduler.clear()
     this.responses.clear()
     this.offers.clear()
     this.links.clear()
