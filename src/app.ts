@@ -7,6 +7,7 @@ import type { PoolView } from './actors/pool-view.ts'
 import { workersOf } from './config/fleet.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
+import { checkSources } from './discovery/source.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
 import { ClientLeft } from './forward/left.ts'
@@ -72,6 +73,7 @@ export function createApp(config: Config, host: Host): App {
     metrics: () => metricsAlone(core),
     start: async () => {
       if (config.dialect !== undefined) core.surface = await surfaceOf(config)
+      await checkSources(config, host.outside)
       await host.registry('main').start()
     },
     reload: async (next) => {

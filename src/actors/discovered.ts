@@ -98,10 +98,10 @@ export class Discovered {
   async #begin(kind: SourceKind, config: Config, rules: string): Promise<void> {
     const running: Running = { rules, source: null }
     this.#running.set(kind.name, running)
-    const make = await kind.load()
+    const maker = await kind.load()
     // Another configuration came meanwhile.
     if (this.#running.get(kind.name) !== running) return
-    running.source = make(config, this.#seams, (workers) => {
+    running.source = maker.make(config, this.#seams, (workers) => {
       if (this.#running.get(kind.name) !== running) return
       if (workers) this.#wanted.set(kind.name, workers)
       const wasSettled = this.#wasSettled

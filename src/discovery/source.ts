@@ -1,6 +1,6 @@
 // Where workers come from besides the configuration and the API: a source finds them and tells the registry which it wants.
 import type { Config, WorkerSpec } from '../config/schema.ts'
-import type { Host } from '../host.ts'
+import type { Host, Outside } from '../host.ts'
 
 /** A worker that a source wants. */
 export interface Wanted {
@@ -46,7 +46,19 @@ export interface SourceKind {
   readonly name: string
   /** What it goes by, or null when the configuration does not ask for it; one with another answer is begun anew. */
   rules(config: Config): unknown
-  load(): Promise<(config: Config, seams: SourceSeams, want: Want) => Source>
+  load(): Promise<SourceMaker>
+}
+
+export interface SourceMaker {
+  make(config: Config, seams: SourceSeams, want: Want): Source
+  /** What can't work as it is configured, told before anybody listens. @throws Error that says what to change */
+  check(config: Config, outside: Outside | undefined): Promise<void>
+}
+
+/** Checks the sources that a configuration asks for. @throws Error that says what to change */
+export async function checkSources(config: Config, outside: Outside | undefined): Promise<void> {
+  for (const kind of sources)
+    if (kind.rules(config) !== null) await (await kind.load()).check(config, outside)
 }
 
 export const sources: readonly SourceKind[] = [

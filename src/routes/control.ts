@@ -1,6 +1,7 @@
 // The native control plane under /fetchway/v1: workers, draining, status, configuration.
 import type { Registered } from '../actors/registry.ts'
 import type { WorkerView } from '../actors/members.ts'
+import { serverIdOf, workerIdsOf } from '../actors/ranks.ts'
 import type { SeatView } from '../actors/seat.ts'
 import { redact } from '../config/redact.ts'
 import { workerSchema, type WorkerSpec } from '../config/schema.ts'
@@ -21,10 +22,14 @@ export async function listWorkers(core: Core): Promise<Response> {
   return json({ object: 'list', data: await shown(core) })
 }
 
+/** GET workers/{id}: a worker; by the id of a server with data-parallel ranks, the server with its ranks in `workers`. */
 export async function showWorker(core: Core, id: string): Promise<Response> {
-  const worker = (await shown(core)).find((one) => one.id === id)
-  if (!worker) throw notFound(id)
-  return json(worker)
+  const all = await shown(core)
+  const worker = all.find((one) => one.id === id)
+  if (worker) return json(worker)
+  const server = await registryOf(core).get(id)
+  if (!server) throw notFound(id)
+  return json({ ...server, workers: all.filter((one) => serverIdOf(one.id) === id) })
 }
 
 /** POST workers: 201 with the worker; it takes calls as soon as it answered what it is. */
@@ -56,12 +61,14 @@ export async function drainWorker(core: Core, id: string, draining: boolean): Pr
   return showWorker(core, id)
 }
 
-/** DELETE workers/{id}: calls in flight finish. */
+/** DELETE workers/{id}: calls in flight finish. Of a data-parallel rank: its server with all ranks. */
 export async function removeWorker(core: Core, id: string): Promise<Response> {
   const { worker } = accepted(await registryOf(core).remove(id))
-  core.instruments.forget(id)
-  core.host.tunnels?.drop(id, worker.url)
-  core.host.after(core.links.drop(core, id))
+  for (const one of workerIdsOf(worker)) {
+    core.instruments.forget(one)
+    core.host.after(core.links.drop(core, one))
+  }
+  core.host.tunnels?.drop(worker.id, worker.url)
   return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
 }
 
@@ -79,6 +86,12 @@ export async function status(core: Core): Promise<Response> {
     models: directory.models.map((model) => model.id),
     workers: await shown(core),
   })
+}
+
+/** How the sources are that workers are found by: when they last knew, and what keeps them from it. */
+export async function showDiscovery(core: Core): Promise<Response> {
+  const sources = await registryOf(core).sources()
+  return json({ object: 'list', data: sources.map(({ isSettled: _, ...shown }) => shown) })
 }
 
 /** The configuration in force, without keys. */

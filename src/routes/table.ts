@@ -11,6 +11,7 @@ import {
   drainWorker,
   listWorkers,
   removeWorker,
+  showDiscovery,
   showConfig,
   showWorker,
   status,
@@ -84,6 +85,7 @@ export function controlRoutes(hasAliases = true): Routes {
     route('get', '/shadow', showShadow)
     for (const path of cachePaths) route('post', path, tellEngines)
     route('get', '/status', status)
+    route('get', '/discovery', showDiscovery)
     route('get', '/config', showConfig)
   }
   for (const path of ['/livez', '/readyz', '/health', '/version', '/metrics'] as const) {

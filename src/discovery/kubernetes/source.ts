@@ -1,6 +1,6 @@
 // Kubernetes as a source of workers: finds the API server, follows pods (or services), and tells which of them are workers.
 import type { Config } from '../../config/schema.ts'
-import type { Source, SourceSeams, SourceStatus, Want, Wanted } from '../source.ts'
+import type { Source, SourceMaker, SourceSeams, SourceStatus, Want, Wanted } from '../source.ts'
 import { findAccess, type Access } from './access.ts'
 import { KubeApi, type Resource } from './api.ts'
 import { common, parseSelector } from './labels.ts'
@@ -13,9 +13,10 @@ import { ObjectWatch } from './watch.ts'
 const AGAIN = 10_000
 const ALL = '*'
 
-/** Makes the source. Nothing happens before `start`. */
-export function kubernetesSource(config: Config, seams: SourceSeams, want: Want): Source {
-  return new KubernetesSource(config, seams, want)
+/** Makes the source; nothing happens before its `start`. It can't work without an API server and credentials. */
+export const kubernetesSource: SourceMaker = {
+  make: (config, seams, want) => new KubernetesSource(config, seams, want),
+  check: async (config, outside) => void (await findAccess(config, outside)),
 }
 
 /** What follows the objects, and which workers they come to. */
