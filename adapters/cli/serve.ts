@@ -77,8 +77,7 @@ export async function serveFrom(load: () => Promise<Loaded>, program: Program = 
 }
 
 /** What the configuration can say but this version can't do: told at the start rather than found out later. */
-export function notYet({ ranks, threads, workers, record }: Config, isNode = false): string | null {
-  if (ranks !== undefined) return 'data-parallel ranks (--ranks) are not in this version yet'
+export function notYet({ threads, workers, record }: Config, isNode = false): string | null {
   if (workers.some(({ via }) => via !== undefined))
     return 'a binding (via) is for Cloudflare Workers alone: give the worker a URL that this machine reaches'
   if (record !== undefined && !isNode)

@@ -47,14 +47,13 @@ export function readConfig(variables: Variables): Loaded {
 }
 
 /** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
-function notHere({ adminListen, ranks }: Config): ConfigIssue[] {
+function notHere({ adminListen }: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = []
   const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
   if (adminListen !== undefined) {
     const instead = 'protect the control plane with adminKey'
     tell('adminListen', `${adminListen} can't be listened on: a Worker has one address; ${instead}`)
   }
-  if (ranks !== undefined) tell('ranks', 'data-parallel ranks are not here yet')
   return issues
 }
 

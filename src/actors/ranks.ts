@@ -22,6 +22,10 @@ export const rankId = (serverId: string, rank: number): string => `${serverId}.$
 /** Id of the server that a worker is (a rank of). */
 export const serverIdOf = (workerId: string): string => workerId.replace(/\.\d+$/, '')
 
+/** Ids of the workers that a server is. */
+export const workerIdsOf = ({ id, ranks }: Pick<WorkerView, 'id' | 'ranks'>): string[] =>
+  ranks === null ? [id] : Array.from({ length: ranks }, (_, rank) => rankId(id, rank))
+
 /** The rank that an id names; null: a whole server. */
 export function rankOf(workerId: string): number | null {
   const digits = /\.(\d+)$/.exec(workerId)?.[1]
