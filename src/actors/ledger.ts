@@ -56,9 +56,20 @@ export interface Opening {
   readonly depth: number
 }
 
+/** Follows what workers have to read. */
+export interface Reading {
+  joined(lease: Lease): void
+  /** The first token came after that many milliseconds. */
+  first(lease: Lease, after: number): void
+  /** It has nothing to read there any more. Harmless when `first` was told. */
+  left(lease: Lease): void
+}
+
 export class Ledger {
   readonly leases = new Map<string, Lease>()
   rules: BreakerRules
+  /** Null: nobody does. */
+  reading: Reading | null = null
   readonly #speeds: Speeds
   #turn = 0
   /** Running mean of how long a call holds its place, ms. */
@@ -106,6 +117,7 @@ export class Ledger {
       held,
     }
     this.leases.set(ask.id, lease)
+    this.reading?.joined(lease)
     return lease
   }
 
@@ -119,6 +131,7 @@ export class Ledger {
     lease.seat.measured(after)
     // A backlog that fell by prediction teaches nothing, nor does a lease whose beginning nobody knows.
     const isMeasured = lease.pending > 0 && lease.work > 0
+    if (lease.pending > 0) this.reading?.first(lease, after)
     this.#fall(lease)
     return isMeasured && this.#speeds.learn(lease.seat, lease.work, after / 1000)
   }
@@ -206,6 +219,7 @@ export class Ledger {
   }
 
   #fall(lease: Lease): void {
+    if (lease.pending > 0) this.reading?.left(lease)
     lease.seat.backlogTokens -= lease.pending
     lease.pending = 0
   }

@@ -1,13 +1,15 @@
 // Who gets it. Owns the loads, leases, queue, breakers and health of the workers that are chosen among together.
+import { LateBinding } from '../binding/late.ts'
 import type { Config } from '../config/schema.ts'
 import { backOff } from '../forward/retry.ts'
 import type { Policy } from '../policies/policy.ts'
 import { account, type Books } from './account.ts'
 import type { ActorState } from './actor.ts'
+import { exchangeOf, isOwn } from './beside.ts'
 import type { Ask, Failure, Note, Outcome, Pick, Plan, Renewal, ReportedLoad } from './ask.ts'
 import type { DecisionView } from './decision-view.ts'
 import { Decisions } from './decisions.ts'
-import { Exchange, type Digest } from './exchange.ts'
+import type { Exchange, Digest } from './exchange.ts'
 import { Health } from './health.ts'
 import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
@@ -42,6 +44,7 @@ export class Pool {
   readonly #ledger: Ledger
   readonly #books: Books
   readonly #line: Line
+  readonly #late: LateBinding
   readonly #retries: Retries
   readonly #health: Health
   readonly #decisions: Decisions
@@ -60,14 +63,21 @@ export class Pool {
     this.#decisions = new Decisions(config, this.#rules, known)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
     this.#books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
-    this.#pairs = new Pairs(config, this.#rules, this.#books, policy)
+    this.#late = new LateBinding(config, this.#rules, { ...state, ...this.#books, line: () => this.#line })
+    this.#pairs = new Pairs(config, this.#late.placing, this.#books, policy)
     this.#retries = new Retries(this.#rules, state.now())
-    this.#exchange = this.#makeExchange(config, state)
+    this.#exchange = exchangeOf(config, state, {
+      ...this.#books,
+      suspect: (seat) => this.#health.suspect(seat),
+      reported: (id, load) => this.report(id, load),
+      changed: (seat, change) => this.#changed(seat, change),
+      eased: () => this.#line.serve(),
+    })
     this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
       changed: (seat, change) => this.#changed(seat, change),
-      told: (seat, load) => this.report(seat.id, load),
-      isOwn: (seat) => this.#isOwn(seat),
+      told: (seat, load) => this.#told(seat, load),
+      isOwn: isOwn(config, state),
       hasLeases: () => this.#ledger.leases.size > 0,
     })
     this.#progress = new Progress({
@@ -86,6 +96,7 @@ export class Pool {
       look: (ask, turn) => this.#try(ask, turn),
       open: ({ ask, turn }, placement, waited) => this.#open(ask, turn, placement, waited),
       refusal: (code) => noRoom(code, this.#line.size, this.#ledger),
+      binder: this.#late,
     })
   }
 
@@ -120,6 +131,7 @@ export class Pool {
       else if (note.kind === 'handover') this.#progress.handedOver(note)
       else this.#hold(note.id, note.state)
     }
+    if (this.#late.isLate) this.#line.serve()
     this.#exchange.touch()
   }
 
@@ -188,7 +200,8 @@ export class Pool {
     this.#config = config
     this.#decisions.configure(config, this.#rules)
     this.#ledger.rules = this.#rules.breaker
-    this.#pairs.configure(config, this.#rules)
+    this.#late.configure(config, this.#rules)
+    this.#pairs.configure(config, this.#late.placing)
     this.#retries.rules = this.#rules
     this.#health.rules = this.#rules
     this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
@@ -231,6 +244,7 @@ export class Pool {
     this.#exchange.touch()
     if (change === 'up') {
       this.#knowledge.restart(seat, this.#state.now())
+      this.#late.restart(seat)
       this.#decisions.forget(seat.id)
       // It may have come back with other models.
       this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
@@ -266,6 +280,7 @@ export class Pool {
     const refusal = failure && this.#retries.whyNotThere(failure, placement, this.#state.now())
     if (refusal) return this.#decisions.refused(ask, turn, refusal)
     if (placement.kind === 'full') return this.#decisions.waits(ask, turn, this.#line.wait(ask, turn))
+    if (this.#late.holds(placement, turn)) return this.#decisions.waits(ask, turn, this.#line.hold(ask, turn))
     return this.#open(ask, turn, placement, 0)
   }
 
@@ -293,24 +308,9 @@ export class Pool {
     return { plan }
   }
 
-  #makeExchange({ poolShards }: Config, state: ActorState): Exchange {
-    const { name, neighbours = shardsBeside(name, poolShards, state.pool) } = state
-    return new Exchange({
-      state,
-      neighbours,
-      roster: this.#roster,
-      ledger: this.#ledger,
-      isOwn: (seat) => poolShards > 1 && this.#isOwn(seat),
-      suspect: (seat) => this.#health.suspect(seat),
-      placed: ({ worker, prefix }) => this.#knowledge.view.hold(worker, prefix, state.now()),
-      changed: (seat, change) => this.#changed(seat, change),
-      eased: () => this.#line.serve(),
-    })
-  }
-
-  /** Whether this shard looks after a worker. */
-  #isOwn({ url }: Seat): boolean {
-    return isLookedAfterBy(this.#state.name, this.#config.poolShards, url)
+  #told(seat: Seat, load: ReportedLoad): void {
+    this.report(seat.id, load)
+    this.#exchange.report(seat, load)
   }
 
   #isAtLimit(): boolean {

@@ -15,6 +15,18 @@ export const choosing = {
     duration('25ms'),
     'least_cost: costs this close are equal for prompts that no worker holds: hashing decides',
   ),
+  binding: about(
+    z.prefault(z.enum(['early', 'late']), 'early'),
+    'least_cost: calls go to a worker as they come (early), or wait here until one has nearly read what it was sent (late)',
+  ),
+  bindingThreshold: about(
+    duration('100ms'),
+    'late binding: seconds of reading ahead below which a worker gets more; a far worker gets it sooner',
+  ),
+  bindingFairness: about(
+    z.prefault(z.number().check(z.minimum(0)), 10),
+    'late binding: seconds that a call lets pass those that came later, for each second by which they are shorter',
+  ),
   slowStart: about(duration('10s'), 'least_cost: how long a worker that joins late gets less than its share'),
   prefillSpeed: about(
     z.prefault(z.number().check(z.minimum(1)), 20_000),

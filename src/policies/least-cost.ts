@@ -67,7 +67,7 @@ export function costOf(
 }
 
 /** Grows from a fifth to one while a worker is new: its cache, graphs and connections are cold. */
-function shareOf({ joinedAt }: Candidate, slowStart: number, now: number): number {
+export function shareOf({ joinedAt }: Candidate, slowStart: number, now: number): number {
   const age = now - joinedAt
   if (joinedAt === 0 || age >= slowStart) return 1
   return FIRST_SHARE + ((1 - FIRST_SHARE) * Math.max(0, age)) / slowStart
@@ -91,16 +91,24 @@ function make(config: Config): Choose {
   return (ask, candidates, sense) => {
     by.sense = sense
     if (costs.length < candidates.length) costs = new Float64Array(candidates.length * 2)
-    let least = Infinity
-    for (let i = 0; i < candidates.length; i++) {
-      costs[i] = costOf(candidates[i]!, ask, by).cost
-      least = Math.min(least, costs[i]!)
-    }
-    const first = ask.prefix?.[0]
-    return sense.bestMatch === 0 && first !== undefined
-      ? ownerOf(String(first), candidates, costs, least + band)
-      : oneOf(candidates.length, costs, least + SAME, sense)
+    for (let i = 0; i < candidates.length; i++) costs[i] = costOf(candidates[i]!, ask, by).cost
+    return cheapestOf(ask, candidates, costs, { sense, band })
   }
+}
+
+/** The cheapest; of a prompt that nobody holds, the one that hashing names among those within `band`, s. */
+export function cheapestOf(
+  ask: Ask,
+  candidates: readonly Candidate[],
+  costs: Float64Array,
+  { sense, band }: { sense: PoolSense; band: number },
+): number {
+  let least = Infinity
+  for (let i = 0; i < candidates.length; i++) least = Math.min(least, costs[i]!)
+  const first = ask.prefix?.[0]
+  return sense.bestMatch === 0 && first !== undefined
+    ? ownerOf(String(first), candidates, costs, least + band)
+    : oneOf(candidates.length, costs, least + SAME, sense)
 }
 
 /**

@@ -32,6 +32,8 @@ export class Simulation {
   readonly #routing: Routing
   readonly #run: Run
   readonly #live = new Map<number, Arrival>()
+  /** When each request was sent to its engine, s. */
+  readonly #sentAt: Float64Array
   /** Asks that wait in a pool. */
   #waiting = 0
   #ended = 0
@@ -48,6 +50,7 @@ export class Simulation {
       { length: workers },
       (_, number) => new Engine<Arrival>(capacity, timesOf(number >= Math.floor(workers / 2) ? hetero : 1)),
     )
+    this.#sentAt = new Float64Array(arrivals.length)
     this.#activeBlocks = Array.from({ length: workers }, () => 0)
     this.#routing = new Routing(options, {
       config,
@@ -128,6 +131,7 @@ export class Simulation {
     if ('refusal' in pick) return this.#over(arrival)
     const number = workerNumber(pick.plan.worker.id)
     this.#run.worker[index] = number
+    this.#sentAt[index] = this.#clock.now / 1000
     this.#activeBlocks[number] = (this.#activeBlocks[number] as number) + blocks.length
     this.#engines[number]?.enqueue(arrival, this.#clock.now / 1000)
   }
@@ -143,7 +147,7 @@ export class Simulation {
   #first({ job, at, cached }: EngineEvent<Arrival> & { kind: 'first' }): void {
     this.#run.first[job.index] = at - job.arrival
     this.#run.cached[job.index] = cached
-    const after = (at - job.arrival) * 1000
+    const after = (at - (this.#sentAt[job.index] as number)) * 1000
     this.#routing.first(job, idOf(job), after)
   }
 
