@@ -13,6 +13,8 @@ export const COMMANDS: readonly (readonly [string, string])[] = [
   ['demo', 'a fleet of simulated engines under load behind a real router'],
   ['engine', 'one simulated engine: vllm, sglang or lmdeploy'],
   ['replay TRACE', 'what each policy would have made of recorded traffic, in simulated time'],
+  ['bench run|sweep|chat', 'load on any OpenAI endpoint, and what came of it'],
+  ['smoke URL', 'asks a router for its health and for one sentence'],
   ['config check FILE', 'say what is wrong with a file, with lines'],
   ['config show', 'the configuration in effect, and where each value came from'],
   ['config schema', 'JSON Schema of the file, for editors'],

@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, (program?: Program) => Promise<Command>>
     const { importFlags } = await import('./as.ts')
     return (argv) => importFlags(argv, program)
   },
+  bench: async () => (await import('./bench/bench.ts')).bench,
+  smoke: async () => (await import('./smoke.ts')).smoke,
   help: () => Promise.resolve(help),
 }
 
