@@ -1,6 +1,7 @@
 // The home of actors on Workers: a real SQLite-backed Durable Object class made from a plain actor class.
 import { DurableObject } from 'cloudflare:workers'
 import type { ActorState, Storage } from '../../src/actors/actor.ts'
+import { sharded } from '../../src/actors/sharded.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
@@ -86,6 +87,7 @@ export function durable(Actor: ActorClass, begin: Begin) {
 function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState {
   const { now, random, log, fetch, timer, after } = createSeams(config, env)
   const { registry, pool } = actorRefs(env)
+  const { poolShards } = config
   return {
     name: ctx.id.name ?? 'main',
     storage: storageOf(ctx.storage),
@@ -101,7 +103,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     sockets: workersSockets,
     outside: workersOutside,
     registry,
-    pool,
+    pool: sharded(pool, poolShards),
   }
 }
 

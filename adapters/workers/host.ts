@@ -1,6 +1,7 @@
 // What Workers lend the app: fetch, native relaying, time, and the actors as Durable Objects.
 import { waitUntil } from 'cloudflare:workers'
 import { degrading } from '../../src/actors/degrade.ts'
+import { sharded } from '../../src/actors/sharded.ts'
 import type { ActorRef } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, WorkerRef } from '../../src/host.ts'
@@ -25,7 +26,7 @@ export function createHost(config: Config, env: Env): Host {
     ...seams,
     isPerRequest: true,
     registry: telling('registry', registry, log),
-    pool: telling('pool', degrading({ pool, registry, config, log }), log),
+    pool: telling('pool', sharded(degrading({ pool, registry, config, log }), config.poolShards), log),
     limiter,
   }
 }

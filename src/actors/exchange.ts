@@ -1,5 +1,6 @@
 // Pools that choose among the same workers tell each other what they have there: shards of one pool, or pools of several routers.
 import type { ActorState } from './actor.ts'
+import type { ReportedLoad } from './ask.ts'
 import type { Ledger } from './ledger.ts'
 import type { Roster } from './roster.ts'
 import type { Seat } from './seat.ts'
@@ -24,6 +25,9 @@ export interface Placed {
   readonly prefix: Float64Array
 }
 
+/** A worker's id and its load. */
+export type Report = readonly [string, ReportedLoad]
+
 /** What one pool tells the others: sums, not changes, so that a digest may be lost or come twice. */
 export interface Digest {
   readonly from: string
@@ -36,6 +40,8 @@ export interface Digest {
   /** Four numbers for each of them. */
   readonly loads: readonly number[]
   readonly placed: readonly Placed[]
+  /** What workers told of their load to the pool that looks after them. */
+  readonly reports: readonly Report[]
 }
 
 /** A pool that is told. */
@@ -56,6 +62,8 @@ export interface ExchangeSeams {
   suspect(seat: Seat): void
   /** Another pool placed a prompt. */
   placed(placed: Placed): void
+  /** A worker told another pool its load. */
+  reported(workerId: string, load: ReportedLoad): void
   /** Another pool found that a worker went down or came back. */
   changed(seat: Seat, change: 'down' | 'up'): void
   /** There may be room again. */
@@ -74,6 +82,7 @@ export class Exchange {
   readonly #told = new Map<string, number[]>()
   readonly #senders = new Map<string, Sender>()
   #placed: Placed[] = []
+  readonly #reports = new Map<string, ReportedLoad>()
   #leasesTold = 0
   #isSending = false
   #isBeating = false
@@ -100,8 +109,15 @@ export class Exchange {
     if (this.#placed.length < MOST_PREFIXES) this.#placed.push({ worker, prefix })
   }
 
+  /** A worker told its load: where only one pool asks it, the others hear of it. */
+  report(seat: Seat, load: ReportedLoad): void {
+    if (this.#seams.neighbours.length === 0 || !this.#seams.isOwn(seat)) return
+    this.#reports.set(seat.id, load)
+    this.touch()
+  }
+
   /** Another pool tells what it has. */
-  hear({ from, isWhole, leases, workers, loads, placed }: Digest): void {
+  hear({ from, isWhole, leases, workers, loads, placed, reports }: Digest): void {
     const sender = this.#senderOf(from)
     sender.heardAt = this.#seams.state.now()
     if (isWhole) for (const id of sender.loads.keys()) if (!workers.includes(id)) this.#take(sender, id, [])
@@ -110,6 +126,7 @@ export class Exchange {
     this.leases += leases - sender.leases
     sender.leases = leases
     for (const one of placed) this.#seams.placed(one)
+    for (const [id, load] of reports) this.#seams.reported(id, load)
     this.#beatLater()
     this.#seams.eased()
   }
@@ -162,12 +179,15 @@ export class Exchange {
     const { workers, loads } = this.#news()
     const placed = this.#placed
     this.#placed = []
+    const reports = [...this.#reports]
+    this.#reports.clear()
     const leases = ledger.leases.size
-    if (!isWhole && workers.length === 0 && placed.length === 0 && leases === this.#leasesTold) return
+    const news = workers.length + placed.length + reports.length
+    if (!isWhole && news === 0 && leases === this.#leasesTold) return
     this.#sentAt = now
     if (isWhole) this.#wholeAt = now
     this.#leasesTold = leases
-    const digest: Digest = { from: state.name, isWhole, leases, workers, loads, placed }
+    const digest: Digest = { from: state.name, isWhole, leases, workers, loads, placed, reports }
     const bare = placed.length > 0 ? { ...digest, placed: [] } : digest
     for (const neighbour of neighbours) this.#tell(neighbour, neighbour.sharesPrompts ? digest : bare)
     this.#beatLater()

@@ -35,8 +35,8 @@ export class Health {
     this.#state = state
     this.#seams = seams
     const { now, random, timer, fetch, log } = state
-    const { told, roster } = seams
-    const load = { seats: roster.seats, rules: () => this.rules.load, told }
+    const { told, roster, isOwn } = seams
+    const load = { seats: roster.seats, rules: () => this.rules.load, told, isOwn }
     this.loads = new LoadPoller({ now, random, timer, fetch, log, ...load })
     this.#feeds = new LoadFeeds(state, told)
   }
@@ -70,7 +70,8 @@ export class Health {
   /** Members or rules are others now. */
   meet(): void {
     const { interval, isUsed, isAlways } = this.rules.load
-    this.#feeds.meet(interval > 0 && (isUsed || isAlways) ? [...this.#seams.roster.seats.values()] : [])
+    const own = [...this.#seams.roster.seats.values()].filter((seat) => this.#seams.isOwn(seat))
+    this.#feeds.meet(interval > 0 && (isUsed || isAlways) ? own : [])
     this.rearm()
   }
 

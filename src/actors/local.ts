@@ -6,6 +6,7 @@ import type { ActorRef, ActorState, Remote, Storage } from './actor.ts'
 import { Limiter } from './limiter.ts'
 import { Pool } from './pool.ts'
 import { Registry } from './registry.ts'
+import { sharded } from './sharded.ts'
 
 type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
 export type Seams = Omit<Host, keyof Actors>
@@ -18,7 +19,10 @@ interface Alarmed {
 export function localActors(config: Config, seams: Seams, storage: (name: string) => Storage): Actors {
   const actors: Actors = {
     registry: home((state) => new Registry(config, state)),
-    pool: home((state) => new Pool(config, state)),
+    pool: sharded(
+      home((state) => new Pool(config, state)),
+      config.poolShards,
+    ),
     limiter: home((state) => new Limiter(config, state)),
   }
 

@@ -45,6 +45,8 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2
 /** What a pool lends its poller. */
 export interface LoadSeams extends Pick<Host, 'fetch' | 'timer' | 'now' | 'random' | 'log'> {
   readonly seats: ReadonlyMap<string, Seat>
+  /** Whether it is up to this pool to ask a worker; others tell of the rest. */
+  isOwn(seat: Seat): boolean
   /** Those in force now. */
   rules(): LoadRules
   /** A worker's load is known anew. */
@@ -182,7 +184,8 @@ export class LoadPoller {
 
   /** A new worker is asked at once; the others at their step of each interval, so that they stay apart. */
   #dueOf(seat: Seat, { interval }: LoadRules): number {
-    if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null) return Infinity
+    if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null || !this.#seams.isOwn(seat))
+      return Infinity
     if (seat !== speakerOf(seat)) return Infinity
     // It tells by itself, as long as it does.
     if (seat.pushedAt > 0 && this.#seams.now() - seat.pushedAt < PUSH_LIFE) return seat.pushedAt + PUSH_LIFE

@@ -29,6 +29,7 @@ function rig(count: number, rules: LoadRules = RULES) {
   const poller = new LoadPoller({
     seats,
     rules: () => rules,
+    isOwn: () => true,
     told: (one, load) => one.report(load),
     now: clock.now,
     random: () => 0,
