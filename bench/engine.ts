@@ -32,6 +32,10 @@ const about = '"created":1700000000,"model":"bench-model"'
 const jsonReply = respond(
   `{"id":"chatcmpl-bench","object":"chat.completion",${about},"choices":[{"index":0,"message":{"role":"assistant","content":"${text}"},"finish_reason":"stop"}],${usage}}`,
 )
+/** As vLLM's prefill engine answers over NIXL. */
+const prefillReply = respond(
+  `{"id":"chatcmpl-bench","object":"chat.completion",${about},"choices":[{"index":0,"message":{"role":"assistant","content":" one"},"finish_reason":"length"}],${usage},"kv_transfer_params":{"do_remote_prefill":true,"do_remote_decode":false,"remote_block_ids":[[${Array.from({ length: 16 }, (_, i) => i + 1).join()}]],"remote_engine_id":"92713e7b-7f7b-45b0-9160-946d817847a2","remote_request_id":"chatcmpl-9a31852c32ac54be-aee4a31d","remote_host":"127.0.0.1","remote_port":8600,"tp_size":1,"remote_num_tokens":256}}`,
+)
 const sseHead = Buffer.from(
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n',
 )
@@ -153,7 +157,8 @@ function chat(socket: Socket, body: Buffer, counters: Counters): void {
   }
   counters[body.length === expected ? 'exact' : 'edited']++
   counters.served++
-  if (reply === 'json') socket.write(jsonReply)
+  if (body.includes('"do_remote_decode":true')) socket.write(prefillReply)
+  else if (reply === 'json') socket.write(jsonReply)
   else
     stream(socket, Number(reply.slice(3)), {
       counters,

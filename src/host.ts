@@ -194,6 +194,8 @@ export interface Host {
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
   /** The client's Response for an upstream: passes its bytes through `watch` with backpressure, by the runtime's cheapest way. */
   relay(upstream: Upstream, answer: Answer, watch: Watch): Response
+  /** The client's Response for an answer that is here to its last byte; default: a plain `Response`. */
+  reply?(answer: Answer, bytes: Uint8Array): Response
   /** The two ends of a body that the router writes itself; default: a `TransformStream`. A write fails when the client has left. */
   pipe?(): { readonly readable: ReadableStream<Uint8Array>; readonly writable: WritableStream<Uint8Array> }
   /** Joins a client's WebSocket upgrade with a worker's. Rejects with `UpstreamFailure` when the worker can't be reached. `closed` is called once, when either side ended. */

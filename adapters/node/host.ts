@@ -13,7 +13,7 @@ import { fileStorage, stateFile } from './disk.ts'
 import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
-import { relay } from './relay.ts'
+import { relay, reply } from './relay.ts'
 import { upgrade } from './upgrade.ts'
 import { createFetch } from './upstream.ts'
 
@@ -96,6 +96,7 @@ export function createSeams(log: (event: LogEvent) => void): NodeSeams {
   return {
     fetch,
     relay,
+    reply,
     upgrade,
     now: () => timeOrigin + performance.now(),
     random: Math.random,

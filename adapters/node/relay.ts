@@ -12,6 +12,19 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
   return new NativeResponse(answer.status, answer.headers, new Relay(upstream, watch)) as unknown as Response
 }
 
+/** The client's Response for an answer that is here to its last byte. */
+export function reply({ status, headers }: Answer, bytes: Uint8Array): Response {
+  const source: Source = {
+    flow(sink) {
+      sink.write(bytes, true)
+      sink.end(null)
+    },
+    resume() {},
+    cancel() {},
+  }
+  return new NativeResponse(status, headers, source) as unknown as Response
+}
+
 /** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */
 class Relay implements Source, BodySink {
   readonly #upstream: NodeUpstream

@@ -2,7 +2,7 @@
 import type { UpstreamFailure, Watch } from '../host.ts'
 import { join } from '../openai/bytes.ts'
 import { SseSplitter } from '../openai/sse.ts'
-import type { Told } from './told.ts'
+import { mayTell, type Told } from './told.ts'
 
 /** The prefill leg, as the decode leg's answer goes by. */
 export interface Partner {
@@ -16,10 +16,17 @@ export interface Partner {
   over(isWhole: boolean): void
 }
 
+const decoder = new TextDecoder()
+const LF = 0x0a
+
+const endsEvent = (bytes: Uint8Array): boolean => bytes.at(-1) === LF && bytes.at(-2) === LF
+
 /** `inner`: sees the stream as the client gets it. */
 export function watchPair(inner: Watch, partner: Partner): Watch {
   const splitter = new SseSplitter()
   const merged = (bytes: Uint8Array): Uint8Array | null => {
+    // Most chunks are whole events without anything to merge.
+    if (!splitter.isHolding && endsEvent(bytes) && !mayTell(decoder.decode(bytes))) return bytes
     const told = partner.told()
     const events = splitter.push(bytes).map((event) => told?.mergeEvent(event) ?? event)
     return events.length === 0 ? null : join(events)

@@ -19,6 +19,9 @@ const INPUT_LOGPROBS = ['input_token_logprobs', 'input_top_logprobs', 'input_tok
 /** Where streams of the Responses and Messages APIs keep the usage. */
 const WRAPPERS = ['response', 'message']
 
+/** Whether there may be something to merge in text of a stream. */
+export const mayTell = (text: string): boolean => /"(?:usage|meta_info)"\s*:\s*\{/.test(text)
+
 /** A prefill engine's whole answer, by the sequence that each part of it is of. */
 export class Told {
   readonly #parts = new Map<number, TopLevel>()
@@ -60,7 +63,7 @@ export class Told {
   /** The same for one event of a stream, as it lies in the bytes. */
   mergeEvent(event: Uint8Array): Uint8Array {
     const text = decoder.decode(event)
-    if (!/"(?:usage|meta_info)"\s*:\s*\{/.test(text)) return event
+    if (!mayTell(text)) return event
     const line = /^data: ?(\{.*\})\r?$/m.exec(text)
     if (line === null) return event
     const data = encoder.encode(line[1] as string)

@@ -3,7 +3,7 @@ import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Started } from '../execute/attempted.ts'
 import { watchPair } from '../execute/pair-watch.ts'
-import type { Answer, Watch } from '../host.ts'
+import type { Answer, Host, Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
 import { createJsonWatch } from '../openai/watch.ts'
 import { closing, passingOf, type Ending, type Passage } from './closing.ts'
@@ -40,19 +40,20 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   call.release()
   const passage = { core, passing, started, load: report.load, close: closing(core, passing) }
   const watch = isStream ? new StreamRelay(passage, stripUsage) : watchWhole(passage, upstream.headers)
-  if (started.whole !== undefined) return relayRead(started.whole, answer, watch)
+  if (started.whole !== undefined) return relayRead(core.host, started.whole, answer, watch)
   return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
 }
 
 /** An answer that is here to its last byte. */
-function relayRead(bytes: Uint8Array, { status, headers: list }: Answer, watch: Watch): Response {
-  const passed = watch.chunk(bytes)
+function relayRead(host: Host, bytes: Uint8Array, answer: Answer, watch: Watch): Response {
+  watch.chunk(bytes)
   watch.end()
+  const isBare = answer.status === 204 || answer.status === 205 || answer.status === 304
+  const list = [...answer.headers, 'content-length', String(bytes.length)]
+  if (host.reply && !isBare) return host.reply({ status: answer.status, headers: list }, bytes)
   const headers = new Headers()
   for (let i = 0; i < list.length; i += 2) headers.append(list[i] as string, list[i + 1] as string)
-  headers.set('content-length', String(passed?.length ?? 0))
-  const isBare = status === 204 || status === 205 || status === 304
-  return new Response(isBare ? null : (passed as Uint8Array<ArrayBuffer> | null), { status, headers })
+  return new Response(isBare ? null : (bytes as Uint8Array<ArrayBuffer>), { status: answer.status, headers })
 }
 
 /** An answer that is no event stream: JSON, sound, pictures. Its usage is read where it is JSON. */

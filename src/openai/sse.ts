@@ -64,6 +64,11 @@ export class SseSplitter {
     this.#limit = limit
   }
 
+  /** Part of an event waits for its rest. */
+  get isHolding(): boolean {
+    return this.#heldBytes > 0
+  }
+
   /** The events that this chunk completes, bytes as they came. An event above the limit comes out in pieces. */
   push(chunk: Uint8Array): Uint8Array[] {
     const events: Uint8Array[] = []
