@@ -53,15 +53,33 @@ test('tensor-parallel peers repeat a value, data-parallel ranks add to it', asyn
     kvUsage: 0.02,
     kvTokens: 2400,
     kvCapacityTokens: 120_000,
+    ranks: [0, 1].map((dp) => ({
+      rank: dp,
+      running: 4,
+      waiting: 1,
+      kvUsage: 0.02,
+      kvTokens: 1200,
+      kvCapacityTokens: 60_000,
+    })),
   })
 })
 
 test('the load of /v1/loads is added up over ranks', async () => {
   const rank = { num_running_reqs: 2, num_waiting_reqs: 1, num_used_tokens: 50, token_usage: 0.5 }
   const { ask, asked } = written({
-    '/v1/loads?include=core': { loads: [rank, { ...rank, token_usage: 0.25 }] },
+    '/v1/loads?include=core': { loads: [rank, { ...rank, token_usage: 0.25, dp_rank: 5 }] },
   })
-  assert.deepEqual(await sglang.load(ask), { running: 4, waiting: 2, kvUsage: 0.375, kvTokens: 100 })
+  const own = { running: 2, waiting: 1, kvTokens: 50 }
+  assert.deepEqual(await sglang.load(ask), {
+    running: 4,
+    waiting: 2,
+    kvUsage: 0.375,
+    kvTokens: 100,
+    ranks: [
+      { rank: 0, ...own, kvUsage: 0.5 },
+      { rank: 5, ...own, kvUsage: 0.25 },
+    ],
+  })
   assert.equal(asked.length, 1)
 })
 
@@ -72,12 +90,12 @@ test('what waits and is not cached, and the capacity, are told by /v1/loads', as
     num_waiting_uncached_tokens: 700,
     max_total_num_tokens: 1000,
   }
-  const { ask } = written({ '/v1/loads?include=core': { loads: [rank, rank] } })
+  const { ask } = written({ '/v1/loads?include=core': { loads: [rank] } })
   assert.deepEqual(await sglang.load(ask), {
-    running: 4,
-    waiting: 2,
-    waitingUncachedTokens: 1400,
-    kvCapacityTokens: 2000,
+    running: 2,
+    waiting: 1,
+    waitingUncachedTokens: 700,
+    kvCapacityTokens: 1000,
   })
 })
 

@@ -1,6 +1,6 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { discover, engineOf } from '../../src/engines/engine.ts'
+import { discover, engineOf, type AskWorker } from '../../src/engines/engine.ts'
 import { recordedBody, written } from './_ask.ts'
 
 const vllm = engineOf('vllm')
@@ -62,6 +62,10 @@ test('data-parallel ranks are counted and their caches and loads added up', asyn
     kvUsage: 0.375,
     kvTokens: 9000,
     kvCapacityTokens: 24_000,
+    ranks: [
+      { rank: 0, running: 3, waiting: 1, kvUsage: 0.5, kvTokens: 8000, kvCapacityTokens: 16_000 },
+      { rank: 1, running: 4, waiting: 0, kvUsage: 0.25, kvTokens: 2000, kvCapacityTokens: 8000 },
+    ],
   })
 })
 
@@ -95,4 +99,25 @@ test('one question is enough where there are statistics', async () => {
   const { ask, asked } = written(real)
   await vllm.load(ask, { loadPath: '/metrics' })
   assert.deepEqual(asked, ['/metrics'])
+})
+
+test('ranks are counted wherever they are named, and each has a load of its own', async () => {
+  const text = [0, 1, 2]
+    .map(
+      (rank) =>
+        `vllm:num_requests_running{engine="${rank}",model_name="m"} ${rank + 1}.0\n` +
+        `vllm:num_requests_waiting{model_name="m",engine="${rank}"} ${rank * 2}.0\n` +
+        `vllm:kv_cache_usage_perc{engine="${rank}"} 0.${rank}\n`,
+    )
+    .join('')
+  const ask: AskWorker = (_, path) =>
+    Promise.resolve(path === '/metrics' ? { status: 200, headers: {}, text } : null)
+  assert.equal((await vllm.facts(ask)).dpSize, 3)
+  const load = await vllm.load(ask)
+  assert.deepEqual([load?.running, load?.waiting], [6, 6])
+  assert.deepEqual(load?.ranks, [
+    { rank: 0, running: 1, waiting: 0, kvUsage: 0 },
+    { rank: 1, running: 2, waiting: 2, kvUsage: 0.1 },
+    { rank: 2, running: 3, waiting: 4, kvUsage: 0.2 },
+  ])
 })

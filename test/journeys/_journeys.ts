@@ -10,6 +10,7 @@ import { leaving } from './_leaving.ts'
 import { limits } from './_limits.ts'
 import { pairs } from './_pairs.ts'
 import { prefixes } from './_prefixes.ts'
+import { ranks } from './_ranks.ts'
 import { routing } from './_routing.ts'
 import { Rig, type Fleet, type Gap, type Open, type OpenOptions } from './_rig.ts'
 
@@ -47,6 +48,7 @@ const GROUPS = {
   failures,
   leaving,
   pairs,
+  ranks,
 } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 
