@@ -166,6 +166,7 @@ const METHODS: readonly (keyof Remote<Pool>)[] = [
   'configure',
   'report',
   'forget',
+  'release',
   'events',
   'view',
   'decision',

@@ -22,12 +22,12 @@ import type { Placement, Turn } from './placement.ts'
 import { viewOfPool, type PoolView } from './pool-view.ts'
 import { noRoom } from './refusals.ts'
 import { Progress } from './progress.ts'
+import { rankId } from './ranks.ts'
 import { Retries } from './retries.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
 import type { ShadowView } from './shadow.ts'
-import { isLookedAfterBy, shardsBeside } from './shards.ts'
 
 const FULL: Placement = { kind: 'full' }
 const FIRST_TURN: Turn = { tried: [], attempt: 1 }
@@ -168,9 +168,16 @@ export class Pool {
     this.#decisions.forget(workerId)
   }
 
+  /** A session ended: a policy that remembers which worker it has forgets it. */
+  release(session: string): void {
+    this.#rules.choose.release?.(session)
+  }
+
   /** KV events that were pushed by HTTP. `seq`: the batch's number; null: the sender does not count. */
   events(workerId: string, batch: KvBatch, seq: number | null): Pushed {
-    return this.#knowledge.events.push(this.#roster.seats.get(workerId), batch, seq)
+    const { seats } = this.#roster
+    const seat = seats.get(workerId) ?? seats.get(rankId(workerId, batch.rank ?? 0))
+    return this.#knowledge.events.push(seat, batch, seq)
   }
 
   /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */

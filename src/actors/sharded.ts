@@ -95,6 +95,7 @@ function restOf({ count, one, all, tell }: Shards): Omit<Remote<Pool>, Calls> {
     configure: (config) => tell((shard) => shard.configure(config)),
     report: (workerId, load) => tell((shard) => shard.report(workerId, load)),
     forget: (workerId) => tell((shard) => shard.forget(workerId)),
+    release: (session) => tell((shard) => shard.release(session)),
     events: async (workerId, batch, seq) => (await all((shard) => shard.events(workerId, batch, seq)))[0]!,
     view: async () => mergeViews(await all((shard) => shard.view())),
     decision: async (id) =>

@@ -63,7 +63,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host)
 
 /** A browser sent it for a page from elsewhere. Reaching this machine's loopback is all that such a page needs to add a worker. */
-function isForeign(headers: Headers): boolean {
+export function isForeign(headers: Headers): boolean {
   const origin = headers.get('origin')
   const host = headers.get('host')
   if (origin === null || host === null) return false

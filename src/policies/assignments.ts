@@ -53,6 +53,11 @@ export class Assignments {
     this.#counts.set(worker, this.count(worker) + 1)
   }
 
+  /** Forgets a key; harmless when it is not known. */
+  drop(key: string): void {
+    this.#uncount(this.#keys.drop(hashText(key)))
+  }
+
   /** Keys that a worker was given last. */
   count(worker: string): number {
     return this.#counts.get(worker) ?? 0

@@ -84,7 +84,11 @@ export interface PoolSense {
 }
 
 /** Returns the index of the chosen candidate. `candidates` is never empty. */
-export type Choose = (ask: Ask, candidates: readonly Candidate[], sense: PoolSense) => number
+export interface Choose {
+  (ask: Ask, candidates: readonly Candidate[], sense: PoolSense): number
+  /** Forgets a session; a policy that remembers none leaves it out. */
+  release?(session: string): void
+}
 
 /** What a policy weighs of one candidate, for people: `cost` is the sum, the rest its parts. Lower is better. */
 export type Terms = Readonly<Record<string, number>>

@@ -48,9 +48,17 @@ export class Recent<V> {
     return gone
   }
 
+  /** Forgets a key, and returns its value. */
+  drop(key: number): V | undefined {
+    return this.#drop(this.#entries.get(key))
+  }
+
   /** Forgets the least recently used, and returns it. */
   dropOldest(): V | undefined {
-    const entry = this.#oldest
+    return this.#drop(this.#oldest)
+  }
+
+  #drop(entry: Entry<V> | null | undefined): V | undefined {
     if (!entry) return undefined
     this.#entries.delete(entry.key)
     this.#unlink(entry)

@@ -10,7 +10,7 @@ import type { Candidate, Choose, Policy } from './policy.ts'
  */
 function make(config: Config): Choose {
   const given = new Assignments(config.stickyIdle)
-  return ({ session }, candidates, { now, isDry }) => {
+  const choose: Choose = ({ session }, candidates, { now, isDry }) => {
     if (session === null) return fewest(candidates, given, '')
     const worker = given.find(session, now).at(-1)
     const known = worker === undefined ? -1 : candidates.findIndex(({ id }) => id === worker)
@@ -19,6 +19,7 @@ function make(config: Config): Choose {
     if (isDry !== true) given.give(session, (candidates[index] as Candidate).id, now)
     return index
   }
+  return Object.assign(choose, { release: (session: string) => given.drop(session) })
 }
 
 function fewest(candidates: readonly Candidate[], given: Assignments, session: string): number {

@@ -1,0 +1,38 @@
+// Replies as the Rust routers' framework (axum) and their own code write them.
+import { json, text } from '../../routes/reply.ts'
+
+/** No body at all. */
+export const empty = (status: number, headers: Record<string, string> = {}): Response =>
+  new Response(null, { status, headers: { 'content-length': '0', ...headers } })
+
+export const plain = (status: number, words: string): Response => text(words, status)
+
+export const missingQuery = (name: string): Response =>
+  plain(400, `Failed to deserialize query string: missing field \`${name}\``)
+
+export const wrongMethod = (allowed: string): Response => empty(405, { allow: allowed })
+
+/** Their error of a control-plane request. */
+export const coded = (status: number, error: string, code: string): Response => json({ error, code }, status)
+
+export const PARSE_ERROR = 'Failed to parse the request body as JSON'
+export const NO_JSON_TYPE = 'Expected request with `Content-Type: application/json`'
+export const missingField = (name: string): string =>
+  `Failed to deserialize the JSON body into the target type: missing field \`${name}\``
+
+/** The JSON object of a request's body, or the reply that refuses it. */
+export async function objectOf(request: Request): Promise<Record<string, unknown> | Response> {
+  if (!isJsonType(request.headers)) return plain(415, NO_JSON_TYPE)
+  let value: unknown
+  try {
+    value = await request.json()
+  } catch {
+    return plain(400, PARSE_ERROR)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return plain(422, 'Failed to deserialize the JSON body into the target type: expected a map')
+  return value as Record<string, unknown>
+}
+
+export const isJsonType = (headers: Headers): boolean =>
+  /^application\/(?:[\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '')

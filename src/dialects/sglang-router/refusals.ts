@@ -1,0 +1,81 @@
+// Our refusals in the SGLang router's words: no body for limits and keys, its own error object for the rest.
+import type { RefusalValue } from '../../actors/ask.ts'
+import { json } from '../../routes/reply.ts'
+import type { RefusedAt } from '../dialect.ts'
+import { empty, plain } from '../gateway/answers.ts'
+
+const PHRASES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+}
+
+/** Its names for what goes wrong on the way to a worker, and their statuses. */
+const UPSTREAM: Readonly<Record<string, readonly [status: number, code: string]>> = {
+  worker_unreachable: [500, 'call_upstream_request_error'],
+  worker_died: [500, 'call_upstream_request_error'],
+  worker_protocol_error: [500, 'call_upstream_request_error'],
+  connect_timeout: [504, 'call_upstream_timeout'],
+  first_token_timeout: [504, 'call_upstream_timeout'],
+  idle_timeout: [504, 'call_upstream_timeout'],
+  total_timeout: [504, 'call_upstream_timeout'],
+}
+
+/** Paths whose bodies it reads itself, and tells of them in JSON. */
+const VALIDATED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/responses', '/rerank'])
+const OF_BODY: ReadonlySet<string> = new Set([
+  'invalid_json',
+  'empty_body',
+  'missing_field',
+  'empty_field',
+  'unsupported_media_type',
+])
+
+export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | undefined {
+  const { status, code, message } = refusal
+  if (status === 401) return empty(401, { 'www-authenticate': 'Bearer' })
+  if (code === 'queue_timeout') return empty(408)
+  if (code === 'queue_full' || code === 'rate_limited') return empty(429, waiting(refusal))
+  if (code === 'not_found') return empty(404)
+  if (code === 'method_not_allowed') return empty(405, { allow: 'POST' })
+  if (code === 'body_too_large') return plain(413, 'length limit exceeded')
+  if (OF_BODY.has(code)) return ofBody(refusal, path)
+  if (code === 'no_workers')
+    return failure(503, 'no_available_workers', 'No available workers (all circuits open or unhealthy)')
+  const upstream = Object.hasOwn(UPSTREAM, code) ? UPSTREAM[code] : undefined
+  return upstream ? failure(upstream[0], upstream[1], message) : failure(status, code, message)
+}
+
+/** Its error object, with the code in a header too. */
+export function failure(status: number, code: string, message: string): Response {
+  const type = PHRASES[status] ?? 'Internal Server Error'
+  return json({ error: { type, code, message } }, status, { 'x-smg-error-code': code })
+}
+
+function ofBody({ status, code, message }: RefusalValue, path: string): Response {
+  if (!VALIDATED.has(path)) return plain(status, message)
+  if (code === 'empty_field') return invalid(message, 400)
+  if (code === 'unsupported_media_type')
+    return invalid('Missing Content-Type: application/json header', 'json_parse_error')
+  const kind = code === 'missing_field' ? 'Invalid JSON data' : 'JSON syntax error'
+  return invalid(`${kind}: ${message}`, 'json_parse_error')
+}
+
+/** The code of a validation error is the number, as there. */
+const invalid = (message: string, code: string | number): Response =>
+  json({ error: { message, type: 'invalid_request_error', code } }, 400)
+
+const waiting = ({ retryAfter }: RefusalValue): Record<string, string> =>
+  retryAfter === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfter)) }

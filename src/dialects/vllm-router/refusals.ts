@@ -1,0 +1,39 @@
+// Our refusals in the vLLM router's words: plain sentences.
+import type { RefusalValue } from '../../actors/ask.ts'
+import type { RefusedAt } from '../dialect.ts'
+import { empty, plain, wrongMethod } from '../gateway/answers.ts'
+
+const UPSTREAM: ReadonlySet<string> = new Set([
+  'worker_unreachable',
+  'worker_died',
+  'worker_protocol_error',
+  'connect_timeout',
+  'first_token_timeout',
+  'idle_timeout',
+  'total_timeout',
+])
+
+/** `isTyped`: its paths; all others are passed on as they are, and fail in other words. */
+export function refuse(
+  refusal: RefusalValue,
+  { path }: RefusedAt,
+  isTyped: (path: string) => boolean,
+): Response {
+  const { status, code, message, retryAfter } = refusal
+  if (status === 401) {
+    const told = plain(401, 'You must provide a valid API key.')
+    told.headers.set('www-authenticate', 'Bearer')
+    return told
+  }
+  if (code === 'queue_timeout') return empty(408)
+  if (code === 'queue_full' || code === 'rate_limited')
+    return empty(429, { 'retry-after': String(Math.max(1, Math.ceil(retryAfter ?? 1))) })
+  if (code === 'method_not_allowed') return wrongMethod('POST')
+  if (code === 'body_too_large') return plain(413, 'length limit exceeded')
+  if (code === 'no_workers') return plain(503, 'No available workers (all circuits open or unhealthy)')
+  if (code === 'invalid_json') return plain(400, isTyped(path) ? message : `Invalid JSON body: ${message}`)
+  if (!UPSTREAM.has(code)) return plain(status, message)
+  return isTyped(path)
+    ? plain(500, `Request failed: ${message}`)
+    : plain(502, `Backend request failed: ${message}`)
+}
