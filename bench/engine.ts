@@ -49,6 +49,10 @@ const usageEvent = frame(
 )
 const sseEnd = Buffer.from(`${frame('data: [DONE]\n\n').toString()}0\r\n\r\n`)
 
+/** As SGLang's prefill engine answers: one token. */
+const prefillStream = Buffer.concat([sseHead, events[0] as Buffer, usageEvent, sseEnd])
+const firstPort = Number(process.argv[2])
+
 /** What routers ask before they take a worker. */
 const answers: Readonly<Record<string, string>> = {
   '/health': '{"status":"ok"}',
@@ -158,6 +162,8 @@ function chat(socket: Socket, body: Buffer, counters: Counters): void {
   counters[body.length === expected ? 'exact' : 'edited']++
   counters.served++
   if (body.includes('"do_remote_decode":true')) socket.write(prefillReply)
+  else if (reply !== 'json' && socket.localPort === firstPort && body.includes('"bootstrap_room":'))
+    socket.write(prefillStream)
   else if (reply === 'json') socket.write(jsonReply)
   else
     stream(socket, Number(reply.slice(3)), {
