@@ -48,6 +48,12 @@ const OPTIONS: OptionTable = {
     initial: DEFAULTS.hot,
     about: 'share of the requests that begin with one and the same 16,384 tokens from then on',
   },
+  longPrefill: {
+    kind: 'integer',
+    initial: DEFAULTS.longPrefill,
+    about:
+      'tokens of one prompt in a step at most: engines share their steps between prompts; 0: they do not',
+  },
   routers: { kind: 'integer', initial: DEFAULTS.routers, about: 'routers that share the traffic' },
   sync: {
     kind: 'choice',
@@ -188,6 +194,7 @@ function settingsOf(options: Options): ReplayOptions {
     scaleOut: options['scaleOut'] === true,
     hetero: number('hetero'),
     hot: number('hot'),
+    longPrefill: number('longPrefill'),
   }
 }
 

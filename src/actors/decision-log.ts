@@ -1,6 +1,6 @@
 // The newest decisions of a pool, as the numbers they were made from. What they come to is worked out when somebody asks.
 import type { Candidate, PoolSense, Weigh } from '../policies/policy.ts'
-import type { Ask, Outcome, RefusalValue } from './ask.ts'
+import type { Ask, Outcome, Plan, RefusalValue } from './ask.ts'
 import { copySeat, ROW, ROW_WIDTH, Rows } from './decision-rows.ts'
 import { beginSlot, emptySlot, endSlot, HEAD, type Named, type Slot } from './decision-slot.ts'
 
@@ -94,11 +94,12 @@ export class DecisionLog {
   }
 
   /** How the newest decision of a call became a plan. */
-  planned(id: string, waited: number, delay: number): void {
+  planned(id: string, { waited, delay }: Pick<Plan, 'waited' | 'delay'>, isHeld = false): void {
     const slot = this.#newestOf(id)
     if (!slot) return
     slot.numbers[HEAD.waited] = waited
     slot.numbers[HEAD.delay] = delay
+    slot.numbers[HEAD.isHeld] = Number(isHeld)
   }
 
   /** The first token came after that many milliseconds. */

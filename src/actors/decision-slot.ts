@@ -48,15 +48,17 @@ export const HEAD = {
   delay: 12,
   predicted: 13,
   firstRow: 14,
+  /** 1: it waited though there was room. */
+  isHeld: 15,
   /** ms; -1: it has not come (and so below). */
-  firstToken: 15,
-  endedAt: 16,
-  status: 17,
-  realPrompt: 18,
-  realCached: 19,
-  realCompletion: 20,
+  firstToken: 16,
+  endedAt: 17,
+  status: 18,
+  realPrompt: 19,
+  realCached: 20,
+  realCompletion: 21,
 } as const
-const HEAD_WIDTH = 21
+const HEAD_WIDTH = 22
 
 /** What never changes of a worker. */
 export interface Named {

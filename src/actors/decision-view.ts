@@ -45,6 +45,8 @@ export interface AttemptView {
   readonly policy: string
   readonly decided_at: string
   readonly waited_ms: number
+  /** For room, or until a worker had nearly read what it was sent; null: it did not wait. */
+  readonly waited_for: 'room' | 'backlog' | null
   readonly delay_ms: number
   readonly predicted_cached_tokens: number
   readonly candidates: readonly CandidateView[]
@@ -164,6 +166,7 @@ function viewOfAttempt(log: DecisionLog, slot: Slot, members: readonly Member[])
     policy: slot.policy,
     decided_at: new Date(numbers[HEAD.at] as number).toISOString(),
     waited_ms: fine(numbers[HEAD.waited] as number),
+    waited_for: numbers[HEAD.waited] === 0 ? null : numbers[HEAD.isHeld] === 1 ? 'backlog' : 'room',
     delay_ms: fine(numbers[HEAD.delay] as number),
     predicted_cached_tokens: rounded(numbers[HEAD.predicted]),
     candidates,

@@ -72,7 +72,7 @@ export class Decisions {
     chosen: Candidate,
   ): void {
     this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen }))
-    if (plan.waited > 0 || plan.delay > 0) this.#log.planned(ask.id, plan.waited, plan.delay)
+    if (plan.waited > 0 || plan.delay > 0) this.#log.planned(ask.id, plan, turn.isHeld)
     if (turn.attempt === 1) this.#shadow?.decided(ask, candidates, sense, chosen)
   }
 
@@ -127,20 +127,20 @@ export class Decisions {
     return slots.length === 0 ? null : viewOfDecision(this.#log, slots, this.#members())
   }
 
-  /** What would be decided: nothing is kept, by the policy neither. `isFull`: as many calls are in flight as may be. */
-  dry(ask: Ask, look: () => Placement, isFull: boolean): DecisionView {
+  /** What would be decided: nothing is kept, by the policy neither. `mustWait`: whatever room there is. */
+  dry(ask: Ask, look: () => Placement, mustWait: (placement: Placement) => boolean): DecisionView {
     const { sense } = this.#seams.knowledge
     sense.isDry = true
     try {
       const placement = look()
       const isSeat = placement.kind === 'seat'
       const candidates = isSeat ? placement.candidates : []
-      const chosen = isSeat && !isFull ? placement.seat : null
+      const waits = placement.kind === 'full' || mustWait(placement)
+      const chosen = isSeat && !waits ? placement.seat : null
       const log = new DecisionLog(1)
       log.decided(this.#decided(ask, { tried: [], attempt: 1 }, { candidates, sense, chosen }))
       if (placement.kind === 'refused') log.refused(ask.id, placement.refusal)
       const view = viewOfDecision(log, log.find(ask.id), this.#members())
-      const waits = isFull || placement.kind === 'full'
       const outcome = placement.kind === 'refused' ? 'would_refuse' : waits ? 'would_wait' : 'would_send'
       return { ...view, id: null, dry_run: true, outcome }
     } finally {

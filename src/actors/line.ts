@@ -7,8 +7,6 @@ import type { Seat } from './seat.ts'
 /** A call that waits, and what was tried before it came to wait. */
 export interface Waiting extends Waiter {
   readonly turn: Turn
-  /** It waits though there was room: it is never refused while there is. */
-  readonly isHeld: boolean
   readonly promise: Promise<Pick>
   readonly resolve: (pick: Pick) => void
 }
@@ -97,7 +95,8 @@ export class Line {
   expire(): void {
     if (this.#queue.size === 0) return
     for (const waiting of this.#queue.expire(this.#seams.now())) {
-      if (waiting.isHeld && !this.#seams.isAtLimit()) this.#send(waiting)
+      // Who waits by choice is not refused while there is room.
+      if (waiting.turn.isHeld && !this.#seams.isAtLimit()) this.#send(waiting)
       waiting.resolve({ refusal: this.#seams.refusal('queue_timeout') })
     }
   }
@@ -135,7 +134,14 @@ export class Line {
     const { now, binder } = this.#seams
     let resolve!: (pick: Pick) => void
     const promise = new Promise<Pick>((done) => (resolve = done))
-    this.#queue.add({ ask, since: now(), key: binder.keyOf(ask), resolve, turn, isHeld, promise })
+    this.#queue.add({
+      ask,
+      since: now(),
+      key: binder.keyOf(ask),
+      resolve,
+      turn: { ...turn, isHeld },
+      promise,
+    })
     return promise
   }
 

@@ -10,6 +10,8 @@ export interface Turn {
   readonly tried: readonly string[]
   /** 1 for the first. */
   readonly attempt: number
+  /** It waited though there was room. */
+  readonly isHeld?: boolean
 }
 
 export interface PlacementRules {

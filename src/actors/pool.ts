@@ -229,7 +229,8 @@ export class Pool {
   /** What would be decided for an ask now. Nothing is accounted and nothing learned. */
   async explain(ask: Ask): Promise<DecisionView> {
     if (this.#roster.version === 0) await this.#membership.pull()
-    return this.#decisions.dry(ask, () => this.#try(ask, FIRST_TURN), this.#isAtLimit())
+    const mustWait = (placement: Placement) => this.#isAtLimit() || this.#late.holds(placement, FIRST_TURN)
+    return this.#decisions.dry(ask, () => this.#try(ask, FIRST_TURN), mustWait)
   }
 
   /** What the shadow policy decided so far; null: there is none. */

@@ -1,5 +1,6 @@
 // One worker as its pool sees it: load, health, breaker. All state of a pool about a worker is here.
 import { createBreaker, type Breaker } from '../forward/breaker.ts'
+import type { Binding } from '../binding/order.ts'
 import type { Candidate } from '../policies/policy.ts'
 import type { ReportedLoad } from './ask.ts'
 import type { KvEventsView } from './kv-worker.ts'
@@ -75,6 +76,8 @@ export class Seat implements Candidate {
   strayTokens = 0
   /** What the pools beside this one have there, as they told. */
   readonly beside = { calls: 0, tokens: 0, held: 0 }
+  /** Whether calls wait here until it has nearly read what it was sent. */
+  binding: Binding = 'early'
   /** What is told of its KV events; null: nobody follows any. */
   kvEvents: KvEventsView | null = null
   /** Adapters on the GPU as the engine told; null: it does not tell. */
@@ -240,26 +243,18 @@ export interface SeatView {
   readonly load_failures: number
   /** Null: it publishes none, or nobody follows them. */
   readonly kv_events: KvEventsView | null
+  readonly binding: Binding
 }
 
 /** `indexTokens`: prompts that it is believed to hold. */
 export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatView {
-  const { ref, role, draining } = seat.member
-  const state = draining
-    ? 'draining'
-    : seat.isDown
-      ? 'down'
-      : seat.isSuspect
-        ? 'suspect'
-        : seat.busyUntil > now
-          ? 'busy'
-          : 'up'
+  const { ref, role } = seat.member
   return {
     id: ref.id,
     url: seat.url,
     engine: ref.engine,
     role,
-    state,
+    state: stateOf(seat, now),
     breaker: seat.breaker.state,
     breaker_trips: seat.trips,
     in_flight: seat.inFlight,
@@ -278,7 +273,15 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
     load: loadOfSeat(seat, now),
     load_failures: seat.loadsMissed,
     kv_events: seat.kvEvents,
+    binding: seat.binding,
   }
+}
+
+function stateOf({ member, isDown, isSuspect, busyUntil }: Seat, now: number): SeatView['state'] {
+  if (member.draining) return 'draining'
+  if (isDown) return 'down'
+  if (isSuspect) return 'suspect'
+  return busyUntil > now ? 'busy' : 'up'
 }
 
 function loadOfSeat({ reported: load, freshFor }: Seat, now: number): LoadView | null {

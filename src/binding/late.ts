@@ -18,7 +18,7 @@ import {
 } from '../policies/least-cost.ts'
 import type { Candidate, Choose, PoolSense } from '../policies/policy.ts'
 import { Ahead, type Sample } from './ahead.ts'
-import type { Service } from './order.ts'
+import type { Binding, Service } from './order.ts'
 import { ServiceTimes } from './service-times.ts'
 
 /** Most that recomputing what another worker holds counts for, whatever the load. */
@@ -32,6 +32,12 @@ const LEAST_READ = 2048
 /** Rounds of binding are no closer than this, nor further apart while calls wait, ms. */
 const SOONEST = 5
 const LATEST = 1000
+
+const BINDING: Readonly<Record<Service, Binding>> = {
+  unknown: 'learning',
+  in_order: 'late',
+  shared: 'shares_steps',
+}
 
 export interface LateSeams extends Books, Pick<Host, 'now' | 'timer' | 'log'> {
   /** Where calls wait. */
@@ -85,14 +91,10 @@ export class LateBinding implements Reading {
     return this.isLate ? { ...this.#rules, choose: this.choose } : this.#rules
   }
 
-  /** How that worker is known to read: null while binding is early. */
-  serviceOf(seat: Seat): Service | null {
-    return this.isLate ? this.#of(seat).order.service : null
-  }
-
   /** Its worker began anew. */
   restart(seat: Seat): void {
     this.#aheads.delete(seat)
+    this.#show(seat)
   }
 
   joined(lease: Lease): void {
@@ -101,6 +103,7 @@ export class LateBinding implements Reading {
     const features = this.#times.features(matched, tokens)
     const seconds = this.#times.seconds(features)
     const isQuiet = lease.ask !== null && !lease.ask.stream
+    this.#show(seat)
     this.#of(seat).join(
       { id, features, tokens: tokens - matched, seconds, sentAt: startedAt, isQuiet },
       this.#speedOf(seat),
@@ -112,6 +115,7 @@ export class LateBinding implements Reading {
     this.#shortest = Math.min(this.#shortest * FORGETTING, after / 1000)
     const before = ahead.order.service
     const sample = ahead.first(id, startedAt + after)
+    this.#show(seat)
     // What others sent in between is in it, too.
     if (sample && seat.foreignTokens === 0) this.#learn(sample, ahead)
     if (ahead.order.service === 'shared' && before !== 'shared')
@@ -133,16 +137,14 @@ export class LateBinding implements Reading {
     if (this.#costs.length < candidates.length) this.#costs = new Float64Array(2 * candidates.length)
     const alpha = this.#alpha(candidates, sense)
     const best = this.#secondsOf(sense.bestMatch, sense)
+    const by = { sense, weights: this.#weights, terms: this.#terms }
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i] as Candidate
-      const { inFlight, overflow, adapter } = costOf(candidate, ask, {
-        sense,
-        weights: this.#weights,
-        terms: this.#terms,
-      })
+      const { overflow, adapter } = costOf(candidate, ask, by)
+      const calls = candidate.inFlight + candidate.foreignCalls
       const seconds = this.#secondsOf(sense.match(candidate.id), sense)
       const own = (seconds + alpha * (seconds - best)) / this.#speedOf(candidate)
-      this.#costs[i] = this.#aheadOf(candidate) + own + inFlight + overflow + adapter
+      this.#costs[i] = this.#aheadOf(candidate) + own + this.#weights.beta * calls + overflow + adapter
     }
     return cheapestOf(ask, candidates, this.#costs, { sense, band: this.#config.coldBand / 1000 })
   }
@@ -202,6 +204,11 @@ export class LateBinding implements Reading {
   /** While binding is early nothing of this is told, or reckoned. */
   #attach(): void {
     this.#seams.ledger.reading = this.isLate ? this : null
+    for (const seat of this.#seams.roster.seats.values()) this.#show(seat)
+  }
+
+  #show(seat: Seat): void {
+    seat.binding = this.isLate ? BINDING[this.#of(seat).order.service] : 'early'
   }
 
   #learn({ features, tokens, seconds }: Sample, { pace }: Ahead): void {

@@ -27,6 +27,12 @@ export interface Prompt {
   readonly isQuiet: boolean
 }
 
+/**
+ * How a worker gets its calls: as they come (`early`), so too while it is watched (`learning`), when it has nearly read what it was
+ * sent (`late`), or as they come, for it reads several prompts in one step (`shares_steps`).
+ */
+export type Binding = 'early' | 'learning' | 'late' | 'shares_steps'
+
 /** `unknown` until there were pairs enough; `shared` is for good, until the worker begins anew. */
 export type Service = 'unknown' | 'in_order' | 'shared'
 

@@ -33,6 +33,8 @@ export interface WorkerReading {
   readonly engineWaiting?: number
   /** Questions for its load that it did not answer. */
   readonly loadFailures?: number
+  /** Calls wait here until it has nearly read what it was sent; absent: that is not configured. */
+  readonly isLate?: boolean
   /** Absent: its KV events are not followed. */
   readonly kvEvents?: KvEventsReading
   /** Prompt tokens of answers that told what was cached: those expected to be, those that were, and how far apart they were. */
@@ -167,6 +169,11 @@ function workerMetrics({ gauge, counter }: Meter) {
       'Calls that wait in the engine, whoever sent them, told by the engine.',
       worker,
     ),
+    late: gauge(
+      'fetchway_worker_late_binding',
+      'Whether calls wait for this worker; 0: it is watched still, or shares its steps between prompts.',
+      worker,
+    ),
     loadFailures: counter(
       'fetchway_worker_load_failures_total',
       'Questions for its load that the engine did not answer.',
@@ -235,6 +242,7 @@ function showWorker(metrics: ReturnType<typeof workerMetrics>, worker: WorkerRea
   if (kvUsage !== undefined) metrics.kvUsage.with(id).set(kvUsage)
   if (engineRunning !== undefined) metrics.engineRunning.with(id).set(engineRunning)
   if (engineWaiting !== undefined) metrics.engineWaiting.with(id).set(engineWaiting)
+  if (worker.isLate !== undefined) metrics.late.with(id).set(Number(worker.isLate))
   metrics.loadFailures.with(id).set(worker.loadFailures ?? 0)
   metrics.predicted.with(id).set(worker.predictedCachedTokens ?? 0)
   metrics.cached.with(id).set(worker.cachedTokens ?? 0)

@@ -18,6 +18,8 @@ export interface EngineTimes {
   /** Tokens that one step may compute. */
   readonly chunk: number
   readonly sequences: number
+  /** Most tokens of one prompt in a step, so that several share it; 0: as many as fit, one prompt after the other. */
+  readonly longPrefill: number
 }
 
 /** An 8-billion-parameter model on one H100, the model that all figures of this project are calibrated to. */
@@ -28,6 +30,7 @@ export const REFERENCE_TIMES: EngineTimes = {
   perSequence: 0.000_05,
   chunk: 8192,
   sequences: 256,
+  longPrefill: 0,
 }
 
 /** The same engine on hardware that is `factor` times as fast. */
@@ -82,7 +85,7 @@ export class Engine<J extends Job> {
   readonly cache: BlockCache
   readonly times: EngineTimes
   readonly waiting: J[] = []
-  readonly #prefilling: Prefill<J>[] = []
+  #prefilling: Prefill<J>[] = []
   readonly #decoding = new Decoding<J>()
   #stepIndex = 0
   #step: Step<J> | null = null
@@ -163,10 +166,16 @@ export class Engine<J extends Job> {
     events.push({ kind: 'finish', job, at })
   }
 
+  /** Tokens of a prompt that one step computes at most. */
+  #share(tokens: number): number {
+    const { longPrefill } = this.times
+    return longPrefill > 0 ? Math.min(longPrefill, tokens) : tokens
+  }
+
   /** First come, first served; as many as the sequences, the memory and the tokens of this step allow. */
   #admit(budget: number): void {
     let left = budget
-    for (const { job, done } of this.#prefilling) left -= job.input - done
+    for (const { job, done } of this.#prefilling) left -= this.#share(job.input - done)
     while (left > 0 && this.running < this.times.sequences) {
       const job = this.waiting[0]
       if (!job) return
@@ -177,7 +186,7 @@ export class Engine<J extends Job> {
       this.#hold(job)
       const start = tokensOf(matched, job)
       this.#prefilling.push({ job, start, done: start })
-      left -= job.input - start
+      left -= this.#share(job.input - start)
     }
   }
 
@@ -202,14 +211,14 @@ export class Engine<J extends Job> {
     for (const prefill of this.#prefilling) {
       if (left === 0) break
       const { input } = prefill.job
-      const tokens = Math.min(left, input - prefill.done)
+      const tokens = Math.min(left, this.#share(input - prefill.done))
       seconds += prefillSeconds(times, prefill.done, prefill.done + tokens)
       prefill.done += tokens
       left -= tokens
       chunks.push({ prefill, isLast: prefill.done === input })
     }
-    const computed = this.#prefilling.findIndex(({ job, done }) => done < job.input)
-    this.#prefilling.splice(0, computed < 0 ? this.#prefilling.length : computed)
+    if (chunks.some(({ isLast }) => isLast))
+      this.#prefilling = this.#prefilling.filter(({ job, done }) => done < job.input)
     if (chunks.length === 0 && decoding === 0) return
     const count = chunks.length > 0 ? 1 : Math.max(1, this.#decoding.nextEnd - this.#stepIndex)
     this.#step = { at, seconds, count, chunks }

@@ -25,6 +25,8 @@ export interface ReplayOptions {
   readonly hetero: number
   /** The share of the requests after that time which begin with one and the same prompt. */
   readonly hot: number
+  /** Tokens of one prompt that an engine computes in a step at most, so that several prompts share it; 0: it does not share. */
+  readonly longPrefill: number
 }
 
 export const DEFAULTS: ReplayOptions = {
@@ -40,4 +42,5 @@ export const DEFAULTS: ReplayOptions = {
   scaleOut: false,
   hetero: 1,
   hot: 0,
+  longPrefill: 0,
 }

@@ -5,7 +5,7 @@ import type { Policy } from '../policies/policy.ts'
 import { seeded } from '../simulator/clock.ts'
 import type { Arrival } from './arrivals.ts'
 import { SimulatedClock } from './clock.ts'
-import { Engine, timesOf, type EngineEvent } from './engine.ts'
+import { Engine, REFERENCE_TIMES, timesOf, type EngineEvent } from './engine.ts'
 import type { Run } from './figures.ts'
 import type { Truth } from './oracle.ts'
 import type { ReplayOptions } from './options.ts'
@@ -43,12 +43,14 @@ export class Simulation {
     options: ReplayOptions,
     { config, make }: { config: Config; make: MakePolicy },
   ) {
-    const { workers, capacity, hetero, seed } = options
+    const { workers, capacity, hetero, seed, longPrefill } = options
+    const times = { ...REFERENCE_TIMES, longPrefill }
     this.#arrivals = arrivals
     this.#options = options
     this.#engines = Array.from(
       { length: workers },
-      (_, number) => new Engine<Arrival>(capacity, timesOf(number >= Math.floor(workers / 2) ? hetero : 1)),
+      (_, number) =>
+        new Engine<Arrival>(capacity, timesOf(number >= Math.floor(workers / 2) ? hetero : 1, times)),
     )
     this.#sentAt = new Float64Array(arrivals.length)
     this.#activeBlocks = Array.from({ length: workers }, () => 0)

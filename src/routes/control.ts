@@ -131,6 +131,7 @@ const NO_SEAT: SeatView = {
   load: null,
   load_failures: 0,
   kv_events: null,
+  binding: 'early',
 }
 
 function accepted(registered: Registered): { readonly worker: WorkerView } {

@@ -109,6 +109,7 @@ function workerOf(worker: SeatView, withUrls: boolean): WorkerReading {
     cachedTokens: worker.cached_tokens,
     predictionErrorTokens: worker.prediction_error_tokens,
     loadFailures: worker.load_failures,
+    ...(worker.binding !== 'early' && { isLate: worker.binding === 'late' }),
     ...(worker.kv_events && { kvEvents: worker.kv_events }),
     ...(worker.load && loadOf(worker.load)),
   }

@@ -178,7 +178,7 @@ test('attempts are listed in order, each with its failure and its exclusions', (
     chosen: b,
     why: (other) => (other === a ? 'tried' : 'breaker_open'),
   })
-  log.planned(one.id, 20, 50)
+  log.planned(one.id, { waited: 20, delay: 50 })
   log.ended(one.id, { kind: 'done', status: 200 }, 1100)
   const view = viewOf(log, one.id)
   assert.deepEqual(
@@ -192,7 +192,7 @@ test('attempts are listed in order, each with its failure and its exclusions', (
     { worker: 'a', reason: 'tried' },
     { worker: 'c', reason: 'breaker_open' },
   ])
-  assert.deepEqual([view?.waited_ms, view?.delay_ms, view?.worker], [20, 50, 'b'])
+  assert.deepEqual([view?.waited_ms, view?.waited_for, view?.delay_ms, view?.worker], [20, 'room', 50, 'b'])
 })
 
 test('why a member never served the ask is told from what it serves', () => {
