@@ -9,6 +9,7 @@ export interface DemoEngine {
   readonly name: string
   readonly url: string
   readonly models: readonly string[]
+  readonly role: 'mixed' | 'prefill' | 'decode'
   /** Inference calls that it is working on. */
   inFlight(): number
   /** Breaks all its connections and listens no more. */
@@ -21,21 +22,41 @@ export const MODELS = { chat: 'llama-3.1-8b-instruct', other: 'qwen3-8b', embedd
 /** A name that clients use, and the model behind it. */
 export const ALIAS = { name: 'gpt-4o-mini', model: MODELS.chat } as const
 
-const FLEET: readonly (Pick<EngineOptions, 'engine'> & {
+/** What of an engine the demo says; the rest is the same for all. */
+type Kind = Pick<EngineOptions, 'engine'> & {
   readonly name: string
   readonly models: readonly string[]
-})[] = [
+  readonly role?: DemoEngine['role']
+}
+
+const FLEET: readonly Kind[] = [
   { name: 'vllm-1', engine: 'vllm', models: [MODELS.chat, MODELS.embedding] },
   { name: 'vllm-2', engine: 'vllm', models: [MODELS.chat] },
   { name: 'sglang-1', engine: 'sglang', models: [MODELS.other] },
   { name: 'lmdeploy-1', engine: 'lmdeploy', models: [MODELS.other] },
 ]
 
-/** Starts all engines on free ports of this machine. */
-export async function startFleet(): Promise<DemoEngine[]> {
+/** Two engines of one kind compute the prompts, two others the answers. */
+const pairsOf = (engine: EngineOptions['engine']): readonly Kind[] =>
+  (['prefill', 'decode'] as const).flatMap((role) =>
+    [1, 2].map((number) => ({
+      name: `${engine}-${role}-${number}`,
+      engine,
+      role,
+      models: [MODELS.chat, MODELS.other],
+    })),
+  )
+
+/** A decode engine gives up after this (ms) when the engine that has its prompt is gone. */
+const HANDOVER_TIMEOUT = 500
+
+/** Starts all engines on free ports of this machine. `pd`: the one kind of a fleet with prefill and decode engines. */
+export async function startFleet(pd?: EngineOptions['engine']): Promise<DemoEngine[]> {
+  const kinds = pd === undefined ? FLEET : pairsOf(pd)
   return Promise.all(
-    FLEET.map(async ({ name, engine, models }) => {
-      const member = new Member(name, { engine, models: [...models], speed: 1 })
+    kinds.map(async ({ name, engine, models, role = 'mixed' }) => {
+      const options = { engine, role, models: [...models], speed: 1, handoverTimeout: HANDOVER_TIMEOUT }
+      const member = new Member(name, options)
       await member.start(0)
       return member
     }),
@@ -45,6 +66,7 @@ export async function startFleet(): Promise<DemoEngine[]> {
 class Member implements DemoEngine {
   readonly name: string
   readonly models: readonly string[]
+  readonly role: DemoEngine['role']
   url = ''
   readonly #options: EngineOptions
   #served: Served | null = null
@@ -53,6 +75,7 @@ class Member implements DemoEngine {
   constructor(name: string, options: EngineOptions) {
     this.name = name
     this.models = options.models ?? []
+    this.role = options.role ?? 'mixed'
     this.#options = options
   }
 

@@ -14,14 +14,19 @@ const OPTIONS: OptionTable = {
   port: { kind: 'integer', initial: 8000, about: 'port of the router; another one when it is taken' },
   seconds: { kind: 'number', initial: 15, about: 'how long the load lasts' },
   clients: { kind: 'integer', initial: 12, about: 'clients at the same time' },
+  pd: {
+    kind: 'choice',
+    choices: ['vllm', 'sglang', 'lmdeploy'],
+    about: 'two prefill and two decode engines of that kind in place of the mixed fleet',
+  },
   once: {
     kind: 'boolean',
     initial: false,
     about: 'end after the table; the status is 1 if a request failed',
   },
 }
-/** The engine that is killed; another one serves its models. */
-const DOOMED = 'lmdeploy-1'
+/** The engine that is killed; another one serves its models, or takes its role. */
+const DOOMED = /^lmdeploy-1$|-prefill-1$/
 
 /** Runs the demo; stays up after the table unless `--once`. */
 export async function demo(argv: readonly string[]): Promise<Status> {
@@ -29,7 +34,7 @@ export async function demo(argv: readonly string[]): Promise<Status> {
   if ('status' in read) return read.status
   const wanted = Number(read.options['port'])
   const seconds = Number(read.options['seconds'])
-  const engines = await startFleet()
+  const engines = await startFleet(read.options['pd'] as Parameters<typeof startFleet>[0])
   const port = await freePort(wanted)
   if (port !== wanted) say(`port ${wanted} is taken, so the router takes ${port}`)
   const router = await startRouter(engines, port)
@@ -43,8 +48,10 @@ export async function demo(argv: readonly string[]): Promise<Status> {
   await running
   progress()
   const retries = await countRetries(router.url)
+  const prompts = await promptsOf(router.url, engines)
   const failures = [...new Set(clients.seen.flatMap(({ failure }) => failure ?? []))]
   say(`\n${tableOf(clients.seen, engines)}\n\n${totalsOf(clients.seen, retries)}`)
+  if (prompts !== '') say(`prompts computed and handed over: ${prompts}`)
   for (const failure of failures.slice(0, 5)) say(`failed: ${failure}`)
   const isGood = failures.length === 0 && clients.seen.length > 0
   if (read.options['once'] === true) {
@@ -74,14 +81,33 @@ async function startRouter(engines: readonly DemoEngine[], port: number): Promis
     '--breaker-open',
     '1s',
   ]
-  const loaded = load({ flags: [...engines.map(({ url }) => url), ...flags] })
+  const loaded = load({ flags: [...engines.flatMap(flagsOf), ...flags] })
   if (loaded.config === null) throw new Error(loaded.issues.map(formatIssue).join('; '))
   return serveApp(loaded.config, () => {})
 }
 
+/** A prefill engine of SGLang has its bootstrap server at its own port. */
+function flagsOf({ url, role }: DemoEngine): string[] {
+  if (role === 'mixed') return [url]
+  return role === 'decode' ? ['--decode', url] : ['--prefill', `${url},${new URL(url).port}`]
+}
+
+/** What the prefill engines did, of which clients see nothing. */
+async function promptsOf(url: string, engines: readonly DemoEngine[]): Promise<string> {
+  const names = new Map(engines.map((engine) => [engine.url, engine]))
+  const reply = await fetch(`${url}/fetchway/v1/workers`)
+  const { data } = (await reply.json()) as { data: { url: string; served: number }[] }
+  return data
+    .flatMap(({ url: own, served }) => {
+      const engine = names.get(own)
+      return engine?.role === 'prefill' ? [`${engine.name} ${served}`] : []
+    })
+    .join(', ')
+}
+
 /** Lets the load run for its time; in the middle of it one engine dies with calls in flight, and comes back later. */
 async function performKill(engines: readonly DemoEngine[], clients: Load, seconds: number): Promise<void> {
-  const doomed = engines.find(({ name }) => name === DOOMED)
+  const doomed = engines.find(({ name }) => DOOMED.test(name))
   const endAt = performance.now() + seconds * 1000
   await pause(seconds * 400)
   clients.holdsStreams = true
