@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { Storage } from '../../src/actors/actor.ts'
 import { memoryStorage } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
+import { readNodeFile, writeNodeFile } from '../../src/dialects/nodes/node-file.ts'
 import type { LogEvent } from '../../src/host.ts'
 
 /** Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined: nowhere. Throws for a store of Deno. */
@@ -19,21 +20,48 @@ export function stateFile({
   return port > 0 ? join('.fetchway', `${port}.json`) : undefined
 }
 
+/** How values stand in a file. */
+export interface FileFormat {
+  /** Throws for what is no such file. */
+  read(parsed: unknown): Map<string, unknown>
+  write(values: ReadonlyMap<string, unknown>): object
+  readonly keepsModels?: boolean
+}
+
+const OWN: FileFormat = {
+  read(parsed) {
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return new Map(Object.entries(parsed))
+    throw new TypeError('it holds no object')
+  },
+  write: (values) => Object.fromEntries(values),
+}
+
+const NODES: FileFormat = { read: readNodeFile, write: writeNodeFile, keepsModels: true }
+
+/** The format of the state file as configured. */
+export const stateFormat = (config: Pick<Config, 'stateFormat'>): FileFormat =>
+  config.stateFormat === 'nodes' ? NODES : OWN
+
 /**
  * Storage kept in the file at `path`; without a path it forgets with the process. Values are JSON. A file that can't be
  * parsed is moved aside (`path.corrupt`) with a warning, and one that can't be read or written is told of: neither stops the router.
  */
-export function fileStorage(path: string | undefined, log: (event: LogEvent) => void): Storage {
+export function fileStorage(
+  path: string | undefined,
+  log: (event: LogEvent) => void,
+  format: FileFormat = OWN,
+): Storage {
   if (path === undefined) return memoryStorage()
   let loaded: Promise<Map<string, unknown>> | null = null
   let writing: Promise<void> | null = null
   let isDirty = false
 
-  const values = () => (loaded ??= load(path, log))
+  const values = () => (loaded ??= load(path, log, format))
   const save = async () => {
     while (isDirty) {
       isDirty = false
-      await replaceFile(path, JSON.stringify(Object.fromEntries(await values()), null, 2))
+      await replaceFile(path, JSON.stringify(format.write(await values()), null, 2))
     }
   }
   /** Changes made while a write runs share the next one; each waits until it is on disk. */
@@ -43,6 +71,7 @@ export function fileStorage(path: string | undefined, log: (event: LogEvent) => 
     await writing
   }
   return {
+    ...(format.keepsModels && { keepsModels: true }),
     get: async (key) => structuredClone((await values()).get(key)),
     put: async (key, value) => {
       ;(await values()).set(key, structuredClone(value))
@@ -54,7 +83,11 @@ export function fileStorage(path: string | undefined, log: (event: LogEvent) => 
   }
 }
 
-async function load(path: string, log: (event: LogEvent) => void): Promise<Map<string, unknown>> {
+async function load(
+  path: string,
+  log: (event: LogEvent) => void,
+  format: FileFormat,
+): Promise<Map<string, unknown>> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -70,10 +103,7 @@ async function load(path: string, log: (event: LogEvent) => void): Promise<Map<s
     return new Map()
   }
   try {
-    const parsed: unknown = JSON.parse(text)
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
-      return new Map(Object.entries(parsed))
-    throw new TypeError('it holds no object')
+    return format.read(JSON.parse(text))
   } catch (error) {
     const aside = `${path}.corrupt`
     await rename(path, aside).catch(() => undefined) // a directory that can't be written is told of at the next put

@@ -9,7 +9,7 @@ import { TUNNEL } from '../../src/tunnel/name.ts'
 import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
-import { fileStorage, stateFile } from './disk.ts'
+import { fileStorage, stateFile, stateFormat } from './disk.ts'
 import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
@@ -41,7 +41,7 @@ export function createHost(
   const plain = withOutside(createSeams(log))
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
   const seams = withTunnels(plain, tunnels)
-  const disk = fileStorage(stateFile(config), log)
+  const disk = fileStorage(stateFile(config), log, stateFormat(config))
   const recording = config.record === undefined ? null : recordTo(config.record, log)
   const host: NodeHost = {
     ...seams,
@@ -138,6 +138,7 @@ function readings(): NonNullable<Host['process']> {
 /** A part of a storage for one actor: all of a process share one file. */
 function named(storage: Storage, name: string): Storage {
   return {
+    ...(storage.keepsModels && { keepsModels: true }),
     get: (key) => storage.get(`${name}/${key}`),
     put: (key, value) => storage.put(`${name}/${key}`, value),
     delete: (key) => storage.delete(`${name}/${key}`),

@@ -2,12 +2,13 @@
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { fileStorage, stateFile } from '../node/disk.ts'
+import { fileStorage, stateFile, stateFormat } from '../node/disk.ts'
 
 /** The state file of a process, shared by its actors; asked once per actor name. */
 export function filesOf(config: Config, log: (event: LogEvent) => void): (name: string) => Storage {
-  const disk = fileStorage(stateFile(config), log)
+  const disk = fileStorage(stateFile(config), log, stateFormat(config))
   return (name) => ({
+    ...(disk.keepsModels && { keepsModels: true }),
     get: (key) => disk.get(`${name}/${key}`),
     put: (key, value) => disk.put(`${name}/${key}`, value),
     delete: (key) => disk.delete(`${name}/${key}`),

@@ -19,6 +19,8 @@ export interface Storage {
   get(key: string): Promise<unknown>
   put(key: string, value: unknown): Promise<void>
   delete(key: string): Promise<void>
+  /** Workers are stored with the models that were found out of them. */
+  readonly keepsModels?: boolean
   /** Another text whenever somebody wrote the value. Only a store that several routers share has it. */
   version?(key: string): Promise<string>
 }

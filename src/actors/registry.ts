@@ -214,6 +214,7 @@ export class Registry {
     if (facts) record.facts = facts
     judge(this.#state, record, facts === null && isKeyRefused, this.#config)
     if (isOther) await this.#changed()
+    if (isOther && this.#state.storage.keepsModels) await this.#store(record.source)
     if (isFirst)
       this.#state.log({
         level: 'info',

@@ -2,7 +2,7 @@
 import { workerSchema, type WorkerSpec } from '../config/schema.ts'
 import { TUNNEL } from '../tunnel/name.ts'
 import type { ActorState } from './actor.ts'
-import type { WorkerRecord, WorkerSource } from './members.ts'
+import { modelsOf, type WorkerRecord, type WorkerSource } from './members.ts'
 
 const KEY = 'workers'
 /** A store that several routers share is looked at this often, ms. */
@@ -13,6 +13,8 @@ export interface StoredWorker {
   readonly source: WorkerSource
   readonly addedAt: number
   readonly draining: boolean
+  /** As the worker told them; only a store that keeps them gets them. */
+  readonly models?: readonly string[]
 }
 
 /** Whether workers of that source are stored. */
@@ -45,8 +47,10 @@ export async function restoreWorkers({ storage, now, log }: ActorState): Promise
 export async function storeWorkers(state: ActorState, records: Iterable<WorkerRecord>): Promise<void> {
   const { storage, log } = state
   const stored: StoredWorker[] = []
-  for (const { source, spec, addedAt, draining } of records) {
-    if (isKept(source, state)) stored.push({ spec, source, addedAt, draining })
+  for (const record of records) {
+    const { source, spec, addedAt, draining } = record
+    const models = storage.keepsModels ? { models: modelsOf(record) ?? [] } : {}
+    if (isKept(source, state)) stored.push({ spec, source, addedAt, draining, ...models })
   }
   try {
     await storage.put(KEY, stored)

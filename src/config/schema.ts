@@ -137,6 +137,10 @@ const fleet = {
     z.optional(text()),
     'file that keeps workers added by the API; kv:NAME: shared in Deno KV; off: none (default: .fetchway/PORT.json)',
   ),
+  stateFormat: about(
+    z.prefault(z.enum(['own', 'nodes']), 'own'),
+    'how that file is written; nodes: as DLRouter and LMDeploy’s proxy do',
+  ),
 }
 
 const keys = {

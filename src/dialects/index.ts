@@ -6,6 +6,7 @@ import type { DialectName } from './names.ts'
 export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {
   'sglang-router': async () => (await import('./sglang-router/index.ts')).sglangRouter,
   'vllm-router': async () => (await import('./vllm-router/index.ts')).vllmRouter,
+  dlrouter: async () => (await import('./dlrouter/index.ts')).dlrouter,
   'distributed-llm-router': async () =>
     (await import('./distributed-llm-router/index.ts')).distributedLlmRouter,
 }

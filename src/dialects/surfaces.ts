@@ -9,6 +9,7 @@ const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>
   'sglang-router': async () => (await import('./sglang-router/surface.ts')).surface,
   'sglang-launch-server': async () => (await import('./sglang-router/surface.ts')).surface,
   'vllm-router': async () => (await import('./vllm-router/surface.ts')).surface,
+  dlrouter: async () => (await import('./dlrouter/surface.ts')).surface,
   'distributed-llm-router': async () => (await import('./distributed-llm-router/surface.ts')).surface,
 }
 

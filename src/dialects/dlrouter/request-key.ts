@@ -33,7 +33,14 @@ function legacySession(top: TopLevel): string | null {
   return number === null || number < 0 ? top.string('session_id') : String(number)
 }
 
-const FLOATS = ['temperature', 'top_p', 'presence_penalty', 'frequency_penalty', 'repetition_penalty', 'min_p']
+const FLOATS = [
+  'temperature',
+  'top_p',
+  'presence_penalty',
+  'frequency_penalty',
+  'repetition_penalty',
+  'min_p',
+]
 
 const SHARED: Readonly<Record<string, unknown>> = {
   temperature: 0.7,
@@ -55,12 +62,11 @@ const DEFAULTS: Readonly<Record<'chat' | 'completions', Readonly<Record<string, 
 }
 
 /** Fields that it knows; others are not in its digest. */
-const KNOWN = new Set([
-  ...Object.keys(SHARED),
-  ...['model', 'messages', 'prompt', 'suffix', 'echo', 'max_tokens', 'max_completion_tokens', 'stop'],
-  ...['stream_options', 'tools', 'tool_choice', 'logprobs', 'top_logprobs', 'logit_bias', 'response_format'],
-  ...['seed', 'extra_body', 'session_params', 'session_id', 'min_p'],
-])
+const KNOWN = new Set(
+  `${Object.keys(SHARED).join(' ')} model messages prompt suffix echo max_tokens max_completion_tokens stop
+  stream_options tools tool_choice logprobs top_logprobs logit_bias response_format seed extra_body
+  session_params session_id min_p`.split(/\s+/),
+)
 
 /** MD5 of the body as `json.dumps` writes it: known fields without nulls, with its defaults, keys in order. */
 function digest(top: TopLevel, shape: 'chat' | 'completions'): string {
@@ -79,8 +85,8 @@ function hex(words: Int32Array): string {
   return Array.from({ length: 16 }, (_, i) => view.getUint8(i).toString(16).padStart(2, '0')).join('')
 }
 
-/** Python's idea of white space, which `split()` goes by. */
-const BLANK = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/
+/** As Python's `split()`, but for four control characters. */
+const BLANK = /\p{White_Space}+/u
 
 /** The first characters of a prompt, blanks made one; null: there is no prompt. */
 export function beginning({ body, shape }: Call): string | null {

@@ -29,7 +29,7 @@ export async function addNode(core: Core, url: string, status: GivenStatus | nul
   const id = opaqueId('w', spec.url)
   const known = await registry.get(id)
   // Without a status it keeps what it has.
-  if (known && status === null) registry.refresh(id)
+  if (known && status === null) await registry.refresh(id)
   else {
     if (known) await registry.remove(id)
     await registry.add(spec, 'api')
@@ -76,7 +76,9 @@ export async function terminateNode(core: Core, url: string): Promise<boolean> {
 
 /** The same for all. False: some did not. */
 export async function terminateAll(core: Core): Promise<boolean> {
-  const servers = new Set((await registryOf(core).list()).map(({ url }: WorkerView) => url.replace(/@\d+$/, '')))
+  const servers = new Set(
+    (await registryOf(core).list()).map(({ url }: WorkerView) => url.replace(/@\d+$/, '')),
+  )
   const ended = await Promise.all([...servers].map((url) => terminateNode(core, url)))
   return ended.every((isGone) => isGone)
 }

@@ -1,0 +1,94 @@
+// The nodes that DLRouter's flags name, and how prefill and decode nodes hand over.
+import type { Values } from '../gateway/translate.ts'
+
+type Setting = readonly [key: string, value: unknown, flag: string]
+
+export interface NamedFleet {
+  readonly config: readonly Setting[]
+  readonly options: Readonly<Record<string, unknown>>
+  readonly problems: readonly string[]
+}
+
+const listOf = (value: unknown): string[] | null =>
+  typeof value === 'string'
+    ? value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '')
+    : null
+
+/** Exactly one of the two lists is an error, in hybrid mode too, as there. */
+export function fleetOf(values: Values, backend: string): NamedFleet {
+  const [prefill, decode] = [listOf(values['prefill_urls']), listOf(values['decode_urls'])]
+  const problems: string[] = []
+  if ((prefill === null) !== (decode === null))
+    problems.push('Both prefill_urls and decode_urls must be given, or neither')
+  const isPaired = values['serving_strategy'] === 'distserve'
+  const ports = portsOf(values['prefill_bootstrap_ports'], prefill ?? [], problems)
+  if (isPaired && backend === 'sglang' && prefill === null && decode === null)
+    problems.push('SGLang DistServe needs --prefill_urls and --decode_urls')
+  if (values['zmq_port'] === 0) problems.push('zmq_port cannot be 0')
+  const ranks = Number(values['intra_node_data_parallel_size'] ?? 1)
+  if (ranks < 1) problems.push('intra_node_data_parallel_size must be at least 1')
+  const models = listOf(values['models'])
+  const common = {
+    ...(models && { models }),
+    ...(ranks > 1 && { ranks }),
+    ...(isPaired && { engine: backend }),
+  }
+  const isStatic = isPaired && prefill !== null && decode !== null
+  const workers = isStatic
+    ? [
+        ...prefill.map((url, i) => {
+          const port = ports[i]
+          return { url, role: 'prefill', ...common, ...(port !== undefined && { bootstrapPort: port }) }
+        }),
+        ...decode.map((url) => ({ url, role: 'decode', ...common })),
+      ]
+    : []
+  return {
+    config: [
+      ...(isStatic ? [['workers', workers, 'prefill_urls'] as const] : []),
+      ...handOver(values, backend),
+    ],
+    options: isPaired && !isStatic && backend === 'vllm' ? heartbeatOf(values, models) : {},
+    problems,
+  }
+}
+
+function portsOf(value: unknown, prefill: readonly string[], problems: string[]): readonly number[] {
+  const ports = (listOf(value) ?? []).map(Number)
+  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65535))
+    problems.push('prefill_bootstrap_ports must be port numbers')
+  else if (ports.length > 0 && ports.length !== prefill.length)
+    problems.push(
+      `prefill_bootstrap_ports must be as many as prefill_urls: ${ports.length} for ${prefill.length}`,
+    )
+  return ports
+}
+
+/** How KV goes from one to the other. */
+function handOver(values: Values, backend: string): Setting[] {
+  if (backend === 'lmdeploy')
+    return [
+      [
+        'migrationProtocol',
+        String(values['migration_protocol'] as string).toUpperCase(),
+        'migration_protocol',
+      ],
+      ['linkType', values['link_type'], 'link_type'],
+      ['withGdr', values['with_gdr'], 'with_gdr'],
+      ['dummyPrefill', values['dummy_prefill'], 'dummy_prefill'],
+    ]
+  return []
+}
+
+/** Where nodes announce themselves. */
+const heartbeatOf = (values: Values, models: readonly string[] | null) => ({
+  heartbeat: {
+    host: values['zmq_host'],
+    port: values['zmq_port'],
+    pingTimeoutSeconds: values['zmq_ping_timeout'],
+    ...(models && { models }),
+  },
+})

@@ -1,0 +1,121 @@
+// DLRouter's endpoints, as they answer.
+import type { RefusalValue } from '../../actors/ask.ts'
+import { authenticate } from '../../admission/auth.ts'
+import type { Core } from '../../core.ts'
+import type { Call } from '../../openai/call.ts'
+import type { RefusedAt, Surface } from '../dialect.ts'
+import { cards } from '../nodes/cards.ts'
+import { addNode, nodes, removeNode, terminateAll, terminateNode } from '../nodes/manage.ts'
+import { readNode } from '../nodes/read.ts'
+import { answer, detail, methodNotAllowed, notFound, unprocessable } from '../python/fastapi.ts'
+import { reprText } from '../python/text.ts'
+import { beginning, requestKey } from './request-key.ts'
+
+/** Its surface; `strategy` as in `--routing_strategy`. */
+export function surface({ strategy }: Readonly<Record<string, unknown>>): Surface {
+  return {
+    answer: route,
+    fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
+    refuse,
+    hear: (call, request) => hear(call, request, strategy),
+  }
+}
+
+type Handler = (core: Core, request: Request) => Promise<Response> | Response
+
+const message = (text: string) => answer({ message: text })
+
+/** There an error comes with 200. */
+const failed = ({ config }: Core, text: string, status: number) =>
+  answer({ error: text }, config.strictCompat ? 200 : status)
+
+const GETS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+  ['/health', () => answer({ status: 'ok' })],
+  ['/v1/models', async (core) => answer(await cards(core, 'dlrouter'))],
+  ['/nodes/status', async (core) => answer(await nodes(core))],
+  ['/nodes/terminate_all', endAll],
+])
+
+const POSTS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+  ['/nodes/add', add],
+  ['/nodes/remove', remove],
+  ['/nodes/terminate', terminate],
+  ['/nodes/terminate_all', endAll],
+])
+
+async function route(core: Core, request: Request, path: string): Promise<Response | undefined> {
+  const { method } = request
+  const isRead = method === 'GET' || method === 'HEAD'
+  const handler = isRead ? GETS.get(path) : method === 'POST' ? POSTS.get(path) : undefined
+  if (!handler) return GETS.has(path) || POSTS.has(path) ? wrongMethod(path) : undefined
+  if (path !== '/health') authenticate(core.config, request.headers)
+  return handler(core, request)
+}
+
+const wrongMethod = (path: string) => methodNotAllowed(POSTS.has(path) ? 'POST' : 'GET')
+
+async function add(core: Core, request: Request): Promise<Response> {
+  const { url, status } = await readNode(request)
+  const isAdded = await addNode(core, url, status)
+  return isAdded
+    ? message('Added successfully.')
+    : failed(core, 'Failed to add node. Check the URL and try again.', 400)
+}
+
+async function remove(core: Core, request: Request): Promise<Response> {
+  const { url } = await readNode(request)
+  await removeNode(core, url)
+  return message('Removed successfully.')
+}
+
+async function terminate(core: Core, request: Request): Promise<Response> {
+  const { url } = await readNode(request)
+  const isGone = await terminateNode(core, url)
+  return isGone ? message('Terminated successfully.') : failed(core, `Failed to terminate ${url}`, 502)
+}
+
+async function endAll(core: Core): Promise<Response> {
+  const areGone = await terminateAll(core)
+  return areGone ? message('All nodes terminated.') : failed(core, 'Some nodes failed to terminate.', 502)
+}
+
+/** Its own name for what it routes by. */
+function hear(call: Call, { headers }: Request, strategy: unknown): Call {
+  if (strategy === 'consistent_hash') return { ...call, session: requestKey(call, headers) }
+  return strategy === 'prefix_cache' ? { ...call, session: beginning(call) } : call
+}
+
+const TIMEOUT = { error_code: 10402, text: 'Failed to get response within timeout.' }
+const BACKEND = { error_code: 10403, text: 'Backend inference engine returned an error.' }
+const UNAVAILABLE = { error_code: 10401, text: 'The service is unavailable now. May retry later.' }
+
+/** Our codes in its words: status and body. */
+const ANSWERS: Readonly<Record<string, readonly [number, object]>> = {
+  missing_api_key: [401, { detail: 'API key required.' }],
+  invalid_api_key: [403, { detail: 'Invalid API key.' }],
+  no_workers: [503, UNAVAILABLE],
+  worker_unreachable: [502, BACKEND],
+  worker_died: [502, BACKEND],
+  worker_protocol_error: [502, BACKEND],
+  connect_timeout: [504, TIMEOUT],
+  first_token_timeout: [504, TIMEOUT],
+  idle_timeout: [504, TIMEOUT],
+  total_timeout: [504, TIMEOUT],
+}
+
+function refuse(refusal: RefusalValue, { model, requestId }: RefusedAt): Response {
+  const response = unprocessable(refusal) ?? told(refusal, model)
+  response.headers.set('x-fetchway-error', refusal.code)
+  if (requestId !== undefined) response.headers.set('x-request-id', requestId)
+  if (refusal.retryAfter !== undefined)
+    response.headers.set('retry-after', String(Math.ceil(refusal.retryAfter)))
+  return response
+}
+
+function told({ code, status, message: why }: RefusalValue, model: string | null | undefined): Response {
+  const known = ANSWERS[code]
+  if (known) return answer(known[1], known[0])
+  if (code !== 'model_not_found') return detail(why, status)
+  const error = { message: `Model ${reprText(model ?? '')} not found.`, type: 'invalid_request_error', code }
+  return answer({ error }, 404)
+}
