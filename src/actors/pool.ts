@@ -1,12 +1,10 @@
 // Who gets it. Owns the loads, leases, queue, breakers and health of the workers that are chosen among together.
-import { LateBinding } from '../binding/late.ts'
 import type { Config } from '../config/schema.ts'
-import { backOff } from '../forward/retry.ts'
 import type { Policy } from '../policies/policy.ts'
-import { account, type Books } from './account.ts'
 import type { ActorState } from './actor.ts'
 import { exchangeOf, isOwn } from './beside.ts'
-import type { Ask, Failure, Note, Outcome, Pick, Plan, Renewal, ReportedLoad } from './ask.ts'
+import type { Ask, Failure, Note, Outcome, Pick, Renewal, ReportedLoad } from './ask.ts'
+import { Choice, FIRST_TURN } from './choice.ts'
 import type { DecisionView } from './decision-view.ts'
 import { Decisions } from './decisions.ts'
 import type { Exchange, Digest } from './exchange.ts'
@@ -15,22 +13,14 @@ import { Holders } from './holders.ts'
 import { Knowledge } from './knowledge.ts'
 import type { KvBatch, Pushed } from './kv-events.ts'
 import { Ledger } from './ledger.ts'
-import { Line } from './line.ts'
 import { Membership } from './membership.ts'
-import { Pairs } from './pairs.ts'
-import type { Placement, Turn } from './placement.ts'
 import { viewOfPool, type PoolView } from './pool-view.ts'
-import { noRoom } from './refusals.ts'
 import { Progress } from './progress.ts'
 import { rankId } from './ranks.ts'
-import { Retries } from './retries.ts'
 import { Roster } from './roster.ts'
 import { rulesOf, type PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
 import type { ShadowView } from './shadow.ts'
-
-const FULL: Placement = { kind: 'full' }
-const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
 export class Pool {
   #config: Config
@@ -42,13 +32,9 @@ export class Pool {
   readonly #holders = new Holders()
   readonly #knowledge: Knowledge
   readonly #ledger: Ledger
-  readonly #books: Books
-  readonly #line: Line
-  readonly #late: LateBinding
-  readonly #retries: Retries
+  readonly #choice: Choice
   readonly #health: Health
   readonly #decisions: Decisions
-  readonly #pairs: Pairs
   readonly #progress: Progress
   readonly #exchange: Exchange
 
@@ -62,16 +48,21 @@ export class Pool {
     const known = { ...state, roster: this.#roster, knowledge: this.#knowledge }
     this.#decisions = new Decisions(config, this.#rules, known)
     this.#ledger = new Ledger(this.#rules.breaker, this.#knowledge.speeds)
-    this.#books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
-    this.#late = new LateBinding(config, this.#rules, { ...state, ...this.#books, line: () => this.#line })
-    this.#pairs = new Pairs(config, this.#late.placing, this.#books, policy)
-    this.#retries = new Retries(this.#rules, state.now())
+    const books = { roster: this.#roster, ledger: this.#ledger, knowledge: this.#knowledge }
+    this.#choice = new Choice(config, this.#rules, {
+      ...books,
+      state,
+      decisions: this.#decisions,
+      policy,
+      health: () => this.#health,
+      exchange: () => this.#exchange,
+    })
     this.#exchange = exchangeOf(config, state, {
-      ...this.#books,
+      ...books,
       suspect: (seat) => this.#health.suspect(seat),
       reported: (id, load) => this.report(id, load),
       changed: (seat, change) => this.#changed(seat, change),
-      eased: () => this.#line.serve(),
+      eased: () => this.#choice.line.serve(),
     })
     this.#health = new Health(this.#rules, state, {
       roster: this.#roster,
@@ -81,30 +72,21 @@ export class Pool {
       hasLeases: () => this.#ledger.leases.size > 0,
     })
     this.#progress = new Progress({
-      ...this.#books,
-      pairs: this.#pairs,
+      ...books,
+      pairs: this.#choice.pairs,
       health: this.#health,
       now: state.now,
-      freed: () => this.#line.serve(),
+      freed: () => this.#choice.line.serve(),
       kvCapacity: () => this.#rules.kvCapacity,
     })
     this.#membership = new Membership(state, this.#roster, (left) => this.#met(left))
-    this.#line = new Line({
-      now: state.now,
-      size: () => this.#rules.queueSize,
-      isAtLimit: () => this.#isAtLimit(),
-      look: (ask, turn) => this.#try(ask, turn),
-      open: ({ ask, turn }, placement, waited) => this.#open(ask, turn, placement, waited),
-      refusal: (code) => noRoom(code, this.#line.size, this.#ledger),
-      binder: this.#late,
-    })
   }
 
   /** Selects and accounts in one step; waits here for room. The same id again gets the same plan. */
   pick(ask: Ask): Pick | Promise<Pick> {
     const lease = this.#ledger.leases.get(ask.id)
     if (lease?.plan) return { plan: lease.plan }
-    const waiting = this.#line.promiseOf(ask.id)
+    const waiting = this.#choice.line.promiseOf(ask.id)
     if (waiting) return waiting
     return this.#membership.ready(() => this.#begin(ask))
   }
@@ -131,7 +113,7 @@ export class Pool {
       else if (note.kind === 'handover') this.#progress.handedOver(note)
       else this.#hold(note.id, note.state)
     }
-    if (this.#late.isLate) this.#line.serve()
+    if (this.#choice.late.isLate) this.#choice.line.serve()
     this.#exchange.touch()
   }
 
@@ -141,19 +123,19 @@ export class Pool {
     const now = this.#state.now()
     for (const renewal of renewals) {
       this.#ledger.renew(renewal, this.#roster.seats.get(renewal.worker), now)
-      this.#pairs.renew(renewal.id, now)
+      this.#choice.pairs.renew(renewal.id, now)
     }
     this.#exchange.touch()
   }
 
   /** The call ended, or its client left while it waited. Twice or late is harmless. */
   settle(id: string, outcome: Outcome): void {
-    this.#line.leave(id)
+    this.#choice.line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
     this.#progress.end(id, outcome)
     this.#decisions.settled(id, outcome)
     this.#exchange.touch()
-    this.#line.serve()
+    this.#choice.line.serve()
   }
 
   /** An engine told its load. */
@@ -182,7 +164,7 @@ export class Pool {
 
   /** Refuses the waiters whose time is up. The router calls it when a deadline of its own passes. */
   expire(): void {
-    this.#line.expire()
+    this.#choice.line.expire()
   }
 
   /** Id of the worker that holds a stored response or conversation; null when nobody knows. */
@@ -207,17 +189,15 @@ export class Pool {
     this.#config = config
     this.#decisions.configure(config, this.#rules)
     this.#ledger.rules = this.#rules.breaker
-    this.#late.configure(config, this.#rules)
-    this.#pairs.configure(config, this.#late.placing)
-    this.#retries.rules = this.#rules
+    this.#choice.configure(config, this.#rules)
     this.#health.rules = this.#rules
     this.#knowledge.meet(this.#roster.seats.values(), this.#rules.kvCapacity)
-    this.#line.serve()
+    this.#choice.line.serve()
     this.#health.meet()
   }
 
   view(): PoolView {
-    const rest = { queued: this.#line.size, shadow: this.shadow(), now: this.#state.now() }
+    const rest = { queued: this.#choice.line.size, shadow: this.shadow(), now: this.#state.now() }
     return viewOfPool(this.#roster, this.#ledger, this.#knowledge, rest)
   }
 
@@ -229,8 +209,7 @@ export class Pool {
   /** What would be decided for an ask now. Nothing is accounted and nothing learned. */
   async explain(ask: Ask): Promise<DecisionView> {
     if (this.#roster.version === 0) await this.#membership.pull()
-    const mustWait = (placement: Placement) => this.#isAtLimit() || this.#late.holds(placement, FIRST_TURN)
-    return this.#decisions.dry(ask, () => this.#try(ask, FIRST_TURN), mustWait)
+    return this.#choice.explain(ask)
   }
 
   /** What the shadow policy decided so far; null: there is none. */
@@ -241,7 +220,7 @@ export class Pool {
   /** Probes the members whose time has come, drops dead leases, and re-arms itself first. */
   async alarm(): Promise<void> {
     this.#ledger.sweep(this.#state.now())
-    this.#pairs.sweep(this.#state.now())
+    this.#choice.pairs.sweep(this.#state.now())
     this.#decisions.sweep(this.#ledger.leases)
     this.#knowledge.keep()
     this.expire()
@@ -252,18 +231,18 @@ export class Pool {
     this.#exchange.touch()
     if (change === 'up') {
       this.#knowledge.restart(seat, this.#state.now())
-      this.#late.restart(seat)
+      this.#choice.late.restart(seat)
       this.#decisions.forget(seat.id)
       // It may have come back with other models.
       this.#state.after(Promise.resolve(this.#state.registry('main').refresh(seat.id)))
     }
-    this.#line.serve()
+    this.#choice.line.serve()
   }
 
   #begin(ask: Ask): Pick | Promise<Pick> {
-    this.#retries.earn()
+    this.#choice.retries.earn()
     this.#health.used()
-    return this.#place(ask, FIRST_TURN, null)
+    return this.#choice.place(ask, FIRST_TURN, null)
   }
 
   #repick(failure: Failure, ask: Ask, known: readonly string[]): Pick | Promise<Pick> {
@@ -275,57 +254,17 @@ export class Pool {
     const turn = { tried, attempt: (plan?.attempt ?? known.length) + 1 }
     this.#decisions.failed(ask.id, failure)
     this.#exchange.touch()
-    const refusal = this.#retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
-    const pick = refusal ? this.#decisions.refused(ask, turn, refusal) : this.#place(ask, turn, failure)
-    this.#line.serve()
+    const refusal = this.#choice.retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
+    const pick = refusal
+      ? this.#decisions.refused(ask, turn, refusal)
+      : this.#choice.place(ask, turn, failure)
+    this.#choice.line.serve()
     return pick
-  }
-
-  /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
-  #place(ask: Ask, turn: Turn, failure: Failure | null): Pick | Promise<Pick> {
-    const placement = this.#isAtLimit() ? FULL : this.#try(ask, turn)
-    if (placement.kind === 'refused') return this.#decisions.refused(ask, turn, placement.refusal)
-    const refusal = failure && this.#retries.whyNotThere(failure, placement, this.#state.now())
-    if (refusal) return this.#decisions.refused(ask, turn, refusal)
-    if (placement.kind === 'full') return this.#decisions.waits(ask, turn, this.#line.wait(ask, turn))
-    if (this.#late.holds(placement, turn)) return this.#decisions.waits(ask, turn, this.#line.hold(ask, turn))
-    return this.#open(ask, turn, placement, 0)
-  }
-
-  #try(ask: Ask, turn: Turn): Placement {
-    const now = this.#state.now()
-    const seats = this.#roster.serving(ask)
-    for (const seat of seats) this.#ledger.age(seat, now)
-    const sense = this.#knowledge.sense.look(ask, now)
-    return this.#pairs.place(ask, turn, sense)
-  }
-
-  #open(ask: Ask, turn: Turn, placement: Placement & { kind: 'seat' }, waited: number): { plan: Plan } {
-    const { seat, isAgain, candidates } = placement
-    const { tried, attempt } = turn
-    const delay = isAgain ? backOff(this.#rules.retry, attempt, this.#state.random()) : 0
-    const asksLoad = this.#health.loads.asksWith(ask, seat) && { asksLoad: true }
-    const plan = this.#pairs.plan(placement, { decision: ask.id, attempt, waited, delay, ...asksLoad })
-    this.#decisions.decided(ask, turn, { candidates, sense: this.#knowledge.sense, plan }, seat)
-    const by = { ask, tried, now: this.#state.now() }
-    account(this.#books, seat, plan, by)
-    this.#pairs.open(placement, plan, by)
-    this.#line.served(ask)
-    this.#exchange.place(seat.id, ask.prefix)
-    this.#exchange.touch()
-    return { plan }
   }
 
   #told(seat: Seat, load: ReportedLoad): void {
     this.report(seat.id, load)
     this.#exchange.report(seat, load)
-  }
-
-  #isAtLimit(): boolean {
-    return (
-      this.#rules.maxInFlight > 0 &&
-      this.#ledger.leases.size + this.#exchange.leases >= this.#rules.maxInFlight
-    )
   }
 
   #hold(id: string, state: string): void {
@@ -336,7 +275,7 @@ export class Pool {
   #met(left: readonly string[]): void {
     this.#knowledge.met(this.#roster.seats, left, this.#rules.kvCapacity)
     this.#exchange.meet()
-    this.#line.serve()
+    this.#choice.line.serve()
     this.#health.meet()
   }
 }
