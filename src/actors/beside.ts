@@ -1,4 +1,6 @@
 // How a pool is joined to those beside it: the shards of its own, or the pools of other routers.
+import { opaqueId } from '../hash.ts'
+import { peersOf } from '../sharing/peers.ts'
 import type { Config } from '../config/schema.ts'
 import type { ActorState } from './actor.ts'
 import { Exchange, type ExchangeSeams } from './exchange.ts'
@@ -22,13 +24,19 @@ export const isOwn =
 /** The exchange of one pool. */
 export function exchangeOf(config: Config, state: ActorState, seams: BesideSeams): Exchange {
   const { poolShards } = config
-  const { name, neighbours = shardsBeside(name, poolShards, state.pool) } = state
+  const isOneOfMany = poolShards > 1
+  const neighbours =
+    state.neighbours ??
+    (isOneOfMany ? shardsBeside(state.name, poolShards, state.pool) : peersOf(config, state))
+  // Pools of other routers have the same name.
+  const name = config.peers.length > 0 ? opaqueId('p', String(state.random())) : state.name
   const isShards = isOwn(config, state)
   return new Exchange({
     ...seams,
+    name,
     state,
     neighbours,
-    isOwn: (seat) => poolShards > 1 && isShards(seat),
+    isOwn: (seat) => isOneOfMany && isShards(seat),
     placed: ({ worker, prefix }) => seams.knowledge.view.hold(worker, prefix, state.now()),
   })
 }

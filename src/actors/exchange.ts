@@ -52,7 +52,9 @@ export interface Neighbour {
 }
 
 export interface ExchangeSeams {
-  readonly state: Pick<ActorState, 'name' | 'now' | 'timer' | 'after' | 'log'>
+  /** What this pool is called among the others. */
+  readonly name: string
+  readonly state: Pick<ActorState, 'now' | 'timer' | 'after' | 'log'>
   readonly roster: Roster
   readonly ledger: Pick<Ledger, 'leases'>
   readonly neighbours: readonly Neighbour[]
@@ -118,6 +120,8 @@ export class Exchange {
 
   /** Another pool tells what it has. */
   hear({ from, isWhole, leases, workers, loads, placed, reports }: Digest): void {
+    // A list of routers may name this one, too.
+    if (from === this.#seams.name) return
     const sender = this.#senderOf(from)
     sender.heardAt = this.#seams.state.now()
     if (isWhole) for (const id of sender.loads.keys()) if (!workers.includes(id)) this.#take(sender, id, [])
@@ -187,7 +191,7 @@ export class Exchange {
     this.#sentAt = now
     if (isWhole) this.#wholeAt = now
     this.#leasesTold = leases
-    const digest: Digest = { from: state.name, isWhole, leases, workers, loads, placed, reports }
+    const digest: Digest = { from: this.#seams.name, isWhole, leases, workers, loads, placed, reports }
     const bare = placed.length > 0 ? { ...digest, placed: [] } : digest
     for (const neighbour of neighbours) this.#tell(neighbour, neighbour.sharesPrompts ? digest : bare)
     this.#beatLater()

@@ -6,6 +6,7 @@ import type { ActorRef, ActorState, Remote, Storage } from './actor.ts'
 import { Limiter } from './limiter.ts'
 import { Pool } from './pool.ts'
 import { Registry } from './registry.ts'
+import { led } from '../sharing/leader.ts'
 import { sharded } from './sharded.ts'
 
 type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
@@ -17,12 +18,11 @@ interface Alarmed {
 
 /** Gives the three actor references of a host. `storage` is asked once per actor name. */
 export function localActors(config: Config, seams: Seams, storage: (name: string) => Storage): Actors {
+  const registry = home((state) => new Registry(config, state))
+  const pools = home((state) => new Pool(config, state))
   const actors: Actors = {
-    registry: home((state) => new Registry(config, state)),
-    pool: sharded(
-      home((state) => new Pool(config, state)),
-      config.poolShards,
-    ),
+    registry,
+    pool: led(sharded(pools, config.poolShards), config, { ...seams, registry }),
     limiter: home((state) => new Limiter(config, state)),
   }
 

@@ -13,8 +13,10 @@ const BLOCK = 7
 export const shardName = (index: number): string => NAME + index
 
 /** The number of the shard of that name; 0 where it is none. */
-export const shardNumber = (name: string): number =>
-  name.startsWith(NAME) ? Number(name.slice(NAME.length)) : 0
+export const shardNumber = (name: string): number => {
+  const at = name.lastIndexOf(NAME)
+  return at < 0 ? 0 : Number(name.slice(at + NAME.length))
+}
 
 /** Whether the shard of that name looks after the worker at a URL: one probes it and tells the others. */
 export const isLookedAfterBy = (name: string, count: number, url: string): boolean =>
@@ -38,8 +40,8 @@ export function shardOf(
 
 /** The other shards, seen from the one of that name. */
 export function shardsBeside(name: string, count: number, pool: ActorRef<Pool>): Neighbour[] {
-  const names = Array.from({ length: count }, (_, index) => shardName(index))
-  return names
-    .filter((other) => count > 1 && other !== name)
-    .map((other) => ({ hear: (digest) => pool(other).hear(digest), sharesPrompts: false }))
+  const others = Array.from({ length: count }, (_, index) => index)
+  return others
+    .filter((index) => count > 1 && index !== shardNumber(name))
+    .map((index) => ({ hear: (digest) => pool(shardName(index)).hear(digest), sharesPrompts: false }))
 }

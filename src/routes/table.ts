@@ -20,6 +20,7 @@ import { explain, showDecision, showShadow } from './explain.ts'
 import { pushKvEvents } from './kv-events.ts'
 import { metrics } from './metrics.ts'
 import { listModels, showModel } from './models.ts'
+import { talk } from './pool.ts'
 import { storedState } from './stored.ts'
 
 type Routes = RouterType<IRequest, [Core]>
@@ -84,6 +85,7 @@ export function controlRoutes(hasAliases = true): Routes {
     route('post', '/explain', explain)
     route('get', '/shadow', showShadow)
     for (const path of cachePaths) route('post', path, tellEngines)
+    route('post', '/pool', talk)
     route('get', '/status', status)
     route('get', '/discovery', showDiscovery)
     route('get', '/config', showConfig)

@@ -12,6 +12,7 @@ import { pairs } from './_pairs.ts'
 import { prefixes } from './_prefixes.ts'
 import { ranks } from './_ranks.ts'
 import { routing } from './_routing.ts'
+import { shards } from './_shards.ts'
 import { Rig, type Fleet, type Gap, type Open, type OpenOptions } from './_rig.ts'
 
 export interface Runtime {
@@ -49,6 +50,7 @@ const GROUPS = {
   leaving,
   pairs,
   ranks,
+  shards,
 } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 
