@@ -35,6 +35,8 @@ export interface WorkerRef {
   readonly bootstrapPort?: number | null
   /** `HOST:PORT` at which its KV connector is met, where that is not the URL's. */
   readonly kvAddress?: string
+  /** What it told of its MoRI-IO connector. */
+  readonly transfer?: { readonly mode: 'READ' | 'WRITE'; readonly tpSize: number; readonly dpSize: number }
 }
 
 /** A buffered body is a list of slices that are sent one after the other (edits never copy); a stream is sent once. */

@@ -1,7 +1,14 @@
 // Workers that nobody named: keeps the registry's records equal to what the sources of discovery want. A worker that is named
 // by flag, file, API or its own call has the URL for itself.
 import type { Config } from '../config/schema.ts'
-import { sources, type Source, type SourceKind, type SourceStatus, type Wanted } from '../discovery/source.ts'
+import {
+  sources,
+  type Heard,
+  type Source,
+  type SourceKind,
+  type SourceStatus,
+  type Wanted,
+} from '../discovery/source.ts'
 import type { ActorState } from './actor.ts'
 import type { WorkerRecord } from './members.ts'
 
@@ -19,9 +26,11 @@ interface Running {
   readonly rules: string
   /** Null while it is loaded. */
   source: Source | null
+  /** Resolves when it is there. */
+  begun: Promise<void>
 }
 
-type Seams = Pick<ActorState, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside'>
+type Seams = Pick<ActorState, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside' | 'sockets'>
 
 export class Discovered {
   readonly #seams: Seams
@@ -35,6 +44,8 @@ export class Discovered {
   /** Keys of workers that were removed by the API: they stay away as long as their source wants them. */
   readonly #dismissed = new Set<string>()
   #wasSettled = false
+  /** Workers have told of themselves. */
+  #hasHeard = false
 
   constructor(seams: Seams, records: Records, kinds: readonly SourceKind[] = sources) {
     this.#seams = seams
@@ -45,17 +56,30 @@ export class Discovered {
   /** Starts the sources that a configuration asks for, anew where their rules have changed, and stops the others. */
   configure(config: Config): void {
     for (const kind of this.#kinds) {
-      const wished = kind.rules(config)
+      const wished = kind.rules(config, this.#hasHeard)
       const rules = wished === null ? null : JSON.stringify(wished)
       const running = this.#running.get(kind.name)
+      running?.source?.configure?.(config)
       if ((running?.rules ?? null) === rules) continue
       running?.source?.stop()
       this.#running.delete(kind.name)
       if (rules === null) {
         this.#wanted.delete(kind.name)
         this.reconcile()
-      } else this.#seams.after(this.#begin(kind, config, rules))
+      } else this.#begin(kind, config, rules)
     }
+  }
+
+  /** A worker tells of itself; begins the source that hears it where it does not run yet. */
+  async hear(config: Config, value: unknown, isTrusted: boolean): Promise<Heard> {
+    if (!this.#hasHeard) {
+      this.#hasHeard = true
+      this.configure(config)
+    }
+    const name = this.#kinds.find((kind) => kind.hears)?.name ?? ''
+    await this.#running.get(name)?.begun
+    const heard = this.#running.get(name)?.source?.hear?.(value, isTrusted)
+    return heard ?? { kind: 'invalid', message: 'nobody hears heartbeats here' }
   }
 
   /** What was removed by the API does not come back; when it stood in the way of a worker that is wanted, that one comes. */
@@ -95,9 +119,14 @@ export class Discovered {
     return isOther
   }
 
-  async #begin(kind: SourceKind, config: Config, rules: string): Promise<void> {
-    const running: Running = { rules, source: null }
+  #begin(kind: SourceKind, config: Config, rules: string): void {
+    const running: Running = { rules, source: null, begun: Promise.resolve() }
     this.#running.set(kind.name, running)
+    running.begun = this.#load(kind, config, running)
+    this.#seams.after(running.begun)
+  }
+
+  async #load(kind: SourceKind, config: Config, running: Running): Promise<void> {
     const maker = await kind.load()
     // Another configuration came meanwhile.
     if (this.#running.get(kind.name) !== running) return

@@ -114,6 +114,8 @@ export function refOf(record: WorkerRecord, sharedKey: string | undefined): Work
     ...(spec.headers && { headers: spec.headers }),
     ...(spec.via && { via: spec.via }),
     ...(spec.bootstrapPort !== undefined && { bootstrapPort: spec.bootstrapPort }),
+    ...(spec.kvAddress !== undefined && { kvAddress: spec.kvAddress }),
+    ...(spec.transfer && { transfer: spec.transfer }),
   }
 }
 
@@ -134,7 +136,8 @@ export function memberOf(record: WorkerRecord, config: Config): Member {
     ref: kvSession ? { ...ref, kvSession } : ref,
     role: record.spec.role,
     weight: record.spec.weight,
-    models: modelsOf(record, config.models === 'ignore'),
+    // One that told of itself is used once it has told its models, too: it may be loading them still.
+    models: modelsOf(record, config.models === 'ignore' && record.source !== 'beat'),
     ...(adapters.length > 0 && { adapters }),
     draining: record.draining,
     ...(record.reachable === false && { reachable: false }),

@@ -1,6 +1,7 @@
 // Calls whose prompt one worker computes and whose answer another one: how the two are chosen, and what the first one carries.
 import type { PdProtocol } from '../config/pairing.ts'
 import type { Config } from '../config/schema.ts'
+import type { WorkerRef } from '../host.ts'
 import { chooserOf, decodeChooserOf, policyOf, type Policy } from '../policies/policy.ts'
 import { accountLeg, type Books } from './account.ts'
 import type { Ask, Note, Outcome, Plan, SinglePlan } from './ask.ts'
@@ -17,6 +18,15 @@ export type Seated = Placement & { kind: 'seat' }
 const PROTOCOLS: Readonly<Record<string, PdProtocol>> = { sglang: 'sglang', lmdeploy: 'distserve' }
 /** Protocols whose decode engines can as well compute a prompt themselves. */
 const CAN_SKIP: readonly PdProtocol[] = ['nixl', 'orchestrated', 'plain', 'p2p', 'mooncake', 'moriio']
+
+/** How a prefill worker hands over: as configured, as what it told of its connector says, else as its engine does by default. */
+export function protocolOf(
+  { engine, kvAddress, transfer }: Pick<WorkerRef, 'engine' | 'kvAddress' | 'transfer'>,
+  { pdProtocol }: Pick<Config, 'pdProtocol'>,
+): PdProtocol {
+  const told = transfer ? 'moriio' : kvAddress === undefined ? undefined : 'p2p'
+  return pdProtocol ?? told ?? PROTOCOLS[engine] ?? 'nixl'
+}
 
 export class Pairs {
   #config: Config
@@ -151,8 +161,8 @@ export class Pairs {
     return placement.kind === 'seat' && !placement.isAgain ? placement : null
   }
 
-  #protocolOf({ engine }: Seat): PdProtocol {
-    return this.#config.pdProtocol ?? PROTOCOLS[engine] ?? 'nixl'
+  #protocolOf({ member }: Seat): PdProtocol {
+    return protocolOf(member.ref, this.#config)
   }
 
   #policyOf({ prefillPolicy, decodePolicy, policy }: Config, role: 'prefill' | 'decode'): Policy {

@@ -1,7 +1,7 @@
 // Who exists. Keeps the workers, asks each what it is until it answers, and tells pools and app when that changes.
 import type { Config, WorkerSpec } from '../config/schema.ts'
 import { workersOf } from '../config/fleet.ts'
-import type { SourceStatus } from '../discovery/source.ts'
+import type { Heard, SourceStatus } from '../discovery/source.ts'
 import { opaqueId } from '../hash.ts'
 import type { ActorState } from './actor.ts'
 import type { RefusalValue } from './ask.ts'
@@ -56,7 +56,7 @@ export class Registry {
     this.#shared = new SharedWorkers(state, (stored) => this.#adopt(stored))
     this.#discovered = new Discovered(state, {
       all: this.#records,
-      insert: ({ spec, key }) => this.#insert(spec, 'discovery', key),
+      insert: ({ spec, key, source = 'discovery' }) => this.#insert(spec, source, key),
       changed: () => this.#rediscovered(),
     })
     for (const spec of workersOf(config)) this.#insert(spec, 'flag')
@@ -89,11 +89,8 @@ export class Registry {
     const record = this.#insert(spec, source)
     if (!record) {
       const id = opaqueId('w', spec.url)
-      return refuse(
-        409,
-        'worker_exists',
-        `A worker with the URL ${spec.url} exists already as ${id}: change it with PATCH /fetchway/v1/workers/${id}.`,
-      )
+      const message = `A worker with the URL ${spec.url} exists already as ${id}: change it with PATCH /fetchway/v1/workers/${id}.`
+      return refuse(409, 'worker_exists', message)
     }
     this.#state.setAlarm(this.#state.now())
     await Promise.all([this.#changed(), this.#store(source)])
@@ -147,6 +144,11 @@ export class Registry {
   /** The models for the app, or null when nothing changed since that version. */
   directory(since: number): Directory | null {
     return since === this.#version ? null : directoryOf(this.#version, this.#records.values())
+  }
+
+  /** A heartbeat by HTTP. */
+  beat(value: unknown, isTrusted: boolean): Promise<Heard> {
+    return this.#discovered.hear(this.#config, value, isTrusted)
   }
 
   /** How the sources of discovery are. */
@@ -238,7 +240,7 @@ export class Registry {
   #insert(spec: WorkerSpec, source: WorkerSource, identity = spec.url): WorkerRecord | null {
     const id = opaqueId('w', identity)
     if (this.#records.has(id)) return null
-    if (source !== 'discovery') this.#discovered.yield(spec.url)
+    if (source !== 'discovery' && source !== 'beat') this.#discovered.yield(spec.url)
     const record: WorkerRecord = {
       id,
       spec,

@@ -37,6 +37,7 @@ const SECRETS: readonly string[] = [
   'adminKey',
   'workerApiKey',
   'tunnelTokens',
+  'heartbeatToken',
   'controlKeys',
   'kubernetesToken',
 ]

@@ -11,6 +11,7 @@ export function redact(config: Config): Config {
     tunnelTokens: config.tunnelTokens.map((entry) => ({ ...entry, token: HIDDEN })),
     controlKeys: config.controlKeys.map((entry) => ({ ...entry, key: HIDDEN })),
     ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
+    ...(config.heartbeatToken === undefined ? {} : { heartbeatToken: HIDDEN }),
     ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
     workers: config.workers.map((worker) => ({
       ...worker,

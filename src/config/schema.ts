@@ -9,6 +9,7 @@ import { about, count, flag, read, whole } from './kinds.ts'
 import { kubernetes } from './kubernetes.ts'
 import { health, recovery } from './recovery.ts'
 import { telling as elsewhere } from './telling.ts'
+import { beating, transfer } from './beating.ts'
 import { pairing } from './pairing.ts'
 import { sharing } from './sharing.ts'
 import { duration, size } from './units.ts'
@@ -65,6 +66,11 @@ export const workerSchema = z.strictObject({
     'tcp://HOST:PORT where missed KV events are had, or off',
   ),
   ranks: about(z.optional(ranks), 'data-parallel ranks behind its URL; overrides ranks'),
+  kvAddress: about(
+    z.optional(text()),
+    'HOST:PORT of its KV connector (vLLM P2P/NCCL), where that is not its URL’s',
+  ),
+  transfer: about(z.optional(transfer), 'its MoRI-IO connector'),
   bootstrapPort: about(
     z.optional(z.nullable(whole(1, 65535))),
     'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',
@@ -252,6 +258,7 @@ export const groups = {
   Choosing: choosing,
   'Prefill and decode': pairing,
   'Workers in Kubernetes': kubernetes,
+  'Workers that register themselves': beating,
   'Several pools and routers': sharing,
   Keys: keys,
   Limits: limits,
@@ -270,6 +277,7 @@ export const configSchema = z.strictObject({
   ...choosing,
   ...pairing,
   ...kubernetes,
+  ...beating,
   ...sharing,
   ...keys,
   ...limits,

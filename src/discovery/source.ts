@@ -1,4 +1,5 @@
 // Where workers come from besides the configuration and the API: a source finds them and tells the registry which it wants.
+import type { WorkerSource } from '../actors/members.ts'
 import type { Config, WorkerSpec } from '../config/schema.ts'
 import type { Host, Outside } from '../host.ts'
 
@@ -9,10 +10,12 @@ export interface Wanted {
   readonly spec: WorkerSpec
   /** It gets no new calls and keeps those that it has. */
   readonly draining: boolean
+  /** How the control plane says that it came; absent: `discovery`. */
+  readonly source?: WorkerSource
 }
 
 /** What a source may use. */
-export type SourceSeams = Pick<Host, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside'>
+export type SourceSeams = Pick<Host, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside' | 'sockets'>
 
 /** How a source is, for people. */
 export interface SourceStatus {
@@ -33,7 +36,23 @@ export interface Source {
   start(): void
   stop(): void
   status(): SourceStatus
+  /** Takes over what it need not be begun anew for. */
+  configure?(config: Config): void
+  /** A worker tells of itself. `isTrusted`: its sender has shown already that it may. */
+  hear?(value: unknown, isTrusted: boolean): Heard
 }
+
+/** What became of a worker's word. */
+export type Heard =
+  | {
+      readonly kind: 'heard'
+      readonly worker: string
+      readonly url: string
+      readonly isNew: boolean
+      /** Milliseconds; 0: never. */
+      readonly expiresIn: number
+    }
+  | { readonly kind: 'invalid' | 'forbidden'; readonly message: string }
 
 /**
  * Takes all workers that a source wants, whenever they changed; the same list twice is harmless. Null: it can't know them yet, and
@@ -44,8 +63,13 @@ export type Want = (workers: readonly Wanted[] | null) => void
 /** A kind of source. Another one is a file and a line here. */
 export interface SourceKind {
   readonly name: string
-  /** What it goes by, or null when the configuration does not ask for it; one with another answer is begun anew. */
-  rules(config: Config): unknown
+  /**
+   * What it goes by, or null when nobody asks for it; one with another answer is begun anew. `isNeeded`: a worker told of itself,
+   * which this source hears.
+   */
+  rules(config: Config, isNeeded?: boolean): unknown
+  /** Workers tell it of themselves. */
+  readonly hears?: boolean
   load(): Promise<SourceMaker>
 }
 
@@ -69,5 +93,12 @@ export const sources: readonly SourceKind[] = [
         ? Object.entries(config).filter(([key]) => key.startsWith('kube'))
         : null,
     load: async () => (await import('./kubernetes/source.ts')).kubernetesSource,
+  },
+  {
+    name: 'heartbeat',
+    hears: true,
+    rules: ({ heartbeatListen }, isNeeded) =>
+      heartbeatListen === undefined && !isNeeded ? null : [heartbeatListen],
+    load: async () => (await import('./heartbeat/source.ts')).heartbeatSource,
   },
 ]

@@ -17,6 +17,7 @@ import {
   status,
 } from './control.ts'
 import { explain, showDecision, showShadow } from './explain.ts'
+import { takeHeartbeat } from './heartbeat.ts'
 import { pushKvEvents } from './kv-events.ts'
 import { metrics } from './metrics.ts'
 import { listModels, showModel } from './models.ts'
@@ -90,6 +91,7 @@ export function controlRoutes(hasAliases = true): Routes {
     route('get', '/discovery', showDiscovery)
     route('get', '/config', showConfig)
   }
+  router.post(`${NATIVE}/heartbeat`, adapted(takeHeartbeat))
   for (const path of ['/livez', '/readyz', '/health', '/version', '/metrics'] as const) {
     const handlers = {
       '/livez': livez,

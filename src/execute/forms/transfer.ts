@@ -68,7 +68,9 @@ export function mooncake(occasion: Occasion): Form {
 
 /** MoRI-IO (READ): as Mooncake, with the sizes of the prefill engine; what its answer tells goes on. */
 export function moriio(occasion: Occasion): Form {
-  return transfer(occasion, `tx-${hex(occasion.core.host.random, 32)}`, { remote_dp_size: 1, tp_size: 1 })
+  const { dpSize = 1, tpSize = 1 } = occasion.plan.prefill.transfer ?? {}
+  const sizes = { remote_dp_size: dpSize, tp_size: tpSize }
+  return transfer(occasion, `tx-${hex(occasion.core.host.random, 32)}`, sizes)
 }
 
 function transfer(occasion: Occasion, id: string, more: object): Form {
