@@ -1,4 +1,5 @@
 // All metrics of the router in one table: names, labels, units and buckets are decided here and nowhere else.
+import { discoveryMetrics } from './discovery-gauges.ts'
 import type { Meter } from './prometheus.ts'
 import { workerGauges } from './worker-gauges.ts'
 
@@ -62,7 +63,7 @@ export function createInstruments(
     .set(1)
   readProcess(meter, options.process ?? {})
   const table = { ...callMetrics(meter), ...workerMetrics(meter) }
-  return { ...table, ...workerGauges(meter), ...verbs(table) }
+  return { ...table, ...workerGauges(meter), showSources: discoveryMetrics(meter), ...verbs(table) }
 }
 
 function callMetrics(meter: Meter) {

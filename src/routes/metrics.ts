@@ -24,6 +24,8 @@ export async function metricsAlone(core: Core): Promise<Response> {
 
 async function page(core: Core, withUrls: boolean, view: PoolView): Promise<Response> {
   showPool(core, view, withUrls)
+  if (core.config.discover.length > 0)
+    core.instruments.showSources(await core.host.registry('main').sources())
   const own = readAll(core, view, withUrls)
   const others = (await core.host.peers?.metrics(own)) ?? []
   return text(expose(merge(own, others)), 200, contentType)

@@ -13,7 +13,10 @@ import { listenAll } from './_sockets.ts'
 
 const CERT = fileOf('test/adapters/node/tls/cert.pem')
 const KEY = fileOf('test/adapters/node/tls/key.pem')
-const DENO = ['run', '--quiet', '--no-prompt', '--allow-all', fileOf('adapters/deno/program.ts')]
+/** As in docs/runtimes.md; the token and the certificate may be read, too. */
+const ENVIRONMENT = '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR'
+const LEAST = ['--quiet', '--no-prompt', '--allow-net', '--allow-read', ENVIRONMENT]
+const DENO = ['run', ...LEAST, fileOf('adapters/deno/program.ts')]
 
 const STARTS: readonly (Start & { readonly title: string; readonly own?: readonly string[] })[] = [
   { title: 'node', name: 'node', args: [fileOf('adapters/node.js')] },
@@ -69,6 +72,15 @@ describe('workers in Kubernetes', () => {
       cluster.endWatches()
       cluster.put('pods', found('b', W2))
       await until('the second found', (all) => all.length === 2 && all.every(({ known }) => known))
+
+      const page = await (await fetch(`${router.url}/metrics`)).text()
+      assert.match(page, /^fetchway_discovery_workers\{source="kubernetes"\} 2$/m)
+      assert.match(page, /^fetchway_discovery_problem\{source="kubernetes"\} 0$/m)
+      const { data } = (await router.ask('/fetchway/v1/discovery')).body
+      assert.deepEqual(
+        [data.length, data[0].name, data[0].workers, data[0].problem],
+        [1, 'kubernetes', 2, null],
+      )
 
       const headers = { 'content-type': 'application/json', 'x-fault': 'slow=20ms' }
       const body = JSON.stringify(chat({ stream: true, max_tokens: 40 }))
