@@ -96,6 +96,7 @@ async function resolveModel(core: Core, call: Call): Promise<string | null> {
   const named = call.model ?? (call.body.kind === 'json' ? (core.config.defaultModel ?? null) : null)
   if (named === null) return null
   const model = aliasOf(core, named) ?? named
+  if (core.config.models === 'ignore') core.models.glance()
   if (core.config.models === 'ignore' || core.models.has(model)) return model
   if (await core.models.find(model)) return model
   const { directory } = core.models

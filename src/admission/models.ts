@@ -25,6 +25,11 @@ export class Models {
     return true
   }
 
+  /** Looks again beside the call now and then, so that names are known where nobody asks for them. */
+  glance(): void {
+    this.#refreshLater()
+  }
+
   /** The entry of a model. Looks again, and waits for workers that were not asked yet, before it says that there is none. */
   async find(name: string): Promise<ModelEntry | null> {
     const known = this.#byName.get(name)

@@ -1,4 +1,5 @@
 // A router that speaks a dialect, with its fleet in this process.
+import { after } from 'node:test'
 import { createWebHost } from '../../adapters/web/host.ts'
 import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import { createApp } from '../../src/app.ts'
@@ -8,6 +9,12 @@ import type { Host, LogEvent } from '../../src/host.ts'
 import { createClock } from '../_clock.ts'
 import { network } from '../journeys/_network.ts'
 import type { Fleet, Json } from '../journeys/_rig.ts'
+
+/** Timers of routers that nobody asks any more. */
+const live = new Set<() => void>()
+after(() => {
+  for (const cancel of live) cancel()
+})
 
 /** Whatever answers in place of an engine: a validator, an issuer of tokens. */
 export type Server = Pick<NonNullable<Fleet[string]>, 'fetch'>
@@ -46,7 +53,15 @@ export async function rig(
   const logged: LogEvent[] = []
   const log = (event: LogEvent) => void logged.push(event)
   const plain = createWebHost(config, { log, fetch: network(fleet as Fleet) })
-  const seams = { ...plain, ...(clock && { now: clock.now, timer: clock.timer }) }
+  const timer: Host['timer'] = (ms, run) => {
+    const cancel = plain.timer(ms, () => {
+      live.delete(cancel)
+      run()
+    })
+    live.add(cancel)
+    return cancel
+  }
+  const seams = { ...plain, timer, ...(clock && { now: clock.now, timer: clock.timer }) }
   const host: Host = { ...seams, ...localActors(config, seams, () => memoryStorage()) }
   const app = createApp(config, host)
   await app.start()
@@ -56,7 +71,10 @@ export async function rig(
   return {
     logged,
     metrics: async () => (await app.metrics(new Request('http://metrics/metrics'))).text(),
-    pass: async (ms) => clock?.advance(ms),
+    pass: async (ms) => {
+      await clock?.advance(0)
+      await clock?.advance(ms)
+    },
     drain: () => app.drain(),
     async ask(path, { method, headers = {}, body } = {}) {
       const isRaw = typeof body === 'string'

@@ -48,7 +48,7 @@ function wrapped(
   { body, top, isBare }: { body: Readonly<Record<string, unknown>>; top: unknown; isBare: boolean },
 ): Response {
   const best = typeof top === 'number' ? results.slice(0, top) : results
-  const shown = isBare ? best.map(({ document: _, ...result }) => result) : best
+  const shown = isBare ? best.map(({ document: _document, ...result }) => result) : best
   const kept = new Headers(headers)
   kept.delete('content-length')
   return json(

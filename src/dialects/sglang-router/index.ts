@@ -74,7 +74,10 @@ function translateFleet(values: Values, settings: Settings): void {
   settings.set('models', values['enable_igw'] === true ? 'check' : 'ignore', 'enable_igw')
   settings.set('ranks', values['dp_aware'] === true ? 'ask' : undefined, 'dp_aware')
   settings.set('apiKeys', key === undefined ? undefined : [key], 'api_key')
-  settings.set('adminKey', key, 'api_key')
+  // Keys with roles and tokens open the control plane in place of the plain key.
+  const hasRoles =
+    values['jwt_issuer'] !== undefined || (values['control_plane_api_keys'] as unknown[]).length > 0
+  if (!hasRoles) settings.set('adminKey', key, 'api_key')
   settings.set('workerApiKey', key, 'api_key')
   settings.set('state', 'off')
 }
