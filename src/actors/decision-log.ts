@@ -14,6 +14,7 @@ export type Passed =
   | 'suspect'
   | 'busy'
   | 'pool_full'
+  | 'role_mixed'
 const REASONS: readonly Passed[] = [
   'draining',
   'down',
@@ -23,6 +24,7 @@ const REASONS: readonly Passed[] = [
   'suspect',
   'busy',
   'pool_full',
+  'role_mixed',
 ]
 
 /** A decision as the pool hands it over. Everything is copied at once; nothing of it is kept. */
@@ -39,6 +41,8 @@ export interface Decided {
   readonly candidates: readonly Candidate[]
   /** Null: nobody could be chosen. */
   readonly chosen: Candidate | null
+  /** Id of another worker that computes the prompt first; null: there is none. */
+  readonly prefill?: string | null
   readonly sense: PoolSense
   /** Ids of the workers that the call was sent to before. */
   readonly tried: readonly string[]
@@ -77,11 +81,12 @@ export class DecisionLog {
   /** Takes down a decision before it is accounted. */
   decided(decided: Decided): void {
     if (this.#limit === 0) return
-    const { ask, chosen, sense } = decided
+    const { ask, chosen, prefill = null, sense } = decided
     const slot = this.#begin(ask, decided.attempt, sense.now)
     slot.policy = decided.policy
     slot.weigh = decided.weigh
     slot.chosen = chosen?.id ?? null
+    slot.prefill = prefill
     slot.workers = this.#namesOf(decided.serving)
     const { numbers } = slot
     numbers[HEAD.promptTokens] = sense.promptTokens
@@ -89,7 +94,7 @@ export class DecisionLog {
     numbers[HEAD.popularity] = sense.popularity
     numbers[HEAD.nominalSpeed] = sense.nominalSpeed
     numbers[HEAD.bytesPerToken] = sense.bytesPerToken
-    numbers[HEAD.predicted] = chosen ? sense.match(chosen.id) : 0
+    numbers[HEAD.predicted] = chosen ? sense.match(prefill ?? chosen.id) : 0
     this.#copyRows(slot, decided)
   }
 

@@ -20,6 +20,7 @@ export interface Slot {
   prior: number
   /** Id of the worker; null: nobody was chosen. */
   chosen: string | null
+  prefill: string | null
   /** Those that serve the ask, in the order of the rows. */
   workers: readonly Named[]
   failure: Failure | null
@@ -85,6 +86,7 @@ export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now }: Beginn
   slot.makesState = ask.makesState
   slot.prior = -1
   slot.chosen = null
+  slot.prefill = null
   slot.workers = NOBODY
   slot.failure = null
   slot.refusal = null
@@ -134,6 +136,7 @@ export const emptySlot = (): Slot => ({
   makesState: false,
   prior: -1,
   chosen: null,
+  prefill: null,
   workers: NOBODY,
   failure: null,
   refusal: null,

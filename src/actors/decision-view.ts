@@ -42,6 +42,8 @@ export interface AttemptView {
   readonly attempt: number
   /** Null: nobody was chosen. */
   readonly worker: string | null
+  /** Another worker that computed the prompt first; null: the same. */
+  readonly prefill: string | null
   readonly policy: string
   readonly decided_at: string
   readonly waited_ms: number
@@ -163,6 +165,7 @@ function viewOfAttempt(log: DecisionLog, slot: Slot, members: readonly Member[])
   return {
     attempt: numbers[HEAD.attempt] as number,
     worker: chosen,
+    prefill: slot.prefill,
     policy: slot.policy,
     decided_at: new Date(numbers[HEAD.at] as number).toISOString(),
     waited_ms: fine(numbers[HEAD.waited] as number),

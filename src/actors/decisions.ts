@@ -22,6 +22,8 @@ export interface DecisionSeams {
 
 /** What there was to choose from, and what was chosen. */
 interface Seen {
+  /** Id of another worker that computes the prompt. */
+  readonly prefill?: string | null
   readonly candidates: readonly Candidate[]
   readonly sense: PoolSense
   readonly chosen: Candidate | null
@@ -35,13 +37,14 @@ export class Decisions {
   #log: DecisionLog
   #shadow: Shadow | null
   /** Why a seat that serves the ask is none of the candidates. */
-  readonly #why = (candidate: Candidate, { ask, tried, sense }: Decided): Passed => {
+  readonly #why = (candidate: Candidate, { ask, tried, sense, prefill = null }: Decided): Passed => {
     const seat = candidate as Seat
     const exclusion = exclusionOf(seat, ask, this.#rules, sense.now)
     if (exclusion !== null) return exclusion
     if (tried.includes(seat.id)) return 'tried'
     if (seat.isSuspect) return 'suspect'
-    return seat.busyUntil > sense.now ? 'busy' : 'pool_full'
+    if (seat.busyUntil > sense.now) return 'busy'
+    return prefill !== null && seat.role === 'mixed' ? 'role_mixed' : 'pool_full'
   }
 
   constructor(config: Config, rules: PoolRules, seams: DecisionSeams) {
@@ -71,7 +74,8 @@ export class Decisions {
     { candidates, sense, plan }: { candidates: readonly Candidate[]; sense: PoolSense; plan: Plan },
     chosen: Candidate,
   ): void {
-    this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen }))
+    const prefill = plan.kind === 'pair' ? plan.prefill.id : null
+    this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen, prefill }))
     if (plan.waited > 0 || plan.delay > 0) this.#log.planned(ask.id, plan, turn.isHeld)
     if (turn.attempt === 1) this.#shadow?.decided(ask, candidates, sense, chosen)
   }
@@ -153,11 +157,12 @@ export class Decisions {
     return this.#shadow?.report() ?? null
   }
 
-  #decided(ask: Ask, { attempt, tried }: Turn, { candidates, sense, chosen }: Seen): Decided {
+  #decided(ask: Ask, { attempt, tried }: Turn, { candidates, sense, chosen, prefill = null }: Seen): Decided {
     const serving = this.#seams.roster.serving(ask)
-    const { policy } = this.#config
-    const weigh = this.#weigh
-    return { ask, policy, weigh, attempt, tried, serving, candidates, sense, chosen, why: this.#why }
+    const { decodePolicy } = this.#config
+    const policy = (prefill !== null && decodePolicy) || this.#config.policy
+    const by = { ask, policy, weigh: this.#weigh, attempt, tried, serving, why: this.#why }
+    return { ...by, candidates, sense, chosen, prefill }
   }
 
   #members() {

@@ -1,16 +1,17 @@
 // A pool that can be lost (reset, overloaded, out of reach): asked once more by the same id; then the router itself decides, by
 // rendezvous hashing over the last known members.
+import { workersOf } from '../config/fleet.ts'
 import type { Config } from '../config/schema.ts'
-import { opaqueId, rendezvousScore } from '../hash.ts'
-import type { Host, WorkerRef } from '../host.ts'
+import { opaqueId } from '../hash.ts'
+import type { Host } from '../host.ts'
 import type { ActorRef, Remote } from './actor.ts'
+import { decideAlone } from './alone.ts'
 import type { Ask, Failure, Pick } from './ask.ts'
 import type { Member } from './members.ts'
 import type { Pool } from './pool.ts'
 import { membersOf } from './ranks.ts'
 import { gaveUp } from './refusals.ts'
 import type { Registry } from './registry.ts'
-import { serves } from './roster.ts'
 
 export interface DegradeSeams {
   readonly pool: ActorRef<Pool>
@@ -49,11 +50,8 @@ export function degrading(seams: DegradeSeams): ActorRef<Pool> {
       const message = 'the pool did not answer: decided without it'
       seams.log({ level: 'warn', message, error: String(error) })
     }
-    const worker = ownerOf(ask, await members(), tried)
-    if (worker === null) return { refusal: NOBODY }
-    const attempt = tried.length + 1
-    const plan = { kind: 'single', worker, decision: ask.id, attempt, waited: 0, delay: 0 } as const
-    return remember(ask.id, { plan: { ...plan, isDegraded: true } }, true)
+    const plan = decideAlone(ask, await members(), tried, seams.config)
+    return plan === null ? { refusal: NOBODY } : remember(ask.id, { plan }, true)
   }
 
   const homes = new Map<string, Remote<Pool>>()
@@ -111,24 +109,6 @@ function mayNotRetry(failure: Failure, ask: Ask, { tried }: CallState, retries: 
   return null
 }
 
-/** The member with the highest weighted score for the session (or else the call) among those that serve it; of those not tried, if any. */
-function ownerOf(ask: Ask, members: readonly Member[], tried: readonly string[]): WorkerRef | null {
-  const serving = members.filter((member) =>
-    ask.pin === null ? serves(member, ask) && !member.draining : member.ref.id === ask.pin,
-  )
-  const fresh = serving.filter((member) => !tried.includes(member.ref.id))
-  const key = ask.session ?? ask.id
-  let best: Member | null = null
-  let bestScore = Infinity
-  for (const member of fresh.length > 0 ? fresh : serving) {
-    const score = -Math.log(rendezvousScore(key, member.ref.id)) / member.weight
-    if (score >= bestScore) continue
-    best = member
-    bestScore = score
-  }
-  return best?.ref ?? null
-}
-
 /** The registry's members; those it last told when it can't be reached either; before that, those of the configuration. */
 function knownMembers({ registry, config }: DegradeSeams): () => Promise<readonly Member[]> {
   let known: readonly Member[] | null = null
@@ -144,7 +124,7 @@ function knownMembers({ registry, config }: DegradeSeams): () => Promise<readonl
 
 /** Workers that were never asked: any model is sent to those that name none. */
 function configured(config: Config): readonly Member[] {
-  return config.workers.flatMap((spec) => {
+  return workersOf(config).flatMap((spec) => {
     const id = opaqueId('w', spec.url)
     const record = { id, spec, source: 'flag', addedAt: 0, draining: false, facts: null } as const
     const unasked = { ...record, askAt: 0, silent: 0, asked: false, problem: null }

@@ -12,6 +12,8 @@ export interface Pairing {
   readonly prefill: readonly Seat[]
   readonly decode: readonly Seat[]
   readonly mixed: readonly Seat[]
+  /** Who may answer: decode and mixed ones. */
+  readonly serving: readonly Seat[]
 }
 
 export class Roster {
@@ -50,7 +52,7 @@ export class Roster {
     for (const ranks of servers.values()) for (const seat of ranks) seat.ranks = ranks
   }
 
-  /** The seats that serve an ask, well or not; the same list as before when there is no other. */
+  /** The seats that may answer an ask, well or not; the same list as before when there is no other. */
   serving(ask: Ask): readonly Seat[] {
     if (ask !== this.#ask) {
       this.#seats = this.#find(ask)
@@ -73,6 +75,8 @@ export class Roster {
   }
 
   #find(ask: Ask): readonly Seat[] {
+    const pairing = this.pairing(ask)
+    if (pairing) return pairing.serving
     if (ask.pin !== null) return [...this.seats.values()].filter((seat) => seat.id === ask.pin)
     const key = keyOf(ask, ask.engines)
     let seats = this.#serving.get(key)
@@ -109,12 +113,12 @@ function pairingOf(seats: readonly Seat[], ask: Ask): Pairing | null {
   const of = (role: string) => able.filter((seat) => seat.role === role)
   const [prefill, decode] = [of('prefill'), of('decode')]
   const mated = (seat: Seat, mates: readonly Seat[]) => mates.some((mate) => mate.engine === seat.engine)
-  const pairing = {
+  const found = {
     prefill: prefill.filter((seat) => mated(seat, decode)),
     decode: decode.filter((seat) => mated(seat, prefill)),
     mixed: seats.filter((seat) => seat.role === 'mixed' && serves(seat.member, ask)),
   }
-  return pairing.prefill.length > 0 ? pairing : null
+  return found.prefill.length > 0 ? { ...found, serving: [...found.decode, ...found.mixed] } : null
 }
 
 /** A worker serves an ask when it has the model and the endpoint. */

@@ -30,6 +30,7 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.decision,
     ...(core.surface?.mark?.(plan) ?? []),
   ]
+  if (plan.kind === 'pair') ours.push('x-fetchway-prefill', plan.prefill.id)
   // An event stream may end with other bytes than the engine announced.
   const isRead = started.whole !== undefined || started.partner?.merges
   const own = isStream || isRead ? withoutHeader(report.headers, 'content-length') : report.headers

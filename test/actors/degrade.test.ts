@@ -120,6 +120,22 @@ test('a pool that is lost between two attempts does not send the call to the wor
   assert.deepEqual([first.worker.id, second.worker.id], ['w0', 'a'])
 })
 
+test('without a pool, too, a call goes to a pair where workers have roles, and else never to a prefill worker', async () => {
+  const members = [
+    member('p', { role: 'prefill' }),
+    member('d', { role: 'decode' }),
+    member('d2', { role: 'decode' }),
+  ]
+  const { pool } = rig({}, members)
+  const call = ask({ pairs: ['vllm'] })
+  const first = planOf(await pool.pick(call))
+  assert.equal(first.kind === 'pair' && first.prefill.id, 'p')
+  const second = planOf(await pool.repick(RESET, call))
+  assert.equal(second.kind === 'pair' && second.worker.id !== first.worker.id, true)
+  const alone = planOf(await pool.pick(ask()))
+  assert.deepEqual([alone.kind, alone.worker.id.startsWith('d')], ['single', true])
+})
+
 /** Picks once, then is gone. */
 function lostAfterPick(): Remote<Pool> {
   const plan = { kind: 'single', worker: member('w0').ref, decision: 'd', attempt: 1, waited: 0, delay: 0 }

@@ -240,3 +240,19 @@ test('what prefill told of its cache corrects what is believed of it, not of its
   assert.equal(seat(one, 'p1').cached_tokens, 200)
   assert.equal(seat(one, 'd1').cached_tokens, 0)
 })
+
+test('why a pair was chosen can be asked for', async () => {
+  const one = await rig({}, FLEET[0]!, FLEET[2]!, worker('m', 'mixed'))
+  const given = ask()
+  await one.pool.pick(given)
+  const view = one.pool.decision(given.id)!
+  assert.deepEqual([view.worker, view.prefill], ['d1', 'p1'])
+  assert.deepEqual(
+    view.candidates.map((candidate) => candidate.worker),
+    ['d1'],
+  )
+  assert.deepEqual(
+    view.exclusions.map(({ worker: id, reason }) => `${id} ${reason}`),
+    ['m role_mixed', 'p1 role_prefill'],
+  )
+})
