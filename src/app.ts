@@ -154,7 +154,11 @@ function createCore(config: Config, host: Host): Core {
     buffers: new BodyBudget(config.maxBuffered, host.buffered),
     notes: new Notes(host),
     links: new Links(),
-    instruments: createInstruments(meter, { version, ...(host.process && { process: host.process }) }),
+    instruments: createInstruments(meter, {
+      version,
+      ...(host.process && { process: host.process }),
+      ...(config.durationBuckets.length > 0 && { durations: ascending(config.durationBuckets) }),
+    }),
     meter,
     recorder: host.recording ? new Recorder(host.recording) : null,
     nextId: idMaker(host),
@@ -163,6 +167,8 @@ function createCore(config: Config, host: Host): Core {
     isDraining: false,
   }
 }
+
+const ascending = (bounds: readonly number[]): number[] => [...new Set(bounds)].toSorted((a, b) => a - b)
 
 /** What no route knows: a path of the engines under /v1, or nothing. */
 function elsewhere(core: Core, request: Request, path: string): Promise<Response> {

@@ -14,6 +14,7 @@ import { Line } from './line.ts'
 import { Pairs } from './pairs.ts'
 import type { Placement, Turn } from './placement.ts'
 import { noRoom } from './refusals.ts'
+import { Refill } from './refill.ts'
 import { Retries } from './retries.ts'
 import type { PoolRules } from './rules.ts'
 
@@ -36,11 +37,13 @@ export class Choice {
   readonly retries: Retries
   #rules: PoolRules
   readonly #seams: ChoiceSeams
+  readonly #refill: Refill
 
   constructor(config: Config, rules: PoolRules, seams: ChoiceSeams) {
     const { state, policy } = seams
     this.#rules = rules
     this.#seams = seams
+    this.#refill = new Refill(state)
     this.late = new LateBinding(config, rules, { ...state, ...seams, line: () => this.line })
     this.pairs = new Pairs(config, this.late.placing, seams, policy)
     this.retries = new Retries(rules, state.now())
@@ -69,6 +72,7 @@ export class Choice {
     if (placement.kind === 'refused') return decisions.refused(ask, turn, placement.refusal)
     const refusal = failure && this.retries.whyNotThere(failure, placement, state.now())
     if (refusal) return decisions.refused(ask, turn, refusal)
+    if (placement.kind === 'full') this.#wakeLater()
     if (placement.kind === 'full') return decisions.waits(ask, turn, this.line.wait(ask, turn))
     if (this.late.holds(placement, turn)) return decisions.waits(ask, turn, this.line.hold(ask, turn))
     return this.#open(ask, turn, placement, 0)
@@ -106,9 +110,20 @@ export class Choice {
     return { plan }
   }
 
+  /** Nobody else rings when room comes back by the clock. */
+  #wakeLater(): void {
+    const { refillRate } = this.#rules
+    this.#refill.wake(
+      refillRate,
+      () => this.line.serve(),
+      () => this.line.size > 0,
+    )
+  }
+
   #isAtLimit(): boolean {
-    const { maxInFlight } = this.#rules
+    const { maxInFlight, refillRate } = this.#rules
+    if (maxInFlight === 0) return false
     const { ledger, exchange } = this.#seams
-    return maxInFlight > 0 && ledger.leases.size + exchange().leases >= maxInFlight
+    return this.#refill.counted(ledger.leases.size + exchange().leases, refillRate) >= maxInFlight
   }
 }

@@ -17,6 +17,8 @@ export interface PoolRules {
   readonly load: LoadRules
   /** 0: no limit. */
   readonly maxInFlight: number
+  /** Places of that limit that come back a second before calls end. */
+  readonly refillRate: number
   readonly maxInFlightPerWorker: number
   readonly queueSize: number
 }
@@ -67,6 +69,7 @@ export function rulesOf(
       orca: config.orca,
     },
     maxInFlight: config.maxInFlight,
+    refillRate: config.refillRate,
     maxInFlightPerWorker: config.maxInFlightPerWorker,
     queueSize: config.queueSize,
   }

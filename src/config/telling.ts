@@ -8,7 +8,7 @@ export const telling = {
   metricsListen: about(text(), 'HOST:PORT of a listener of its own for the metrics, whatever the path'),
   durationBuckets: about(
     z.prefault(z.array(numeric(z.number().check(z.positive()))), []),
-    'upper bounds of the histograms of durations, seconds; none: those of each metric',
+    'upper bounds of the histogram of how long calls take, seconds; none: 5 ms to an hour',
   ),
   logDir: about(text(), 'directory where log lines are kept too, in a file for each day'),
 }

@@ -55,18 +55,23 @@ export type Instruments = ReturnType<typeof createInstruments>
  */
 export function createInstruments(
   meter: Meter,
-  options: { readonly version?: string; readonly process?: ProcessReadings } = {},
+  options: {
+    readonly version?: string
+    readonly process?: ProcessReadings
+    /** Bounds of the durations of calls in place of ours, seconds. */
+    readonly durations?: readonly number[]
+  } = {},
 ) {
   meter
     .gauge('fetchway_build_info', 'Version of this router, always 1.', ['version'])
     .with(options.version ?? '')
     .set(1)
   readProcess(meter, options.process ?? {})
-  const table = { ...callMetrics(meter), ...workerMetrics(meter) }
+  const table = { ...callMetrics(meter, options.durations ?? DURATION), ...workerMetrics(meter) }
   return { ...table, ...workerGauges(meter), showSources: discoveryMetrics(meter), ...verbs(table) }
 }
 
-function callMetrics(meter: Meter) {
+function callMetrics(meter: Meter, durations: readonly number[]) {
   const { counter, gauge, histogram } = meter
   const name = (rest: string) => `fetchway_${rest}`
   return {
@@ -79,7 +84,7 @@ function callMetrics(meter: Meter) {
       name('request_duration_seconds'),
       'Time from reading a call to the end of its answer.',
       ['model', 'endpoint'],
-      DURATION,
+      durations,
     ),
     queueWait: histogram(name('queue_wait_seconds'), 'Time that calls waited for room.', [], WAIT),
     decisionTime: histogram(

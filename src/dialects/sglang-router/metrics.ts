@@ -33,7 +33,11 @@ export function createTap(options: Readonly<Record<string, unknown>>): Tap {
   }
   let tally: Tally | null = null
   const of = (core: Core): Tally =>
-    (tally ??= new Tally(core.config.durationBuckets.length > 0 ? core.config.durationBuckets : DURATIONS))
+    (tally ??= new Tally(
+      core.config.durationBuckets.length > 0
+        ? core.config.durationBuckets.toSorted((a, b) => a - b)
+        : DURATIONS,
+    ))
   const early = new Tally()
   return {
     answered: ({ method, url }, { status, headers }) => {
