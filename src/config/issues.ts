@@ -152,7 +152,7 @@ function got(value: unknown, isSecret: boolean): string {
 }
 
 function isSecretPath(path: Path): boolean {
-  return path.some((part) => typeof part === 'string' && /key|^token$|^tunnelTokens$|^headers$/i.test(part))
+  return path.some((part) => typeof part === 'string' && /key|token$|^tunnelTokens$|^headers$|^kubernetesHeaders$/i.test(part))
 }
 
 function valueAt(input: unknown, path: Path): unknown {

@@ -13,6 +13,8 @@ export function redact(config: Config): Config {
     ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
     ...(config.heartbeatToken === undefined ? {} : { heartbeatToken: HIDDEN }),
     ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
+    ...(config.kubernetesToken === undefined ? {} : { kubernetesToken: HIDDEN }),
+    kubernetesHeaders: hideValues(config.kubernetesHeaders),
     workers: config.workers.map((worker) => ({
       ...worker,
       ...(worker.apiKey === undefined ? {} : { apiKey: HIDDEN }),

@@ -8,6 +8,8 @@ test('keys and extra headers are hidden, and nothing else', () => {
     apiKeys: ['s3cret-1', { key: 's3cret-2', tenant: 'team' }],
     adminKey: 's3cret-3',
     workerApiKey: 's3cret-4',
+    kubernetesToken: 's3cret-7',
+    kubernetesHeaders: { 'x-token': 's3cret-8' },
     workers: [
       { url: 'gpu1:8000', apiKey: 's3cret-5', headers: { 'x-token': 's3cret-6' }, labels: { zone: 'a' } },
       'gpu2:8000',
