@@ -153,7 +153,7 @@ function includesUsage(top: TopLevel): boolean {
 const PAIRS: Partial<Record<Shape, { readonly pairs: readonly string[] }>> = {
   chat: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
   completions: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
-  messages: { pairs: ['vllm', 'sglang'] },
+  messages: { pairs: ['sglang'] },
   responses: { pairs: ['vllm', 'sglang'] },
   generate: { pairs: ['sglang'] },
 }

@@ -17,12 +17,20 @@ export async function generateHanded(exchange: Exchange, { parts, handover }: Ha
   return generation
 }
 
-/** The streamed answer. A prefill engine computes first; its one token is told afterwards, and its prompt is cached by then. */
+/** The streamed answer. A prefill engine computes first, and its one token is told afterwards. */
 export function streamHanded(
   exchange: Exchange,
   handed: Handed,
   script: Script,
 ): Response | Promise<Response> {
-  const answer = () => streamAnswer(exchange, handed.parts, script)
-  return handed.handover.cap === 1 ? generateHanded(exchange, handed).then(answer) : answer()
+  const answer = (told: Script) => streamAnswer(exchange, handed.parts, told)
+  if (handed.handover.cap !== 1) return answer(script)
+  return generateHanded(exchange, handed).then((first) =>
+    // What is told is what was computed, not that it is cached by now.
+    answer({
+      ...script,
+      token: (_, part, index) => script.token(first, part, index),
+      closing: () => script.closing(first),
+    }),
+  )
 }
