@@ -17,6 +17,8 @@ export type WaitCode = 'queue_full' | 'queue_timeout'
 export interface Binder {
   readonly isLate: boolean
   keyOf(ask: Ask): number
+  /** Whether it is time for another round; if not, it sees to it that one comes. */
+  isDue(): boolean
   /** A round: whoever waits is asked for in order, until nobody is open. */
   begin(): void
   readonly hasOpen: boolean
@@ -96,7 +98,7 @@ export class Line {
     if (this.#queue.size === 0) return
     for (const waiting of this.#queue.expire(this.#seams.now())) {
       // Who waits by choice is not refused while there is room.
-      if (waiting.turn.isHeld && !this.#seams.isAtLimit()) this.#send(waiting)
+      if ((waiting.turn.isHeld || this.#seams.binder.isLate) && !this.#seams.isAtLimit()) this.#send(waiting)
       waiting.resolve({ refusal: this.#seams.refusal('queue_timeout') })
     }
   }
@@ -105,7 +107,8 @@ export class Line {
   serve(): void {
     if (this.#queue.size === 0) return
     this.expire()
-    if (this.#seams.binder.isLate) return this.#bind()
+    const { binder } = this.#seams
+    if (binder.isLate) return binder.isDue() ? this.#bind() : undefined
     const { look } = this.#seams
     while (!this.#seams.isAtLimit()) {
       const waiting = this.#queue.next((one) => look(one.ask, one.turn).kind !== 'full')

@@ -10,6 +10,12 @@ const LEAST_LEFT = 0.1
 /** A head whose first token is so late that its note must have been lost counts for nothing: times its own, and ms. */
 const LOST = 4
 const LOST_AFTER = 5_000
+/** Of a wait for a first token this share at most may be reading, if it is to tell how far away the worker is. */
+const MOST_READING = 0.25
+/** What a step may take that reads next to nothing, s. */
+const STEP = 0.04
+/** So many waits tell how far away a worker is. */
+const WAITS = 10
 /** Shorter prompts say little of speed, tokens. */
 const LEAST_READ = 512
 
@@ -38,14 +44,24 @@ export class Ahead {
   #step: Step | null = null
   /** Something was read in between of which nobody told. */
   #isBlurred = false
+  /** The shortest wait for a first token that was hardly spent with reading, s, and how many there were. */
+  #shortest = Infinity
+  #waits = 0
+  /** Id of the newest prompt that was sent when nothing was ahead. */
+  #alone = ''
 
   get size(): number {
     return this.#prompts.length
+  }
+  /** Seconds to the worker and back; 0: not known, or no more than what a step takes. */
+  get distance(): number {
+    return this.#waits < WAITS ? 0 : Math.max(0, this.#shortest - STEP)
   }
 
   /** A prompt was sent there. `speed`: the worker's, 1 being the pool's mean. */
   join(prompt: Prompt, speed: number): void {
     const [head] = this.#prompts
+    if (!head) this.#alone = prompt.id
     if (head && !prompt.isQuiet)
       this.order.joined(prompt, this.#prompts, this.#left(head, speed, prompt.sentAt), speed)
     this.#prompts.push(prompt)
@@ -58,6 +74,7 @@ export class Ahead {
     if (place < 0) return null
     const prompt = this.#take(place)
     this.order.first(prompt.id, at)
+    this.#measure(prompt, (at - prompt.sentAt) / 1000)
     const sample = this.#stepOf(prompt, at)
     this.#readSince = Math.max(this.#readSince, at)
     return sample
@@ -85,6 +102,12 @@ export class Ahead {
     const gone = now - Math.max(head.sentAt, this.#readSince)
     if (gone > LOST * 1000 * whole + LOST_AFTER) return 0
     return Math.max(whole - gone / 1000, LEAST_LEFT * whole)
+  }
+
+  #measure({ id, reading }: Prompt, wait: number): void {
+    if (id !== this.#alone || reading > MOST_READING * wait) return
+    this.#shortest = Math.min(this.#shortest, wait)
+    this.#waits++
   }
 
   #take(place: number): Prompt {

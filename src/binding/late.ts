@@ -23,15 +23,18 @@ import { ServiceTimes } from './service-times.ts'
 
 /** Most that recomputing what another worker holds counts for, whatever the load. */
 const MOST_ALPHA = 8
-/** Waits of first tokens, as a multiple of the shortest one seen, within which a worker must get its next prompt. */
-const AHEAD_OF_LATENCY = 4
-/** What the shortest wait grows by with each first token, so that it is not for good. */
-const FORGETTING = 1.0005
+/** A worker gets its next prompt so many round trips before it has read what it was sent (8 × one way). */
+const ROUND_TRIPS = 4
+/** However far it is, s. */
+const MOST_THRESHOLD = 1
 /** Shorter prompts say little of a worker's speed, tokens. */
 const LEAST_READ = 2048
 /** Rounds of binding are no closer than this, nor further apart while calls wait, ms. */
 const SOONEST = 5
 const LATEST = 1000
+/** With more than a few calls waiting, rounds are that much (ms) apart for each of them. */
+const FEW = 32
+const PAUSE = 0.1
 
 const BINDING: Readonly<Record<Service, Binding>> = {
   unknown: 'learning',
@@ -61,9 +64,12 @@ export class LateBinding implements Reading {
   #weights: CostWeights
   #costs = new Float64Array(16)
   #isRound = false
-  /** The shortest wait for a first token, s. */
-  #shortest = Infinity
   #disarm: (() => void) | null = null
+  #roundAt = -Infinity
+  readonly #ring = (): void => {
+    this.#disarm = null
+    this.#seams.line().serve()
+  }
 
   constructor(config: Config, rules: PoolRules, seams: LateSeams) {
     this.#config = config
@@ -102,17 +108,17 @@ export class LateBinding implements Reading {
     const { id, seat, startedAt, tokens, matched } = lease
     const features = this.#times.features(matched, tokens)
     const seconds = this.#times.seconds(features)
+    const reading = this.#times.seconds([0, features[1], features[2]])
     const isQuiet = lease.ask !== null && !lease.ask.stream
     this.#show(seat)
     this.#of(seat).join(
-      { id, features, tokens: tokens - matched, seconds, sentAt: startedAt, isQuiet },
+      { id, features, tokens: tokens - matched, seconds, reading, sentAt: startedAt, isQuiet },
       this.#speedOf(seat),
     )
   }
 
   first({ id, seat, startedAt }: Lease, after: number): void {
     const ahead = this.#of(seat)
-    this.#shortest = Math.min(this.#shortest * FORGETTING, after / 1000)
     const before = ahead.order.service
     const sample = ahead.first(id, startedAt + after)
     this.#show(seat)
@@ -163,9 +169,23 @@ export class LateBinding implements Reading {
     return now + 1000 * this.#config.bindingFairness * this.#secondsOf(sense.bestMatch, sense)
   }
 
+  /** Rounds in which many are looked at take time: they come the more rarely, the more wait. */
+  isDue(): boolean {
+    const waiting = this.#seams.line().size
+    const left = this.#roundAt + waiting * PAUSE - this.#seams.now()
+    if (waiting <= FEW || left <= 0) return true
+    this.#disarm ??= this.#seams.timer(Math.max(SOONEST, left), this.#ring)
+    return false
+  }
+
   /** Begins a round. */
   begin(): void {
-    for (const seat of this.#seams.roster.seats.values()) this.#of(seat).reserved = this.#backlogOf(seat)
+    const now = this.#seams.now()
+    for (const seat of this.#seams.roster.seats.values()) {
+      this.#seams.ledger.age(seat, now)
+      this.#of(seat).reserved = this.#backlogOf(seat)
+    }
+    this.#roundAt = now
     this.#isRound = true
   }
 
@@ -192,13 +212,10 @@ export class LateBinding implements Reading {
     if (this.#seams.line().size === 0) return
     let soonest = LATEST
     for (const seat of this.#seams.roster.seats.values()) {
-      const over = 1000 * (this.#backlogOf(seat) - this.#threshold)
+      const over = 1000 * (this.#backlogOf(seat) - this.#thresholdOf(seat))
       if (over > 0) soonest = Math.min(soonest, over)
     }
-    this.#disarm = this.#seams.timer(Math.max(SOONEST, soonest), () => {
-      this.#disarm = null
-      this.#seams.line().serve()
-    })
+    this.#disarm = this.#seams.timer(Math.max(SOONEST, soonest), this.#ring)
   }
 
   /** While binding is early nothing of this is told, or reckoned. */
@@ -229,12 +246,12 @@ export class LateBinding implements Reading {
   }
 
   #isOpen(seat: Seat): boolean {
-    return this.#of(seat).order.service !== 'in_order' || this.#aheadOf(seat) <= this.#threshold
+    return this.#of(seat).order.service !== 'in_order' || this.#aheadOf(seat) <= this.#thresholdOf(seat)
   }
 
   /** An idle engine waits for its next prompt as long as it takes to get there: those far away get it sooner. */
-  get #threshold(): number {
-    const far = this.#shortest < Infinity ? AHEAD_OF_LATENCY * this.#shortest : 0
+  #thresholdOf(seat: Seat): number {
+    const far = Math.min(MOST_THRESHOLD, ROUND_TRIPS * this.#of(seat).distance)
     return Math.max(this.#config.bindingThreshold / 1000, far)
   }
 

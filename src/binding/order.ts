@@ -21,6 +21,8 @@ export interface Prompt {
   readonly tokens: number
   /** As predicted, on a worker of mean speed. */
   readonly seconds: number
+  /** Of these, those that grow with its length. */
+  readonly reading: number
   /** Epoch ms. */
   readonly sentAt: number
   /** No first token will be told of: it leaves when it should be done. */

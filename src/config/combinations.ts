@@ -195,6 +195,15 @@ const guarding: Check = (config) => [
     ),
 ]
 
+const binding: Check = (config) => [
+  config.binding === 'late' &&
+    config.policy !== 'least_cost' &&
+    conflict(
+      'binding',
+      `late needs the policy least_cost: ${config.policy} chooses calls' workers as they come`,
+    ),
+]
+
 const SELECTORS = ['kubernetesSelector', 'kubernetesPrefillSelector', 'kubernetesDecodeSelector'] as const
 
 const discovery: Check = (config) => {
@@ -228,6 +237,8 @@ const sharing: Check = ({ poolShards, peers, leader, adminKey }) => [
 const CHECKS: readonly Check[] = [
   sharing,
   discovery,
+  binding,
+  binding,
   guarding,
   listening,
   admin,

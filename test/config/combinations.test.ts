@@ -28,6 +28,10 @@ const CONFLICTS: readonly (readonly [file: string, ...issues: string[]])[] = [
     'prefill: ["a,9"]\ndecode:\n- a',
     '3:3: decode[0]: http://a is given twice (in prefill too): leave one out',
   ],
+  [
+    'binding: late\npolicy: round_robin',
+    "1:1: binding: late needs the policy least_cost: round_robin chooses calls' workers as they come",
+  ],
   ['aliases:\n  a: a', '2:3: aliases.a: "a" points at itself: name the model that workers serve'],
   [
     'aliases:\n  a: b\n  b: c',
