@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import { configSchema } from '../../src/config/schema.ts'
+import type { KubeObject } from '../../src/discovery/kubernetes/objects.ts'
 import { Cluster, pod, type PodOptions } from '../discovery/kubernetes/_cluster.ts'
 import { settle } from '../_clock.ts'
 import { isPending, registryRig, spec } from './_registry.ts'
@@ -138,6 +139,31 @@ describe('a worker that is gone', () => {
     cluster.endWatches()
     await clock.advance(10 * RESYNC)
     assert.deepEqual(urls(), [A])
+  })
+})
+
+describe('services as workers', () => {
+  it('come with a ready address, go without, and are known once both lists are', async () => {
+    const cluster = new Cluster()
+    const metadata = { name: 'llama', namespace: 'models', labels: { app: 'engine' } }
+    cluster.put('services', { metadata: { ...metadata, uid: 's' } })
+    const endpoints = (addresses: readonly object[]) =>
+      cluster.put('endpoints', {
+        metadata: { ...metadata, uid: 'e' },
+        subsets: [{ addresses }],
+      } as KubeObject)
+    endpoints([{ ip: '10.0.0.1' }])
+    const { urls } = await rig({ kubernetesTarget: 'services' }, cluster)
+    assert.deepEqual(urls(), ['http://llama:8000'])
+    endpoints([])
+    await settle()
+    assert.deepEqual(urls(), [])
+    endpoints([{ ip: '10.0.0.2' }])
+    await settle()
+    assert.deepEqual(urls(), ['http://llama:8000'])
+    cluster.remove('services', 's')
+    await settle()
+    assert.deepEqual(urls(), [])
   })
 })
 
