@@ -1,6 +1,7 @@
 // One suite of black-box journeys for every runtime: a client, the router behind a fetch, and a simulated fleet.
 import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
+import { beats } from './_beats.ts'
 import { control } from './_control.ts'
 import { endpoints } from './_endpoints.ts'
 import { explain } from './_explain.ts'
@@ -50,6 +51,7 @@ const GROUPS = {
   leaving,
   pairs,
   ranks,
+  beats,
   shards,
 } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
