@@ -5,6 +5,7 @@ import { localActors, type Seams } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
+import { OUTSIDE } from '../../src/admission/outside.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
@@ -15,7 +16,9 @@ import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
 import { relay, reply } from './relay.ts'
 import { upgrade } from './upgrade.ts'
+import { certificatesOf } from './certificates.ts'
 import { createFetch } from './upstream.ts'
+import type { Certificates } from './wire/origin.ts'
 
 export interface NodeSeams extends Seams {
   /** Closes all connections to workers and stops all timers: actors ring no more, and the process may end. */
@@ -38,7 +41,7 @@ export function createHost(
   log: (event: LogEvent) => void,
   { tunnelTimes }: HostOptions = {},
 ): NodeHost {
-  const plain = withOutside(createSeams(log))
+  const plain = withOutside(createSeams(log, certificatesOf(config)))
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
   const seams = withTunnels(plain, tunnels)
   const disk = fileStorage(stateFile(config), log, stateFormat(config))
@@ -83,13 +86,17 @@ export function withTunnels(plain: NodeSeams, tunnels: Tunnels): NodeSeams & { r
 export const takeSocket: TakeSocket = async (...taken) => (await import('./take.ts')).take(...taken)
 
 /** All but the actors. */
-export function createSeams(log: (event: LogEvent) => void): NodeSeams {
-  const fetch = createFetch()
+export function createSeams(log: (event: LogEvent) => void, certificates: Certificates = {}): NodeSeams {
+  const workers = createFetch(undefined, certificates)
+  const others = createFetch()
+  const fetch: Host['fetch'] = (worker, outgoing) =>
+    worker.engine === OUTSIDE ? others(worker, outgoing) : workers(worker, outgoing)
   const timers = createTimers()
   const sockets = createSockets()
   const { timeOrigin } = performance
   const close = () => {
-    fetch.close()
+    workers.close()
+    others.close()
     timers.close()
     sockets.close()
   }

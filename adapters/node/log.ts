@@ -2,16 +2,26 @@
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { createLogger, formatLog } from '../../src/metrics/log.ts'
+import { keepIn } from './log-file.ts'
 
 /** A logger by `logLevel` and `logFormat`; colours on a terminal only (a thread's own stderr never looks like one). */
 export function createLog(
-  config: Pick<Config, 'logLevel' | 'logFormat'>,
+  config: Pick<Config, 'logLevel' | 'logFormat'> & Partial<Pick<Config, 'logDir' | 'dialect'>>,
   write: (line: string) => void = (line) => void process.stderr.write(line),
   isTerminal: boolean = process.stderr.isTTY,
 ): (event: LogEvent) => void {
   const { logLevel: level, logFormat: format } = config
   const colour = format === 'pretty' && isTerminal && !process.env['NO_COLOR']
-  return createLogger({ level, format, colour, now: Date.now, write: (line) => write(`${line}\n`) })
+  const rules = { level, format, now: Date.now }
+  const shown = createLogger({ ...rules, colour, write: (line) => write(`${line}\n`) })
+  if (config.logDir === undefined) return shown
+  const complain = (message: string) => shown({ level: 'error', message })
+  const keep = keepIn(config.logDir, config.dialect, { now: Date.now, complain })
+  const kept = createLogger({ ...rules, colour: false, write: (line) => keep(`${line}\n`) })
+  return (event) => {
+    shown(event)
+    kept(event)
+  }
 }
 
 /**

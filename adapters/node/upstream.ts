@@ -5,7 +5,7 @@ import { Workbench } from './wire/connection.ts'
 import type { Receiver } from './wire/connection.ts'
 import { formatHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
-import { abortFailure, Origin, targetOf } from './wire/origin.ts'
+import { abortFailure, Origin, targetOf, type Certificates } from './wire/origin.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
 export interface BodySink {
@@ -33,13 +33,13 @@ const RESTED = 1000
  * worker's Keep-Alive header tells. One that had been idle for `rested` ms and turns out closed before any byte of an answer
  * is replaced once, silently; what must be sent once goes over a new one.
  */
-export function createFetch(rested = RESTED): NodeFetch {
+export function createFetch(rested = RESTED, certificates?: Certificates): NodeFetch {
   const origins = new Map<string, Origin>()
   const workbench = new Workbench()
   const originOf = (url: string) => {
     const known = origins.get(url)
     if (known) return known
-    const origin = new Origin(targetOf(url), workbench)
+    const origin = new Origin(targetOf(url, certificates), workbench)
     origins.set(url, origin)
     return origin
   }

@@ -7,6 +7,13 @@ import { UpstreamFailure } from '../../../src/host.ts'
 import { Connection } from './connection.ts'
 import type { Workbench } from './connection.ts'
 
+/** PEM texts that TLS connections to workers are made with; what is left out is the system's. */
+export interface Certificates {
+  readonly cert?: string
+  readonly key?: string
+  readonly ca?: readonly string[]
+}
+
 export interface Target {
   /** Value of the Host header. */
   readonly authority: string
@@ -34,7 +41,7 @@ function arriving(read: Read | undefined): { onread?: OnReadOpts } {
 }
 
 /** How to reach a worker's URL: `http://`, `https://`, or `unix:/path`. Throws `UpstreamFailure` (`connect`) for anything else. */
-export function targetOf(url: string): Target {
+export function targetOf(url: string, certificates: Certificates = {}): Target {
   if (url.startsWith('unix:')) {
     const path = url.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
     return { authority: 'localhost', basePath: '', open: (read) => connectTcp({ path, ...arriving(read) }) }
@@ -53,8 +60,9 @@ export function targetOf(url: string): Target {
   if (protocol !== 'https:')
     throw new UpstreamFailure('connect', 'a worker URL is http://, https:// or unix:')
   const servername = isIP(host) ? {} : { servername: host }
-  const tls = { ...common, ...servername, port: Number(port || 443), ALPNProtocols: ['http/1.1'] }
-  return { authority, basePath, open: () => connectTls(tls) }
+  const ALPNProtocols = ['http/1.1']
+  const tls = { ...common, ...servername, ...certificates, port: Number(port || 443), ALPNProtocols }
+  return { authority, basePath, open: () => connectTls({ ...tls, ca: tls.ca && [...tls.ca] }) }
 }
 
 /**

@@ -1,0 +1,14 @@
+// The certificates that workers are reached with, read once at the start: what is missing is told there.
+import { readFileSync } from 'node:fs'
+import type { Config } from '../../src/config/schema.ts'
+import type { Certificates } from './wire/origin.ts'
+
+/** PEM texts of `workerTlsCert`, `workerTlsKey` and `workerTlsCa`. Throws where a file cannot be read. */
+export function certificatesOf({ workerTlsCert, workerTlsKey, workerTlsCa }: Config): Certificates {
+  const read = (path: string) => readFileSync(path, 'utf8')
+  return {
+    ...(workerTlsCert !== undefined && { cert: read(workerTlsCert) }),
+    ...(workerTlsKey !== undefined && { key: read(workerTlsKey) }),
+    ...(workerTlsCa.length > 0 && { ca: workerTlsCa.map(read) }),
+  }
+}
