@@ -17,7 +17,15 @@ export type Seated = Placement & { kind: 'seat' }
 
 const PROTOCOLS: Readonly<Record<string, PdProtocol>> = { sglang: 'sglang', lmdeploy: 'distserve' }
 /** Protocols whose decode engines can as well compute a prompt themselves. */
-const CAN_SKIP: readonly PdProtocol[] = ['nixl', 'orchestrated', 'plain', 'p2p', 'mooncake', 'moriio']
+const CAN_SKIP: readonly PdProtocol[] = [
+  'nixl',
+  'nixl_p2p',
+  'orchestrated',
+  'plain',
+  'p2p',
+  'mooncake',
+  'moriio',
+]
 
 /** How a prefill worker hands over: as configured, as what it told of its connector says, else as its engine does by default. */
 export function protocolOf(

@@ -30,6 +30,10 @@ export const beating = {
     duration('5s'),
     'a worker that registered leaves after so long without a heartbeat',
   ),
+  heartbeatModels: about(
+    z.prefault(z.array(z.string().check(z.minLength(1))), []),
+    'models of workers that register and name none; none: they are asked',
+  ),
   heartbeatToken: about(
     z.optional(z.string().check(z.minLength(1))),
     'what each heartbeat must carry; none: whoever reaches heartbeatListen may register',

@@ -6,13 +6,13 @@ import type { Attempted } from './attempted.ts'
 import { distserve } from './distserve.ts'
 import { dual } from './dual.ts'
 import type { Form, Occasion } from './forms/form.ts'
-import { mooncake, moriio, nixl, orchestrated, p2p, plain } from './forms/transfer.ts'
+import { mooncake, moriio, nixl, nixlP2p, orchestrated, p2p, plain } from './forms/transfer.ts'
 import { single } from './single.ts'
 import { twoStage } from './two-stage.ts'
 
 const FORMS: Readonly<
   Record<Exclude<PairPlan['protocol'], 'sglang' | 'distserve'>, (occasion: Occasion) => Form>
-> = { nixl, orchestrated, plain, p2p, mooncake, moriio }
+> = { nixl, nixl_p2p: nixlP2p, orchestrated, plain, p2p, mooncake, moriio }
 
 /** Never throws: what went wrong is a value. `abort` ends the attempt, on both legs of a pair. */
 export function execute(

@@ -92,7 +92,10 @@ const layerOf = (entries: Iterable<readonly [string, unknown]>): Layer =>
 export async function speak(t: TestContext, dialect: Dialect, spoken: Spoken): Promise<Compat> {
   const { flags = '', environment = {}, isStrict = false, defaults = 'readme', fleet } = spoken
   const by: Circumstances = { environment, isStrict, defaults, readFile: () => Promise.resolve(null) }
-  const translation = await dialect.translate(flags === '' ? [] : flags.split(' '), by)
+  const translation = await dialect.translate(
+    flags.split(' ').filter((word) => word !== ''),
+    by,
+  )
   assert.deepEqual(translation.problems ?? [], [])
   const own: readonly (readonly [string, unknown])[] = [
     ['dialect', dialect.name],

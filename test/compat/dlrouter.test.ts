@@ -8,6 +8,7 @@ import { fileStorage, stateFormat } from '../../adapters/node/disk.ts'
 import type { Storage } from '../../src/actors/actor.ts'
 import { dlrouter } from '../../src/dialects/dlrouter/index.ts'
 import type { Engine } from '../../src/simulator/engine.ts'
+import { network } from '../journeys/_network.ts'
 import { callsOf, CHAT, chat, engine, headerOf, W1, W2, W3, type Fleet } from '../journeys/_rig.ts'
 import { speak, type Compat, type Spoken } from './_rig.ts'
 
@@ -413,4 +414,51 @@ test('ranks of before give way to those that the command line names', async (t) 
   const router = await open(t, { [W1]: engine(), [W2]: engine() }, { flags, storage: storage() })
   const nodes = Object.keys((await router.ask('/nodes/status')).body)
   assert.deepEqual(nodes, [`${W1}@0`, `${W1}@1`, `${W2}@0`, `${W2}@1`])
+})
+
+/** A pair of nodes that reach each other, behind a router that knows them by its command line. */
+async function paired(t: TestContext, backend: 'vllm' | 'sglang', more = '') {
+  const fleet: Record<string, Engine> = {}
+  const reach = (url: unknown, init?: RequestInit) => network(fleet)(String(url), init ?? {})
+  const by = { engine: backend, fetch: reach as typeof globalThis.fetch, handoverTimeout: 200 }
+  const p = (fleet[W1] = engine({ ...by, role: 'prefill' }))
+  const d = (fleet[W2] = engine({ ...by, role: 'decode' }))
+  const flags = `--backend ${backend} --serving_strategy distserve --prefill_urls ${W1} --decode_urls ${W2} --models m --disable_cache_status ${more}`
+  return { router: await open(t, fleet, { flags }), p, d }
+}
+
+test('vLLM: prefill first, one token, one id that names both; decode with what prefill handed over', async (t) => {
+  const { router, p, d } = await paired(t, 'vllm')
+  const { status } = await router.post(CHAT, chat({ max_tokens: 5 }))
+  const [first, second] = [callsOf(p)[0], callsOf(d)[0]]
+  assert.ok(first && second, `status ${status}`)
+  const prefill = JSON.parse(first.body)
+  assert.equal(prefill.stream, false)
+  assert.equal(prefill.max_tokens, 1)
+  assert.equal(prefill.kv_transfer_params.do_remote_decode, true)
+  const id = headerOf(first, 'x-request-id')
+  assert.match(id ?? '', /^___prefill_addr_w1:8000___decode_addr_w2:8000_[0-9a-f]{32}$/)
+  assert.equal(headerOf(second, 'x-request-id'), id)
+  const decode = JSON.parse(second.body)
+  assert.equal(decode.max_tokens, 5)
+  assert.equal(typeof decode.kv_transfer_params, 'object')
+})
+
+test('SGLang: both at once with host, port and room', async (t) => {
+  const { router, p, d } = await paired(t, 'sglang', '--prefill_bootstrap_ports 9001')
+  await router.post(CHAT, chat())
+  const [first, second] = [JSON.parse(callsOf(p)[0]?.body ?? '{}'), JSON.parse(callsOf(d)[0]?.body ?? '{}')]
+  assert.equal(first.bootstrap_host, 'w1')
+  assert.equal(first.bootstrap_port, 9001)
+  assert.ok(first.bootstrap_room >= 0)
+  assert.equal(second.bootstrap_room, first.bootstrap_room)
+})
+
+test('without a decode node the service is unavailable', async (t) => {
+  const flags = '--backend lmdeploy --serving_strategy distserve --disable_cache_status'
+  const router = await open(t, { [W1]: engine({ engine: 'lmdeploy' }) }, { flags })
+  await router.post('/nodes/add', { url: W1, status: { models: ['m'], role: 2 } })
+  const { status, body } = await router.post(CHAT, chat())
+  assert.equal(status, 503)
+  assert.equal(body.error_code, 10401)
 })

@@ -123,7 +123,6 @@ for (const [line, problem] of [
   ['--backend vllm --prefill_urls p:1', /Both prefill_urls and decode_urls/],
   ['--backend vllm --decode_urls d:1', /Both prefill_urls and decode_urls/],
   ['--backend sglang --decode_urls d:1', /Both prefill_urls and decode_urls/],
-  ['--backend sglang --serving_strategy distserve', /needs --prefill_urls and --decode_urls/],
   [
     '--backend sglang --prefill_urls a:1,b:1 --decode_urls d:1 --prefill_bootstrap_ports 1',
     /as many as prefill_urls/,
@@ -132,7 +131,6 @@ for (const [line, problem] of [
   ['--backend vllm --intra_node_data_parallel_size 0', /at least 1/],
   ['--backend vllm --link_type IB', /unrecognized arguments: --link_type IB/],
   ['--backend lmdeploy --zmq_port 1', /unrecognized arguments: --zmq_port 1/],
-  ['--backend sglang --zmq_host x', /unrecognized arguments: --zmq_host x/],
   ['--backend dlengine', /dlengine is not spoken here/],
   ['--backend nothing', /invalid choice: 'nothing'/],
   ['--routing_strategy fastest', /invalid choice: 'fastest'/],
@@ -156,11 +154,30 @@ test('dlrouter: the help shows the flags of the backend that is named', () => {
   assert.match(sglang ?? '', /--prefill_bootstrap_ports/)
 })
 
-test('dlrouter: nodes that announce themselves are waited for where no URLs are given', async () => {
-  const line =
-    '--backend vllm --serving_strategy distserve --zmq_host 127.0.0.1 --zmq_port 40001 --zmq_ping_timeout 9'
-  const { config } = await translated(dlrouter, line)
-  assert.equal(config.has('workers'), false)
+for (const backend of ['vllm', 'sglang'])
+  test(`dlrouter: ${backend} nodes announce themselves where no URLs are given`, async () => {
+    const line = `--backend ${backend} --serving_strategy distserve`
+    const plain = await configOf(dlrouter, line)
+    assert.deepEqual(
+      [plain.heartbeatListen, plain.heartbeatTimeout, plain.heartbeatModels],
+      ['tcp://0.0.0.0:30001', 5000, []],
+    )
+    const flags = '--zmq_host 127.0.0.1 --zmq_port 40001 --zmq_ping_timeout 9 --models m,n'
+    const config = await configOf(dlrouter, `${line} ${flags}`)
+    assert.deepEqual(
+      [config.heartbeatListen, config.heartbeatTimeout, config.heartbeatModels],
+      ['tcp://127.0.0.1:40001', 9000, ['m', 'n']],
+    )
+    assert.equal((await configOf(dlrouter, `--backend ${backend}`)).heartbeatListen, undefined)
+  })
+
+test('dlrouter: each flag that has an effect is tested for it', () => {
+  const tested = new Set(FLAGS.flatMap(([flags]) => flags.split(' ')))
+  const elsewhere = ['--backend', '--serving_strategy', '--ssl', '--decode_urls']
+  const beats = ['--zmq_host', '--zmq_port', '--zmq_ping_timeout']
+  const all = ['vllm', 'sglang', 'lmdeploy'].flatMap((backend) => dlrouter.flags(['--backend', backend]))
+  const untested = all.filter(({ names: [name] }) => ![...tested, ...elsewhere, ...beats].includes(name))
+  assert.deepEqual(untested, [])
 })
 
 const callOf = (body: object, shape: Call['shape'] = 'chat'): Call => {

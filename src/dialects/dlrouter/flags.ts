@@ -57,6 +57,17 @@ const lists: readonly DialectFlag[] = [
   { names: ['--models'], about: 'models of the nodes, commas between; none: they are asked' },
 ]
 
+const beats: readonly DialectFlag[] = [
+  { names: ['--zmq_host'], initial: '0.0.0.0', about: 'address where nodes announce themselves' },
+  { names: ['--zmq_port'], kind: 'integer', initial: 30001, about: 'port where nodes announce themselves' },
+  {
+    names: ['--zmq_ping_timeout'],
+    kind: 'integer',
+    initial: 5,
+    about: 'silence after which a node that announced itself is gone, s',
+  },
+]
+
 const backends: Readonly<Record<string, readonly DialectFlag[]>> = {
   lmdeploy: [
     { names: ['--migration_protocol'], initial: 'RDMA', about: 'how KV migrates: TCP, RDMA, NVLINK' },
@@ -66,14 +77,7 @@ const backends: Readonly<Record<string, readonly DialectFlag[]>> = {
     { names: ['--dummy_prefill'], kind: 'switch', initial: false, about: 'no prefill at all, for tests' },
   ],
   vllm: [
-    { names: ['--zmq_host'], initial: '0.0.0.0', about: 'address where nodes announce themselves' },
-    { names: ['--zmq_port'], kind: 'integer', initial: 30001, about: 'port where nodes announce themselves' },
-    {
-      names: ['--zmq_ping_timeout'],
-      kind: 'integer',
-      initial: 5,
-      about: 'silence after which a node that announced itself is gone, s',
-    },
+    ...beats,
     ...lists,
     {
       names: ['--intra_node_data_parallel_size'],
@@ -82,7 +86,9 @@ const backends: Readonly<Record<string, readonly DialectFlag[]>> = {
       about: 'data-parallel ranks behind each URL',
     },
   ],
+  // There its nodes are named; here they may announce themselves as well.
   sglang: [
+    ...beats,
     ...lists,
     {
       names: ['--prefill_bootstrap_ports'],

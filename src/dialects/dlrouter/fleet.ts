@@ -5,7 +5,6 @@ type Setting = readonly [key: string, value: unknown, flag: string]
 
 export interface NamedFleet {
   readonly config: readonly Setting[]
-  readonly options: Readonly<Record<string, unknown>>
   readonly problems: readonly string[]
 }
 
@@ -25,8 +24,6 @@ export function fleetOf(values: Values, backend: string): NamedFleet {
     problems.push('Both prefill_urls and decode_urls must be given, or neither')
   const isPaired = values['serving_strategy'] === 'distserve'
   const ports = portsOf(values['prefill_bootstrap_ports'], prefill ?? [], problems)
-  if (isPaired && backend === 'sglang' && prefill === null && decode === null)
-    problems.push('SGLang DistServe needs --prefill_urls and --decode_urls')
   if (values['zmq_port'] === 0) problems.push('zmq_port cannot be 0')
   const ranks = Number(values['intra_node_data_parallel_size'] ?? 1)
   if (ranks < 1) problems.push('intra_node_data_parallel_size must be at least 1')
@@ -49,9 +46,9 @@ export function fleetOf(values: Values, backend: string): NamedFleet {
   return {
     config: [
       ...(isStatic ? [['workers', workers, 'prefill_urls'] as const] : []),
-      ...handOver(values, backend),
+      ...(isPaired && !isStatic ? heartbeatOf(values, models) : []),
+      ...handOver(values, { backend, isPaired }),
     ],
-    options: isPaired && !isStatic && backend === 'vllm' ? heartbeatOf(values, models) : {},
     problems,
   }
 }
@@ -68,27 +65,30 @@ function portsOf(value: unknown, prefill: readonly string[], problems: string[])
 }
 
 /** How KV goes from one to the other. */
-function handOver(values: Values, backend: string): Setting[] {
-  if (backend === 'lmdeploy')
-    return [
-      [
-        'migrationProtocol',
-        String(values['migration_protocol'] as string).toUpperCase(),
-        'migration_protocol',
-      ],
-      ['linkType', values['link_type'], 'link_type'],
-      ['withGdr', values['with_gdr'], 'with_gdr'],
-      ['dummyPrefill', values['dummy_prefill'], 'dummy_prefill'],
-    ]
-  return []
+function handOver(
+  values: Values,
+  { backend, isPaired }: { readonly backend: string; readonly isPaired: boolean },
+): Setting[] {
+  // Its requests carry the words of both connectors.
+  if (backend === 'vllm') return isPaired ? [['pdProtocol', 'nixl_p2p', 'serving_strategy']] : []
+  if (backend !== 'lmdeploy') return []
+  const protocol = String(values['migration_protocol'] as string).toUpperCase()
+  return [
+    ['migrationProtocol', protocol, 'migration_protocol'],
+    ['linkType', values['link_type'], 'link_type'],
+    ['withGdr', values['with_gdr'], 'with_gdr'],
+    ['dummyPrefill', values['dummy_prefill'], 'dummy_prefill'],
+  ]
 }
 
-/** Where nodes announce themselves. */
-const heartbeatOf = (values: Values, models: readonly string[] | null) => ({
-  heartbeat: {
-    host: values['zmq_host'],
-    port: values['zmq_port'],
-    pingTimeoutSeconds: values['zmq_ping_timeout'],
-    ...(models && { models }),
-  },
-})
+/** Where nodes announce themselves; LMDeploy's are added over HTTP. */
+function heartbeatOf(values: Values, models: readonly string[] | null): Setting[] {
+  if (values['zmq_port'] === undefined) return []
+  const host = String(values['zmq_host'] as string)
+  const listen = `tcp://${host.includes(':') ? `[${host}]` : host}:${String(values['zmq_port'] as number)}`
+  return [
+    ['heartbeatListen', listen, 'zmq_port'],
+    ['heartbeatTimeout', `${String(values['zmq_ping_timeout'] as number)}s`, 'zmq_ping_timeout'],
+    ...(models ? [['heartbeatModels', models, 'models'] as const] : []),
+  ]
+}

@@ -41,7 +41,7 @@ function translate(argv: readonly string[], by: Circumstances): Translation {
   const strays = words.length > 0 ? [`unrecognized arguments: ${words.join(' ')}`] : []
   return {
     config: settings.config,
-    options: { strategy: values['routing_strategy'], ...fleet.options },
+    options: { strategy: values['routing_strategy'] },
     notes: keys.length > 0 ? [] : [OPEN],
     problems: [
       ...(backend === 'dlengine' ? [NO_DLENGINE] : []),

@@ -109,4 +109,5 @@ function promptText(top: TopLevel): string {
   return Array.isArray(prompt) ? prompt.map(textOf).join('\n') : textOf(prompt)
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value ?? ''))
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value)

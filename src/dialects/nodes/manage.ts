@@ -16,9 +16,20 @@ const registryOf = (core: Core) => core.host.registry('main')
 
 /** All nodes by URL, ranks by `url@rank`. */
 export async function nodes(core: Core): Promise<Record<string, NodeStatus>> {
-  const [workers, view] = await Promise.all([registryOf(core).list(), core.host.pool('main').view()])
+  const registry = registryOf(core)
+  const [workers, membership, view] = await Promise.all([
+    registry.list(),
+    registry.members(0),
+    core.host.pool('main').view(),
+  ])
+  const refs = new Map(membership?.members.map(({ ref }) => [ref.id, ref]))
   const seats = new Map(view.workers.map((seat) => [seat.id, seat]))
-  return Object.fromEntries(workers.map((worker) => [worker.url, statusOf(worker, seats.get(worker.id))]))
+  return Object.fromEntries(
+    workers.map((worker) => {
+      const kvAddress = refs.get(worker.id)?.kvAddress
+      return [worker.url, statusOf({ ...worker, kvAddress }, seats.get(worker.id))]
+    }),
+  )
 }
 
 /** Adds a node, in place of one of that URL. Resolves when it was asked for its models, or takes long. False: the URL is none. */

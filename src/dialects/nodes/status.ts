@@ -26,9 +26,8 @@ export interface NodeStatus {
   readonly speed: Float | null
 }
 
-/** Label of a worker that keeps what a status says and nothing native does. */
+/** Label of a worker that keeps a speed that it was given. */
 const SPEED = 'speed'
-const ZMQ = 'zmq_address'
 
 /** What a status may say, besides the loads that only the router itself can know. */
 export interface GivenStatus {
@@ -58,7 +57,8 @@ export function specOf(url: string, status: GivenStatus, ranks?: number): Worker
     ...(names.length > 0 && { models: names }),
     ...(isFast && { weight: speed }),
     ...(ranks !== undefined && ranks > 1 && { ranks }),
-    labels: { ...(isFast && { [SPEED]: String(speed) }), ...(typeof zmq === 'string' && { [ZMQ]: zmq }) },
+    ...(typeof zmq === 'string' && zmq !== '' && { kvAddress: zmq.replace(/^tcp:\/\//, '') }),
+    labels: isFast ? { [SPEED]: String(speed) } : {},
   })
   return parsed.success ? parsed.data : null
 }
@@ -69,14 +69,14 @@ export const speedOf = ({ labels }: Pick<WorkerSpec, 'labels'>): number | null =
 
 /** The status of a worker. `seat`: what its pool knows; undefined before that has it. */
 export function statusOf(
-  worker: Pick<WorkerView, 'role' | 'models' | 'labels'>,
+  worker: Pick<WorkerView, 'role' | 'models' | 'labels'> & Pick<WorkerSpec, 'kvAddress'>,
   seat?: Pick<SeatView, 'in_flight' | 'recent_ms'>,
 ): NodeStatus {
   const speed = speedOf(worker)
   return {
     role: ROLES[worker.role],
     models: worker.models,
-    zmq_address: worker.labels[ZMQ] ?? null,
+    zmq_address: worker.kvAddress ?? null,
     unfinished: seat?.in_flight ?? 0,
     latency: (seat?.recent_ms ?? []).map((ms) => new Float(ms / 1000)),
     speed: speed === null ? null : new Float(speed),

@@ -22,7 +22,7 @@ const ROLES: Readonly<Record<string, WorkerSpec['role']>> = {
  * Reads a heartbeat. `type` (or `role`, where `type` is `register`) is P, D or M; `http_address` (MoRI-IO: `request_address`, a URL
  * with a path) where it serves; `zmq_address` where its KV connector is met. MoRI-IO adds `transfer_mode`, `tp_size`, `dp_size`.
  * `models`, `engine`, `weight`, `ranks`, `bootstrap_port` and `token` are ours. All else is passed over.
- * @param needsAddress of a prefill or decode worker: `zmq_address` must be there, unless it is MoRI-IO's
+ * @param needsAddress of a prefill or decode worker: `zmq_address` must be there, unless it is MoRI-IO's or SGLang's
  * @throws Error that says what is wrong with it
  */
 export function readBeat(value: unknown, needsAddress: boolean): Beat {
@@ -32,7 +32,8 @@ export function readBeat(value: unknown, needsAddress: boolean): Beat {
   const role = roleOf(fields)
   const mode = textOf(fields, 'transfer_mode')
   const zmq = textOf(fields, 'zmq_address')
-  if (needsAddress && role !== 'mixed' && zmq === null && mode === null)
+  const hasOther = textOf(fields, 'engine') === 'sglang' || fields['bootstrap_port'] !== undefined
+  if (needsAddress && role !== 'mixed' && zmq === null && mode === null && !hasOther)
     throw new Error('zmq_address is missing: HOST:PORT of its KV connector')
   const given = {
     url: addressOf(fields),

@@ -121,8 +121,9 @@ class HeartbeatSource implements Source {
     }
   }
 
-  #take({ spec, token }: Beat, isTrusted: boolean): Heard {
-    const { heartbeatToken: needed, heartbeatTimeout } = this.#config
+  #take({ spec: told, token }: Beat, isTrusted: boolean): Heard {
+    const { heartbeatToken: needed, heartbeatTimeout, heartbeatModels: models } = this.#config
+    const spec = told.models === undefined && models.length > 0 ? { ...told, models } : told
     const { url } = spec
     if (needed !== undefined && !isTrusted && !isSame(token ?? '', needed))
       return this.#refuse('forbidden', `${url} does not carry the token`)

@@ -59,6 +59,11 @@ export function p2p(occasion: Occasion): Form {
   }
 }
 
+/** Both at once, as DLRouter asks: whichever connector the engines have finds what it needs. */
+export function nixlP2p(occasion: Occasion): Form {
+  return { ...nixl(occasion), ids: p2p(occasion).ids }
+}
+
 /** Mooncake: a transfer with a name, fetched by way of the prefill engine's bootstrap server. */
 export function mooncake(occasion: Occasion): Form {
   const draw = occasion.core.host.random
@@ -125,7 +130,12 @@ function engineIn(text: string, rank: number): string | null {
   }
 }
 
-const base = ({ admitted }: Occasion): { ids: HeaderList } => ({ ids: admitted.call.ids })
+/** Engines know calls by the request's id: one that is sent again has another. */
+function base({ admitted, plan }: Occasion): { ids: HeaderList } {
+  const { ids } = admitted.call
+  if (plan.attempt === 1) return { ids }
+  return { ids: ids.map((text, i) => (i % 2 === 1 ? `${text}-${plan.attempt}` : text)) }
+}
 
 function cap({ admitted }: Occasion): Edit[] {
   const { shape, body } = admitted.call
