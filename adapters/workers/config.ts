@@ -47,12 +47,16 @@ export function readConfig(variables: Variables): Loaded {
 }
 
 /** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
-function notHere({ adminListen, leader, peers }: Config): ConfigIssue[] {
+function notHere({ adminListen, heartbeatListen, leader, peers }: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = []
   const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
   if (adminListen !== undefined) {
     const instead = 'protect the control plane with adminKey'
     tell('adminListen', `${adminListen} can't be listened on: a Worker has one address; ${instead}`)
+  }
+  if (heartbeatListen !== undefined) {
+    const instead = 'workers send their heartbeats to POST /fetchway/v1/heartbeat'
+    tell('heartbeatListen', `${heartbeatListen} can't be listened on: ${instead}`)
   }
   const shared = 'all isolates share one pool already: poolShards makes it several'
   if (leader !== undefined) tell('leader', `a Worker follows no other router; ${shared}`)

@@ -60,7 +60,11 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   const { plain, told } = splitPrefills(values)
   const pairs = translatePairs({ ...values, prefill: plain }, settings, isPaired, policyOf)
   settings.set('workers', [...workersOf(values), ...(isPaired ? told : [])], 'worker_urls', 'pd_kv_events')
-  if (isPaired) settings.set('pdProtocol', protocolOf(values), 'kv_connector', 'vllm_discovery_address')
+  if (isPaired) {
+    const address = values['vllm_discovery_address']
+    settings.set('pdProtocol', protocolOf(values), 'kv_connector', 'vllm_discovery_address')
+    settings.set('heartbeatListen', address && `tcp://${String(address as string)}`, 'vllm_discovery_address')
+  }
   return {
     config: settings.config,
     options: optionsOf(values),

@@ -136,6 +136,29 @@ def run_dealer(context: zmq.Context, address: str, identity: str) -> None:
     sys.stdin.read()
 
 
+def run_beat(context: zmq.Context, address: str, identity: str) -> None:
+    """Registers as vLLM's P2P/NCCL connector does: a DEALER with an identity that sends its map again and again."""
+    dealer = context.socket(zmq.DEALER)
+    if identity:
+        dealer.setsockopt_string(zmq.IDENTITY, identity)
+    dealer.connect(address)
+    beating: dict[str, Any] = {}
+
+    def beat() -> None:
+        while True:
+            if beating:
+                dealer.send(msgspec.msgpack.encode(beating))
+            time.sleep(0.1)
+
+    threading.Thread(target=beat, daemon=True).start()
+    tell(ready=True)
+    for line in sys.stdin:
+        words = line.split(" ", 1)
+        beating.clear()
+        beating.update(json.loads(words[1]) if len(words) > 1 else {})
+        tell(done=words[0])
+
+
 def main() -> None:
     role, *words = sys.argv[1:]
     context = zmq.Context()
@@ -144,6 +167,8 @@ def main() -> None:
         run_engine(context, words[0] if words else None)
     elif role == "sub":
         run_subscriber(context, words[0], words[1])
+    elif role == "beat":
+        run_beat(context, words[0], words[1] if len(words) > 1 else "")
     else:
         run_dealer(context, words[0], words[1] if len(words) > 1 else "")
 

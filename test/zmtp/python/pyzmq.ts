@@ -7,6 +7,9 @@ import { after, describe, it } from 'node:test'
 import { createSockets } from '../../../adapters/node/sockets.ts'
 import { createTimers } from '../../../adapters/web/timers.ts'
 import { KvSource, type SourceHearer } from '../../../src/actors/kv-source.ts'
+import { configSchema } from '../../../src/config/schema.ts'
+import { heartbeatSource } from '../../../src/discovery/heartbeat/source.ts'
+import type { Wanted } from '../../../src/discovery/source.ts'
 import type { KvEvent } from '../../../src/prefix/kv-batch.ts'
 import { Publisher, Router } from '../../../src/zmtp/binding.ts'
 import { pythonOf } from '../../_venv.ts'
@@ -197,4 +200,40 @@ describe('against pyzmq', () => {
       dealer.end()
       router.close()
     })
+
+  it('DEALERs register workers and keep them by their beats, as vLLM’s connectors do', async () => {
+    let wanted: readonly Wanted[] = []
+    const port = await freePort()
+    const config = configSchema.parse({
+      heartbeatListen: `tcp://127.0.0.1:${port}`,
+      heartbeatTimeout: '1s',
+      heartbeatToken: 'tk',
+    })
+    const seams = { ...clock, sockets, log: () => undefined, after: () => undefined }
+    const source = heartbeatSource.make(config, seams, (workers) => (wanted = workers ?? wanted))
+    const urls = () => wanted.map(({ spec }) => `${spec.role} ${spec.url} ${spec.kvAddress}`).sort()
+    // They may be there first.
+    const prefill = await peer('beat', `tcp://127.0.0.1:${port}`, '10.0.0.1:21001')
+    const decode = await peer('beat', `tcp://127.0.0.1:${port}`)
+    await Promise.all([prefill.next(), decode.next()])
+    const map = (type: string, host: string) =>
+      JSON.stringify({ type, http_address: `${host}:20001`, zmq_address: `${host}:21001`, token: 'tk' })
+    await prefill.tell(`beat ${map('P', '10.0.0.1')}`)
+    await decode.tell(`beat ${map('D', '10.0.0.2')}`)
+    source.start()
+    const both = [
+      'decode http://10.0.0.2:20001 10.0.0.2:21001',
+      'prefill http://10.0.0.1:20001 10.0.0.1:21001',
+    ]
+    await until(() => urls().join() === both.join(), 'both')
+    // Longer than a beat lasts.
+    await new Promise((resolve) => setTimeout(resolve, 1300))
+    assert.deepEqual(urls(), both)
+    await decode.tell(`beat ${map('D', '10.0.0.2').replace('tk', 'other')}`)
+    await until(() => urls().join() === both[1], 'the one with the token')
+    prefill.end()
+    await until(() => urls().length === 0, 'nobody')
+    source.stop()
+    decode.end()
+  })
 })
