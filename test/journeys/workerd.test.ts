@@ -5,8 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { WebSocketServer } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
+import { Cluster, listen, pod } from '../discovery/kubernetes/_cluster.ts'
 import { journeys } from './_journeys.ts'
 import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, WORKERS, type Fleet } from './_rig.ts'
+import { listenAll } from './_sockets.ts'
 import { open, type OpenedHere } from './_workerd.ts'
 
 journeys({
@@ -58,6 +60,55 @@ describe('workerd: workers without a public address', () => {
     const answer = await new Rig(opened, {}, undefined).post(CHAT, chat())
     assert.deepEqual([answer.status, answer.body.error.code], [500, 'invalid_configuration'])
     assert.match(answer.body.error.message, /workers\[0\]\.via: .*GPU9.*no service or VPC binding/)
+    await opened.close()
+  })
+})
+
+describe('workerd: workers in Kubernetes', () => {
+  it('are found by a URL and a token, and gone after a list even when the watch was lost', async (t) => {
+    const cluster = new Cluster()
+    cluster.token = 'k8s'
+    const api = await listen(cluster)
+    t.after(api.close)
+    const port = Number(new URL((await listenAll({ [W1]: engine() })).get(W1) ?? '').port)
+    cluster.put('pods', pod('a', { ip: '127.0.0.1', port }))
+    const config: ConfigInput = {
+      discover: ['kubernetes'],
+      kubernetesApi: api.url,
+      kubernetesToken: 'k8s',
+      kubernetesNamespace: 'models',
+      kubernetesSelector: 'app=engine',
+      kubernetesPort: 'http',
+      kubernetesRelist: '500ms',
+    }
+    const opened = await open(config, {})
+    const rig = new Rig(opened, {}, undefined)
+    await eventually(
+      async () => (await rig.post(CHAT, chat())).status === 200,
+      () => 'no call passes',
+    )
+    await opened.loseRegistry()
+    cluster.lost.add('DELETED')
+    await eventually(
+      async () => (await rig.workers()).length === 1,
+      () => 'not found again',
+    )
+    cluster.remove('pods', 'a')
+    await eventually(
+      async () => (await rig.workers()).length === 0,
+      () => 'still there',
+    )
+    await opened.close()
+  })
+
+  it('without a token are refused by every answer', async () => {
+    const opened = await open(
+      { discover: ['kubernetes'], kubernetesSelector: 'a', kubernetesApi: 'http://k' },
+      {},
+    )
+    const answer = await new Rig(opened, {}, undefined).post(CHAT, chat())
+    assert.deepEqual([answer.status, answer.body.error.code], [500, 'invalid_configuration'])
+    assert.match(answer.body.error.message, /kubernetes needs kubernetesApi and kubernetesToken here/)
     await opened.close()
   })
 })

@@ -35,6 +35,16 @@ test('a whole configuration comes as JSON or as a table, names secrets, and is w
   }
 })
 
+test('workers in Kubernetes need an API server that a Worker reaches', () => {
+  const found = { FETCHWAY_DISCOVER: 'kubernetes', FETCHWAY_KUBERNETES_SELECTOR: 'app=x' }
+  const api = { FETCHWAY_KUBERNETES_API: 'https://k' }
+  const token = { FETCHWAY_KUBERNETES_TOKEN: 't' }
+  for (const given of [found, { ...found, ...api }, { ...found, ...token }])
+    assert.match(messages(given).join(), /discover: kubernetes needs kubernetesApi and kubernetesToken here/)
+  assert.match(messages({ ...found, FETCHWAY_KUBECONFIG: 'c' }).join(), /kubeconfig: is a file/)
+  assert.deepEqual(read({ ...found, ...api, ...token }).discover, ['kubernetes'])
+})
+
 test('what nobody set fits an isolate that the whole world can reach', () => {
   const { host, usage, keepAlive, maxBuffered } = read({})
   assert.deepEqual([host, usage, keepAlive, maxBuffered], ['0.0.0.0', 'sample', 1000, 64 * 1024 * 1024])
