@@ -35,7 +35,10 @@ async function stateOf(
   )
   const up = view.workers.filter(
     (worker) => known.has(worker.id) && worker.state !== 'down' && worker.state !== 'draining',
-  ).length
-  const status = core.isDraining ? 'draining' : up > 0 ? 'ready' : 'no_workers'
-  return { status, up, total: view.workers.length }
+  )
+  const roles = new Set(up.map(({ role }) => role))
+  // A decode worker without any prefill worker can't take the calls that it is there for, nor the other way round.
+  const canServe = roles.has('mixed') || (roles.has('prefill') && roles.has('decode'))
+  const status = core.isDraining ? 'draining' : canServe ? 'ready' : 'no_workers'
+  return { status, up: up.length, total: view.workers.length }
 }

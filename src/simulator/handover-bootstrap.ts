@@ -23,7 +23,9 @@ export function readBootstrap(exchange: Exchange, body: Fields): Handover {
 function giving({ sim, signal }: Exchange, key: string): Handover {
   const offer = sim.offers.open(key)
   const leave = () => offer.end('aborted')
-  signal.addEventListener('abort', leave, { once: true })
+  // It may have left while its call was read.
+  if (signal.aborted) leave()
+  else signal.addEventListener('abort', leave, { once: true })
   return {
     ...NONE,
     cap: 1,

@@ -95,3 +95,40 @@ for (const kind of ['vllm', 'sglang', 'lmdeploy'] as const)
           }),
         )
   })
+
+describe('what is not handed over, or refused', () => {
+  it('goes to the decode worker where nobody is mixed', () =>
+    through(async (start) => {
+      const { rig, fleet } = await openPairs(start, 'nixl')
+      const reply = await rig.post('/v1/embeddings', { model: 'm', input: 'x' })
+      assert.equal(reply.status, 200, reply.text)
+      assert.equal(reply.headers.get('x-fetchway-prefill'), null)
+      assert.equal(fleet[P1]!.seen().requests.filter(({ path }) => path === '/v1/embeddings').length, 0)
+      return rig
+    }))
+
+  for (const protocol of ['nixl', 'sglang', 'distserve'] as const)
+    it(`${protocol}: a refusal of the client's call is told in the engine's words, by either leg, and blames nobody`, () =>
+      through(async (start) => {
+        const { rig } = await openPairs(start, protocol)
+        const reply = await rig.post('/v1/chat/completions', { model: 'm', messages, max_tokens: -5 })
+        assert.ok(reply.status >= 400 && reply.status < 500, `${reply.status} ${reply.text}`)
+        assert.equal(reply.headers.get('x-fetchway-error'), null)
+        assert.equal(await rig.metric('fetchway_retries_total'), 0)
+        for (const name of [P1, D1]) assert.equal((await rig.worker(name)).failed, 0)
+        return rig
+      }))
+
+  it('readiness needs both roles', () =>
+    through(async (start) => {
+      const { rig } = await openPairs(start, 'nixl')
+      assert.equal((await rig.ask('/readyz')).status, 200)
+      const { id } = await rig.worker(P1)
+      await rig.admin('POST', `/fetchway/v1/workers/${id}/drain`)
+      assert.equal((await rig.ask('/readyz')).status, 503)
+      const reply = await rig.post('/v1/chat/completions', { model: 'm', messages })
+      assert.deepEqual([reply.status, reply.body.error.code], [503, 'no_workers'])
+      assert.match(reply.body.error.message, /No prefill worker/)
+      return rig
+    }))
+})
