@@ -1,11 +1,11 @@
 // Workers that tell of themselves: where their heartbeats come in, how long one lasts, and what it must carry.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { about, whole } from './kinds.ts'
 import { duration } from './units.ts'
 import { parseEndpoint } from '../zmtp/address.ts'
 
 const endpoint = z.string().check(
-  z.refine((text) => {
+  z.refine((text: string) => {
     try {
       return parseEndpoint(text).port >= 0
     } catch {

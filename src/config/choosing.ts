@@ -1,5 +1,5 @@
 // The options of the policies. A policy that does not know one leaves it alone.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { about, count, whole } from './kinds.ts'
 import { duration, size } from './units.ts'
 

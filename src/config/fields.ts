@@ -1,5 +1,5 @@
 // What flags, environment and help know of each key: derived from the schema, so that there is no second table.
-import * as z from 'zod/mini'
+import type { Form } from './form.ts'
 import { groups } from './schema.ts'
 
 export type FieldKind =
@@ -60,15 +60,15 @@ export function flagName(key: string): string {
   return `--${field?.flag ?? kebab(key)}`
 }
 
-function fieldOf(key: string, group: string, schema: z.core.$ZodType): Field {
-  const { kind, initial, choices } = readShape(schema)
+function fieldOf(key: string, group: string, form: Form): Field {
+  const { kind, initial, choices } = readShape(form)
   const plain = kebab(key)
   const flag = kind === 'list' || kind === 'map' ? singular(plain) : plain
   return {
     key,
     group,
     kind,
-    about: z.globalRegistry.get(schema)?.description ?? '',
+    about: form.told.about ?? '',
     initial,
     choices,
     flag,
@@ -80,21 +80,30 @@ function fieldOf(key: string, group: string, schema: z.core.$ZodType): Field {
 
 type Shape = Pick<Field, 'kind' | 'initial' | 'choices'>
 
-/** Reads the schema's own definition: deriving JSON Schema first would cost every start 20 ms. */
-function readShape(schema: z.core.$ZodType): Shape {
-  const unit = z.globalRegistry.get(schema)?.['x-unit']
-  if (unit === 'duration' || unit === 'size') return shape(unit)
-  const { def } = (schema as z.core.$ZodTypes)._zod
-  if (def.type === 'prefault') return { ...readShape(def.innerType), initial: def.defaultValue }
-  if (def.type === 'optional') return readShape(def.innerType)
-  if (def.type === 'pipe') return readShape(def.in)
-  if (def.type === 'enum') return { ...shape('choice'), choices: Object.values(def.entries).map(String) }
-  if (def.type === 'union') return shape('mixed')
-  if (def.type === 'array') return shape('list')
-  if (def.type === 'record') return shape('map')
-  if (def.type === 'boolean') return shape('boolean')
-  if (def.type === 'number') return shape('format' in def ? 'integer' : 'number')
-  return shape('text')
+function readShape({ told, definition }: Form): Shape {
+  if (told.unit) return shape(told.unit)
+  switch (definition.type) {
+    case 'prefault':
+      return { ...readShape(definition.inner), initial: definition.initial }
+    case 'optional':
+    case 'nullable':
+      return readShape(definition.inner)
+    case 'pipe':
+      return readShape(definition.first)
+    case 'enum':
+      return { ...shape('choice'), choices: definition.values }
+    default:
+      return shape(KINDS[definition.type] ?? 'text')
+  }
+}
+
+const KINDS: Readonly<Record<string, FieldKind>> = {
+  union: 'mixed',
+  array: 'list',
+  record: 'map',
+  boolean: 'boolean',
+  number: 'number',
+  int: 'integer',
 }
 
 const shape = (kind: FieldKind): Shape => ({ kind, initial: undefined, choices: [] })

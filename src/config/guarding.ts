@@ -1,5 +1,5 @@
 // Who may come in besides the holders of plain keys, and by what the router proves itself to workers.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { parseControlKey } from './control-key.ts'
 import { about, flag } from './kinds.ts'
 
@@ -16,7 +16,7 @@ const controlKey = z.union([
       ctx.issues.push({
         code: 'custom',
         message: 'must be ID:NAME:ROLE:KEY, ROLE being admin or user',
-        input: '',
+        path: [],
       })
       return z.NEVER
     }),
@@ -28,7 +28,7 @@ const controlKey = z.union([
     key: about(z.string().check(z.minLength(1)), 'what is sent'),
   }),
 ])
-export type ControlKey = z.output<typeof controlKey>
+export type ControlKey = z.Output<typeof controlKey>
 
 export const guarding = {
   apiKeyValidationUrls: about(

@@ -1,5 +1,5 @@
 // What is wrong with a configuration: each finding names the key, where it was written, and what to do.
-import type * as z from 'zod/mini'
+import type { Finding as Fault, Path } from './form-core.ts'
 import { suggest } from './nearest.ts'
 
 export type SourceKind = 'flag' | 'env' | 'dotenv' | 'file' | 'default'
@@ -21,7 +21,7 @@ export interface ConfigIssue extends Place {
   readonly key: string
 }
 
-export type Path = readonly PropertyKey[]
+export type { Path } from './form-core.ts'
 
 /** A value of one key from one source. `at` finds where a part of it was written. */
 export interface Given {
@@ -50,21 +50,20 @@ export function formatPath(path: Path): string {
 }
 
 type Finding = { readonly path: Path; readonly message: string }
-type ZodIssue = z.core.$ZodIssue
 
 /**
  * Findings of the schema in words.
  * @param known keys that may be written at a path, for "did you mean"
  */
 export function explain(
-  issues: readonly ZodIssue[],
+  issues: readonly Fault[],
   input: unknown,
   known: (path: Path) => readonly string[],
 ): Finding[] {
   return issues.flatMap((issue) => explainOne(issue, input, known))
 }
 
-function explainOne(issue: ZodIssue, input: unknown, known: (path: Path) => readonly string[]): Finding[] {
+function explainOne(issue: Fault, input: unknown, known: (path: Path) => readonly string[]): Finding[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: [...issue.path, key],
@@ -78,7 +77,7 @@ function explainOne(issue: ZodIssue, input: unknown, known: (path: Path) => read
 
 /** A value may have several forms; the one that it was meant to have is the one whose outer type fits. */
 function explainUnion(
-  issue: ZodIssue & { code: 'invalid_union' },
+  issue: Fault & { code: 'invalid_union' },
   input: unknown,
   known: (path: Path) => readonly string[],
 ): Finding[] {
@@ -88,7 +87,7 @@ function explainUnion(
   const onlyWord = meant?.length === 1 && meant[0]?.code === 'invalid_value'
   if (meant && !onlyWord) {
     return meant.flatMap((inner) =>
-      explainOne({ ...inner, path: [...issue.path, ...inner.path] } as ZodIssue, input, known),
+      explainOne({ ...inner, path: [...issue.path, ...inner.path] } as Fault, input, known),
     )
   }
   const forms = issue.errors.map((branch) => (branch[0] ? form(branch[0]) : '')).filter((text) => text !== '')
@@ -98,19 +97,17 @@ function explainUnion(
   ]
 }
 
-function sentence(issue: ZodIssue, value: unknown, isSecret: boolean): string {
+function sentence(issue: Fault, value: unknown, isSecret: boolean): string {
   if (issue.code === 'invalid_type')
     return value === undefined
       ? 'is missing'
       : `expected ${form(issue)}${got(value, isSecret)}${typeHint(issue.expected, value)}`
   if (issue.code === 'invalid_value')
     return `expected ${form(issue)}${got(value, isSecret)}${suggest(String(value), issue.values.map(String))}`
-  if (issue.code === 'too_small' && issue.origin === 'string') return 'must not be empty'
   if (issue.code === 'too_small')
-    return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${got(value, isSecret)}`
+    return `must be ${!issue.isInclusive ? 'more than' : 'at least'} ${issue.limit}${got(value, isSecret)}`
   if (issue.code === 'too_big')
-    return `must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${got(value, isSecret)}`
-  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
+    return `must be ${!issue.isInclusive ? 'less than' : 'at most'} ${issue.limit}${got(value, isSecret)}`
   return issue.message
 }
 
@@ -124,7 +121,7 @@ const FORMS: Readonly<Record<string, string>> = {
   record: 'an object of names and values',
 }
 
-function form(issue: ZodIssue): string {
+function form(issue: Fault): string {
   if (issue.code === 'invalid_type') return FORMS[issue.expected] ?? issue.expected
   if (issue.code !== 'invalid_value') return ''
   const words = issue.values.map(String)
@@ -152,7 +149,7 @@ function got(value: unknown, isSecret: boolean): string {
 }
 
 function isSecretPath(path: Path): boolean {
-  return path.some((part) => typeof part === 'string' && /key|token$|^tunnelTokens$|^headers$|^kubernetesHeaders$/i.test(part))
+  return path.some((part) => typeof part === 'string' && /key|^token$|^tunnelTokens$|^headers$/i.test(part))
 }
 
 function valueAt(input: unknown, path: Path): unknown {

@@ -1,14 +1,86 @@
-// What may be written in a configuration file, as JSON Schema: apart, since only commands need it and its code is large.
-import * as z from 'zod/mini'
+// What may be written in a configuration file, as JSON Schema: apart, since only commands need it.
+import type { Definition, Form } from './form.ts'
 import { configSchema } from './schema.ts'
+
+type Json = Readonly<Record<string, unknown>>
 
 /** JSON Schema of the configuration file (what may be written, not what comes out), for editors and `config schema`. */
 export function jsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(configSchema, { io: 'input' }) as Record<string, unknown>
-  const properties = schema['properties'] as Record<string, unknown>
+  const schema = schemaOf(configSchema)
   return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
     ...schema,
     title: 'Fetchway configuration',
-    properties: { $schema: { type: 'string', description: 'for editors; ignored' }, ...properties },
+    properties: {
+      $schema: { type: 'string', description: 'for editors; ignored' },
+      ...(schema['properties'] as Json),
+    },
   }
+}
+
+function schemaOf({ definition, told }: Form): Json {
+  return {
+    ...(told.about !== undefined && { description: told.about }),
+    ...(told.unit && { 'x-unit': told.unit }),
+    ...bare(definition),
+    ...definition.limits,
+  }
+}
+
+/** Without words and limits. */
+function bare(definition: Definition): Json {
+  switch (definition.type) {
+    case 'string':
+    case 'boolean':
+    case 'number':
+      return { type: definition.type }
+    case 'int':
+      return { type: 'integer', minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }
+    case 'enum':
+      return { type: 'string', enum: definition.values }
+    case 'literal':
+      return { type: 'string', const: definition.value }
+    case 'array':
+      return { type: 'array', items: schemaOf(definition.item) }
+    case 'record':
+      return {
+        type: 'object',
+        propertyNames: schemaOf(definition.key),
+        additionalProperties: schemaOf(definition.item),
+      }
+    case 'object':
+      return objectOf(definition.shape)
+    case 'optional':
+      return schemaOf(definition.inner)
+    case 'nullable':
+      return { anyOf: [schemaOf(definition.inner), { type: 'null' }] }
+    case 'prefault':
+      return { default: definition.initial, ...schemaOf(definition.inner) }
+    case 'union':
+      return unionOf(definition.forms)
+    case 'pipe':
+      return schemaOf(definition.first)
+    case 'unknown':
+      return {}
+  }
+}
+
+function objectOf(shape: Readonly<Record<string, Form>>): Json {
+  const entries = Object.entries(shape)
+  const required = entries.filter(([, form]) => !mayBeAbsent(form)).map(([name]) => name)
+  return {
+    type: 'object',
+    properties: Object.fromEntries(entries.map(([name, form]) => [name, schemaOf(form)])),
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+  }
+}
+
+const mayBeAbsent = ({ definition: { type } }: Form): boolean => type === 'optional' || type === 'prefault'
+
+/** Forms that are nothing but a type are written as one list of types. */
+function unionOf(forms: readonly Form[]): Json {
+  const schemas = forms.map(schemaOf)
+  const isPlain = schemas.every((one) => Object.keys(one).length === 1 && 'type' in one)
+  return isPlain ? { type: schemas.map((one) => one['type']) } : { anyOf: schemas }
 }

@@ -1,7 +1,6 @@
 // Kinds of values that many keys of the configuration have.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 
-/** The full zod has the same with methods, and costs a Worker 20 KB more. */
 export const whole = (least: number, most?: number) =>
   most === undefined ? z.int().check(z.minimum(least)) : z.int().check(z.minimum(least), z.maximum(most))
 export const count = (initial: number) => z.prefault(whole(0), initial)
@@ -9,12 +8,12 @@ export const share = (initial: number) => z.prefault(z.number().check(z.minimum(
 export const flag = (initial: boolean) => z.prefault(z.boolean(), initial)
 
 /** Words for the help, the reference and editors. */
-export function about<T extends z.ZodMiniType>(schema: T, words: string): T {
-  return schema.check(z.describe(words))
+export function about<T extends z.Form>(schema: T, words: string): T {
+  return schema.tell({ about: words })
 }
 
 /** A number in a list: flags and variables give it as text. */
-export const numeric = <T extends z.ZodMiniType<number, number>>(number: T) =>
+export const numeric = <T extends z.Form<number, number>>(number: T) =>
   z.pipe(z.pipe(z.union([z.string(), z.number()]), z.transform(Number)), number)
 
 /** Text that `parse` understands, in its canonical form; what `parse` throws is what is wrong with it. */
@@ -26,7 +25,7 @@ export function read(parse: (written: string) => string) {
         return parse(written)
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
-        ctx.issues.push({ code: 'custom', message, input: written })
+        ctx.issues.push({ code: 'custom', message, path: [] })
         return z.NEVER
       }
     }),

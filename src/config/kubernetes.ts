@@ -1,5 +1,5 @@
 // Finding workers in Kubernetes: which pods or services they are, and where the API server is.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { parseSelector } from '../discovery/kubernetes/labels.ts'
 import { about, whole } from './kinds.ts'
 import { duration } from './units.ts'
@@ -16,7 +16,7 @@ const selector = z.pipe(
       return written
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      ctx.issues.push({ code: 'custom', message, input: written })
+      ctx.issues.push({ code: 'custom', message, path: [] })
       return z.NEVER
     }
   }),

@@ -1,5 +1,5 @@
 // The options of prefill/decode disaggregation: how a pair is chosen, and how its two workers hand KV over.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { policies } from '../policies/policy.ts'
 import { about, count, flag } from './kinds.ts'
 import { duration } from './units.ts'

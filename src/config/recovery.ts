@@ -1,5 +1,5 @@
 // What is tried again, whom breakers keep calls from, and how workers are probed.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { about, count, flag, numeric, share, whole } from './kinds.ts'
 import { duration } from './units.ts'
 

@@ -1,5 +1,5 @@
 // The one shape of the configuration. Flags, environment and files are tables that map onto it (load.ts).
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
@@ -15,7 +15,7 @@ import { sharing } from './sharing.ts'
 import { duration, size } from './units.ts'
 import { normalizeUrl, parsePrefill } from './urls.ts'
 
-const list = <T extends z.ZodMiniType>(item: T) => z.prefault(z.array(item), [])
+const list = <T extends z.Form>(item: T) => z.prefault(z.array(item), [])
 const text = () => z.string().check(z.minLength(1))
 const headerText = z
   .string()
@@ -76,7 +76,7 @@ export const workerSchema = z.strictObject({
     'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',
   ),
 })
-export type WorkerSpec = z.output<typeof workerSchema>
+export type WorkerSpec = z.Output<typeof workerSchema>
 
 const bareKey = z.transform((key: string) => ({
   key,
@@ -291,5 +291,5 @@ export const configSchema = z.strictObject({
 })
 
 /** The whole configuration, frozen, with every default filled in. Durations are ms, sizes bytes, 0 is off. */
-export type Config = z.output<typeof configSchema>
-export type ConfigInput = z.input<typeof configSchema>
+export type Config = z.Output<typeof configSchema>
+export type ConfigInput = z.Input<typeof configSchema>

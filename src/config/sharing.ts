@@ -1,5 +1,5 @@
 // One pool as several, and routers that share their workers with other routers.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { about, read, whole } from './kinds.ts'
 import { normalizeUrl } from './urls.ts'
 

@@ -1,5 +1,5 @@
 // Where metrics and logs go besides the main listener and the process's output.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 import { about, numeric } from './kinds.ts'
 
 const text = () => z.optional(z.string().check(z.minLength(1)))

@@ -1,5 +1,5 @@
 // Durations and sizes with units: `250ms`, `30s`, `1m30s`, `off`; `256MB`, `1GiB`.
-import * as z from 'zod/mini'
+import * as z from './form.ts'
 
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZES: Readonly<Record<string, number>> = {
@@ -58,12 +58,12 @@ function withUnit(
   expected: string,
   initial: string,
 ) {
-  const written = z.union([z.string(), z.number()]).check(z.meta({ 'x-unit': unit }))
+  const written = z.union([z.string(), z.number()]).tell({ unit })
   const read = z.transform((text: string | number, ctx) => {
     const value = parse(text)
     if (value !== null) return value
     const message = `expected ${expected}, got ${JSON.stringify(text)}`
-    ctx.issues.push({ code: 'custom', message, input: text })
+    ctx.issues.push({ code: 'custom', message, path: [] })
     return z.NEVER
   })
   return z.prefault(z.pipe(written, read), initial)
