@@ -35,6 +35,12 @@ export class Cluster {
   token: string | null = null
   /** Watches from before this version get 410. */
   oldest = 0
+  /** Objects in a page, when pages are asked for. */
+  pageSize = Infinity
+  /** What a list began with is gone before its second page. */
+  forgetsPages = false
+  /** Lists are made up at once and answered when this has resolved. */
+  held: Promise<void> | null = null
   /** How a watch that is too old is told: by the answer's status, or by an event. */
   goneBy: 'status' | 'event' = 'event'
   #version = 100
@@ -100,8 +106,11 @@ export class Cluster {
   /** The server as a host lends it. */
   outside(env: Readonly<Record<string, string>> = {}, files: Readonly<Record<string, string>> = {}): Outside {
     return {
-      fetch: async (url, { headers, signal }) =>
-        this.answer(new URL(url), headers['authorization'] ?? null, signal),
+      fetch: async (url, { headers, signal }) => {
+        const answer = this.answer(new URL(url), headers['authorization'] ?? null, signal)
+        if (!url.includes('watch=')) await this.held
+        return answer
+      },
       env: (name) => env[name],
       files: {
         read: async (path) => files[path] ?? Promise.reject(new Error(`no such file: ${path}`)),
@@ -115,13 +124,12 @@ export class Cluster {
       .filter((one) => one.kind === kind && fits(one.object, selector))
       .map(({ object }) => object)
     const from = Number(query.get('continue') ?? 0)
-    const limit = Math.min(Number(query.get('limit') ?? Infinity), this.pageSize)
+    const limit = query.has('limit') ? Math.min(Number(query.get('limit')), this.pageSize) : Infinity
+    if (from > 0 && this.forgetsPages) return status(410, 'the continue token is too old')
     const next = from + limit < all.length ? { continue: String(from + limit) } : {}
     const metadata = { resourceVersion: String(this.#version), ...next }
     return Response.json({ kind: 'List', metadata, items: all.slice(from, from + limit) })
   }
-  /** Objects in a page, whatever is asked for. */
-  pageSize = Infinity
 
   #watch(kind: Kind, query: URLSearchParams, signal: AbortSignal): Response {
     const selector = query.get('labelSelector') ?? ''

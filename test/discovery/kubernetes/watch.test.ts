@@ -120,6 +120,24 @@ describe('a watch', () => {
     watch.stop()
   })
 
+  it('knows more than a list that was made up before', async () => {
+    const { cluster, clock, uids, watches, watch } = await rig()
+    cluster.put('pods', pod('a'))
+    cluster.put('pods', pod('b'))
+    await settle()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    cluster.held = promise
+    await clock.advance(RULES.relist)
+    cluster.remove('pods', 'a')
+    cluster.put('pods', pod('c'))
+    await settle()
+    resolve()
+    await settle()
+    assert.deepEqual(uids().toSorted(), ['b', 'c'])
+    assert.equal(watches().length, 1)
+    watch.stop()
+  })
+
   it('that told as much as the list goes on, and nobody hears of the list', async () => {
     const { cluster, clock, changes, lists, watches, watch } = await rig()
     cluster.put('pods', pod('a'))
@@ -166,6 +184,18 @@ describe('an API server that fails', () => {
     const { changes, watch } = await rig(cluster)
     assert.equal(changes(), 1)
     assert.equal(watch.status().listedAt, 0)
+    watch.stop()
+  })
+
+  it('that forgets its pages while they are read is asked for all at once', async () => {
+    const cluster = new Cluster()
+    Object.assign(cluster, { pageSize: 1, forgetsPages: true })
+    cluster.put('pods', pod('a'))
+    cluster.put('pods', pod('b'))
+    const { clock, uids, watch } = await rig(cluster)
+    assert.deepEqual(uids(), [])
+    await clock.advance(1500)
+    assert.deepEqual(uids(), ['a', 'b'])
     watch.stop()
   })
 
