@@ -87,17 +87,24 @@ const fleet: Check = (config) => {
     hasPrefill &&
       !hasDecode &&
       conflict(
-        config.prefill.length > 0 ? 'prefill' : 'workers',
+        whereOf(config, 'prefill'),
         'prefill workers need decode workers too: give at least one decode URL',
       ),
     hasDecode &&
       !hasPrefill &&
       conflict(
-        config.decode.length > 0 ? 'decode' : 'workers',
+        whereOf(config, 'decode'),
         'decode workers need prefill workers too: give at least one prefill URL',
       ),
     ...duplicates(config),
   ]
+}
+
+/** The key that brings workers of a role. */
+function whereOf(config: Config, role: 'prefill' | 'decode'): keyof Config {
+  if (config[role].length > 0) return role
+  if (config.workers.some((worker) => worker.role === role)) return 'workers'
+  return role === 'prefill' ? 'kubernetesPrefillSelector' : 'kubernetesDecodeSelector'
 }
 
 function duplicates(config: Config): Conflict[] {

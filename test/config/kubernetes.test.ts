@@ -17,7 +17,10 @@ const REFUSED: readonly (readonly [file: string, issue: RegExp])[] = [
     'discover: [kubernetes]\nkubernetesSelector: a\nkubernetesApi: http://k\nkubeconfig: c',
     /kubeconfig: cannot go with kubernetesApi/,
   ],
-  ['discover: [kubernetes]\nkubernetesPrefillSelector: a', /prefill workers need decode workers/],
+  [
+    'discover: [kubernetes]\nkubernetesPrefillSelector: a',
+    /^2:1: kubernetesPrefillSelector: prefill workers need decode workers/,
+  ],
   ['kubernetesModelFrom: pod', /must be engine, namespace, label:KEY or annotation:KEY/],
   ['kubernetesPort: 0', /kubernetesPort/],
   ['kubernetesApi: k:6443', /must be an http:\/\/ or https:\/\/ URL/],
