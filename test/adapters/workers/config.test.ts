@@ -72,8 +72,8 @@ test('everything that is wrong is told at once', () => {
 
 test('what a Worker can not do is refused rather than forgotten', () => {
   assert.match(
-    messages({ FETCHWAY_PREFILL: 'http://a:1', FETCHWAY_DECODE: 'http://b:1' })[0] ?? '',
-    /disaggregation/,
+    messages({ FETCHWAY_HEARTBEAT_LISTEN: 'tcp://0.0.0.0:30001' })[0] ?? '',
+    /POST \/fetchway\/v1\/heartbeat/,
   )
   assert.match(
     messages({ FETCHWAY_ADMIN_LISTEN: '127.0.0.1:9000', FETCHWAY_ADMIN_KEY: 'k' })[0] ?? '',
