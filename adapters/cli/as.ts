@@ -36,7 +36,15 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
   const at = program?.at ?? HERE
   const first = await translate(spoken, at)
   for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
-  return serveFrom(() => loadTranslated(spoken, at), program)
+  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program)
+  const loaded = await loadTranslated(spoken, at)
+  if (loaded.config === null) {
+    printIssues(loaded.issues)
+    return 2
+  }
+  const { launchWorkers } = await import('./launch.ts')
+  const { urls } = await launchWorkers(first.launch)
+  return serveFrom(() => loadTranslated(spoken, at, urls), program)
 }
 
 /** Prints the configuration file that another router's command line amounts to. Status 2: not understood. */
@@ -65,8 +73,12 @@ export async function importFlags(argv: readonly string[], program?: Program): P
 
 const HERE: Surroundings = { directory: process.cwd(), environment: process.env }
 
-/** The dialect's command line as a configuration; what is wrong carries the flag's own name. */
-export async function loadTranslated(spoken: Spoken, at: Surroundings): Promise<Loaded> {
+/** The dialect's command line as a configuration; what is wrong carries the flag's own name. `launched`: workers beside its own. */
+export async function loadTranslated(
+  spoken: Spoken,
+  at: Surroundings,
+  launched: readonly string[] = [],
+): Promise<Loaded> {
   const translation = await translate(spoken, at)
   const problems = (translation.problems ?? []).map((message): ConfigIssue => ({
     source: 'flag',
@@ -79,6 +91,10 @@ export async function loadTranslated(spoken: Spoken, at: Surroundings): Promise<
     ['dialectOptions', { value: translation.options ?? {}, name: spoken.dialect.name }],
     ...(spoken.isStrict ? [['strictCompat', { value: true, name: '--strict-compat' }] as const] : []),
   ])
+  if (launched.length > 0) {
+    const listed = (translation.config.get('workers')?.value ?? []) as readonly unknown[]
+    own.set('workers', { value: [...listed, ...launched], name: spoken.dialect.name })
+  }
   const { strong, weak } = layersOf(new Map([...translation.config, ...own]))
   const loaded = load({ environment: ownVariables(at), translated: strong, presets: weak })
   return problems.length > 0 ? { config: null, issues: [...problems, ...(loaded.issues ?? [])] } : loaded

@@ -23,7 +23,7 @@ export interface Variables {
 
 const PREFIX = 'FETCHWAY_'
 /** Read by the command line, not part of the configuration. */
-const OWN: readonly string[] = ['FETCHWAY_CONFIG']
+const OWN: readonly string[] = ['FETCHWAY_CONFIG', 'FETCHWAY_ENGINE_COMMAND']
 
 /** Values of the process's environment. Empty variables count as unset, as in container files. */
 export function readEnvironment(environment: Environment, fields: readonly Field[]): Variables {

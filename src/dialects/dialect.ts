@@ -21,6 +21,24 @@ export interface Translation {
   readonly notes?: readonly string[]
   /** What is wrong, in the program's own words where it has some. */
   readonly problems?: readonly string[]
+  /** Workers that are started beside the router. */
+  readonly launch?: Launch
+}
+
+/** Workers that one command starts together with the router, and ends with it. */
+export interface Launch {
+  /** The program and its first arguments. */
+  readonly command: readonly string[]
+  /** What each worker gets besides. */
+  readonly argv: readonly string[]
+  readonly count: number
+  /** Where they listen: this address, the first free ports from this one on. */
+  readonly host: string
+  readonly basePort: number
+  /** GPUs of each: the n-th begins at n times as many. */
+  readonly gpusEach: number
+  /** How long each may take to come up. */
+  readonly seconds: number
 }
 
 /** What a translation goes by besides the arguments. */

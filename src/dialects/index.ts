@@ -5,6 +5,7 @@ import type { DialectName } from './names.ts'
 /** Name → how to load it. Adding a dialect is its folder, its name, and one line here. */
 export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialect>>>> = {
   'sglang-router': async () => (await import('./sglang-router/index.ts')).sglangRouter,
+  'sglang-launch-server': async () => (await import('./sglang-launch-server/index.ts')).sglangLaunchServer,
   'vllm-router': async () => (await import('./vllm-router/index.ts')).vllmRouter,
   dlrouter: async () => (await import('./dlrouter/index.ts')).dlrouter,
   'distributed-llm-router': async () =>

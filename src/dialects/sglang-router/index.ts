@@ -25,6 +25,7 @@ export const sglangRouter: Dialect = {
   about: 'the SGLang router (python -m sglang_router.launch_router)',
   commands: ['launch', 'sglang_router.launch_router'],
   flags: () => flags,
+  meant: ([first]) => (first === 'server' ? 'sglang-launch-server' : undefined),
   translate,
   surface,
 }

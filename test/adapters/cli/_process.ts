@@ -9,8 +9,8 @@ export class Program {
   readonly #child: ChildProcess
   readonly #waiting = new Set<() => void>()
 
-  constructor(argv: readonly string[], cwd: string) {
-    const env = { PATH: process.env['PATH'] ?? '' }
+  constructor(argv: readonly string[], cwd: string, more: Readonly<Record<string, string>> = {}) {
+    const env = { PATH: process.env['PATH'] ?? '', ...more }
     this.#child = spawn(process.execPath, [PROGRAM, ...argv], { cwd, env })
     const onChunk = (chunk: Buffer) => {
       this.output += chunk.toString()
