@@ -66,10 +66,7 @@ export class LateBinding implements Reading {
   #isRound = false
   #disarm: (() => void) | null = null
   #roundAt = -Infinity
-  readonly #ring = (): void => {
-    this.#disarm = null
-    this.#seams.line().serve()
-  }
+  #ringAt = Infinity
 
   constructor(config: Config, rules: PoolRules, seams: LateSeams) {
     this.#config = config
@@ -174,7 +171,7 @@ export class LateBinding implements Reading {
     const waiting = this.#seams.line().size
     const left = this.#roundAt + waiting * PAUSE - this.#seams.now()
     if (waiting <= FEW || left <= 0) return true
-    this.#disarm ??= this.#seams.timer(Math.max(SOONEST, left), this.#ring)
+    this.#ringIn(left)
     return false
   }
 
@@ -209,13 +206,28 @@ export class LateBinding implements Reading {
     this.#isRound = false
     this.#disarm?.()
     this.#disarm = null
+    this.#ringAt = Infinity
     if (this.#seams.line().size === 0) return
     let soonest = LATEST
     for (const seat of this.#seams.roster.seats.values()) {
       const over = 1000 * (this.#backlogOf(seat) - this.#thresholdOf(seat))
       if (over > 0) soonest = Math.min(soonest, over)
     }
-    this.#disarm = this.#seams.timer(Math.max(SOONEST, soonest), this.#ring)
+    this.#ringIn(soonest)
+  }
+
+  /** The next round is then at the latest. */
+  #ringIn(ms: number): void {
+    const wait = Math.max(SOONEST, ms)
+    const at = this.#seams.now() + wait
+    if (at >= this.#ringAt) return
+    this.#disarm?.()
+    this.#ringAt = at
+    this.#disarm = this.#seams.timer(wait, () => {
+      this.#disarm = null
+      this.#ringAt = Infinity
+      this.#seams.line().serve()
+    })
   }
 
   /** While binding is early nothing of this is told, or reckoned. */
