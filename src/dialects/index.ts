@@ -8,6 +8,7 @@ export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialec
   'sglang-launch-server': async () => (await import('./sglang-launch-server/index.ts')).sglangLaunchServer,
   'vllm-router': async () => (await import('./vllm-router/index.ts')).vllmRouter,
   dlrouter: async () => (await import('./dlrouter/index.ts')).dlrouter,
+  'lmdeploy-proxy': async () => (await import('./lmdeploy-proxy/index.ts')).lmdeployProxy,
   'distributed-llm-router': async () =>
     (await import('./distributed-llm-router/index.ts')).distributedLlmRouter,
 }

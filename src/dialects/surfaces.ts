@@ -10,6 +10,7 @@ const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>
   'sglang-launch-server': async () => (await import('./sglang-router/surface.ts')).surface,
   'vllm-router': async () => (await import('./vllm-router/surface.ts')).surface,
   dlrouter: async () => (await import('./dlrouter/surface.ts')).surface,
+  'lmdeploy-proxy': async () => (await import('./lmdeploy-proxy/surface.ts')).surface,
   'distributed-llm-router': async () => (await import('./distributed-llm-router/surface.ts')).surface,
 }
 

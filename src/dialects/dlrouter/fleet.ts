@@ -29,7 +29,7 @@ export function fleetOf(values: Values, backend: string): NamedFleet {
   if (ranks < 1) problems.push('intra_node_data_parallel_size must be at least 1')
   const models = listOf(values['models'])
   const common = {
-    ...(models && { models }),
+    ...(models && { models: [...models] }),
     ...(ranks > 1 && { ranks }),
     ...(isPaired && { engine: backend }),
   }
@@ -78,6 +78,7 @@ function handOver(
     ['linkType', values['link_type'], 'link_type'],
     ['withGdr', values['with_gdr'], 'with_gdr'],
     ['dummyPrefill', values['dummy_prefill'], 'dummy_prefill'],
+    ...(isPaired ? [['pdProtocol', 'distserve', 'serving_strategy'] as const] : []),
   ]
 }
 

@@ -3,6 +3,7 @@ import type { ConfigInput } from '../../config/schema.ts'
 import { readArguments, valuesOf } from '../argparse.ts'
 import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import { Settings, type Values } from '../gateway/translate.ts'
+import { levelOf, setChecks, setTimeouts, setTls } from '../nodes/settings.ts'
 import { Variables } from '../python/environment.ts'
 import { backendOf, flagsFor } from './flags.ts'
 import { fleetOf } from './fleet.ts'
@@ -41,7 +42,10 @@ function translate(argv: readonly string[], by: Circumstances): Translation {
   const strays = words.length > 0 ? [`unrecognized arguments: ${words.join(' ')}`] : []
   return {
     config: settings.config,
-    options: { strategy: values['routing_strategy'] },
+    options: {
+      strategy: values['routing_strategy'],
+      ...(values['serving_strategy'] === 'distserve' && { engine: backend }),
+    },
     notes: keys.length > 0 ? [] : [OPEN],
     problems: [
       ...(backend === 'dlengine' ? [NO_DLENGINE] : []),
@@ -71,40 +75,23 @@ function translateServer(values: Values, { settings, variables }: By, hasLevel: 
   settings.set('threads', values['workers'], 'workers')
   const uvicorn = variables.text('UVICORN_LOG_LEVEL')
   const level = hasLevel ? (values['log_level'] as string) : (uvicorn ?? 'info')
-  settings.set('logLevel', LEVELS[level.toLowerCase()] ?? level, 'log_level')
+  settings.set('logLevel', levelOf(level), 'log_level')
   if (keys.length > 0) {
     settings.set('apiKeys', keys, 'api_keys')
     settings.set('adminKey', keys[0], 'api_keys')
   }
-  if (values['ssl'] === true) {
-    settings.set('tlsKey', variables.text('SSL_KEYFILE'), 'ssl')
-    settings.set('tlsCert', variables.text('SSL_CERTFILE'), 'ssl')
-    for (const name of ['SSL_KEYFILE', 'SSL_CERTFILE'])
-      if (!variables.has(name)) variables.problems.push(`--ssl needs the variable ${name}`)
-  }
+  if (values['ssl'] === true) setTls(settings, variables)
   settings.set('corsOrigins', ['*'])
 }
 
-const LEVELS: Readonly<Record<string, string>> = {
-  critical: 'error',
-  warning: 'warn',
-  notset: 'debug',
-  trace: 'debug',
-}
-
-/** Nodes that fail so many checks in a row leave. */
 function translateHealth({ settings, variables }: By): void {
   const seconds = (name: string, initial: number) => variables.number(name, { least: 0 }) ?? initial
-  const interval = seconds('DLROUTER_HEARTBEAT_EXPIRATION', 90)
-  const failures = variables.number('DLROUTER_HEALTH_CHECK_MAX_FAILURES', { least: 1, isWhole: true }) ?? 3
-  const timeout = `${seconds('DLROUTER_AIOHTTP_TIMEOUT', 1800)}s`
-  settings.set('healthInterval', `${interval}s`)
-  settings.set('healthTimeout', `${seconds('DLROUTER_HEALTH_CHECK_TIMEOUT', 30)}s`)
-  settings.set('healthFailures', failures)
-  settings.set('removeAfter', `${Math.max(1, Math.round(1000 * interval * (failures - 1)))}ms`)
-  settings.set('totalTimeout', timeout)
-  settings.set('firstTokenTimeout', timeout)
-  settings.set('idleTimeout', timeout)
+  setChecks(settings, {
+    interval: seconds('DLROUTER_HEARTBEAT_EXPIRATION', 90),
+    timeout: seconds('DLROUTER_HEALTH_CHECK_TIMEOUT', 30),
+    failures: variables.number('DLROUTER_HEALTH_CHECK_MAX_FAILURES', { least: 1, isWhole: true }) ?? 3,
+  })
+  setTimeouts(settings, seconds('DLROUTER_AIOHTTP_TIMEOUT', 1800))
 }
 
 function translateNodes(values: Values, settings: Settings): void {

@@ -12,16 +12,23 @@ import { reprText } from '../python/text.ts'
 import { beginning, requestKey } from './request-key.ts'
 
 /** Its surface; `strategy` as in `--routing_strategy`. */
-export function surface({ strategy }: Readonly<Record<string, unknown>>): Surface {
+export function surface({ strategy, engine }: Readonly<Record<string, unknown>>): Surface {
   return {
-    answer: route,
+    answer: (core, request, path) => route({ core, request, engine }, path),
     fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
     refuse,
     hear: (call, request) => hear(call, request, strategy),
   }
 }
 
-type Handler = (core: Core, request: Request) => Promise<Response> | Response
+/** `engine`: of the nodes that are added; undefined: they are asked. */
+interface Asked {
+  readonly core: Core
+  readonly request: Request
+  readonly engine: unknown
+}
+
+type Handler = (asked: Asked) => Promise<Response> | Response
 
 const message = (text: string) => answer({ message: text })
 
@@ -31,8 +38,8 @@ const failed = ({ config }: Core, text: string, status: number) =>
 
 const GETS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['/health', () => answer({ status: 'ok' })],
-  ['/v1/models', async (core) => answer(await cards(core, 'dlrouter'))],
-  ['/nodes/status', async (core) => answer(await nodes(core))],
+  ['/v1/models', async ({ core }) => answer(await cards(core, 'dlrouter'))],
+  ['/nodes/status', async ({ core }) => answer(await nodes(core))],
   ['/nodes/terminate_all', endAll],
 ])
 
@@ -43,38 +50,39 @@ const POSTS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['/nodes/terminate_all', endAll],
 ])
 
-async function route(core: Core, request: Request, path: string): Promise<Response | undefined> {
+async function route(asked: Asked, path: string): Promise<Response | undefined> {
+  const { core, request } = asked
   const { method } = request
   const isRead = method === 'GET' || method === 'HEAD'
   const handler = isRead ? GETS.get(path) : method === 'POST' ? POSTS.get(path) : undefined
   if (!handler) return GETS.has(path) || POSTS.has(path) ? wrongMethod(path) : undefined
   if (path !== '/health') authenticate(core.config, request.headers)
-  return handler(core, request)
+  return handler(asked)
 }
 
 const wrongMethod = (path: string) => methodNotAllowed(POSTS.has(path) ? 'POST' : 'GET')
 
-async function add(core: Core, request: Request): Promise<Response> {
+async function add({ core, request, engine }: Asked): Promise<Response> {
   const { url, status } = await readNode(request)
-  const isAdded = await addNode(core, url, status)
+  const isAdded = await addNode(core, url, { status, engine })
   return isAdded
     ? message('Added successfully.')
     : failed(core, 'Failed to add node. Check the URL and try again.', 400)
 }
 
-async function remove(core: Core, request: Request): Promise<Response> {
+async function remove({ core, request }: Asked): Promise<Response> {
   const { url } = await readNode(request)
   await removeNode(core, url)
   return message('Removed successfully.')
 }
 
-async function terminate(core: Core, request: Request): Promise<Response> {
+async function terminate({ core, request }: Asked): Promise<Response> {
   const { url } = await readNode(request)
   const isGone = await terminateNode(core, url)
   return isGone ? message('Terminated successfully.') : failed(core, `Failed to terminate ${url}`, 502)
 }
 
-async function endAll(core: Core): Promise<Response> {
+async function endAll({ core }: Asked): Promise<Response> {
   const areGone = await terminateAll(core)
   return areGone ? message('All nodes terminated.') : failed(core, 'Some nodes failed to terminate.', 502)
 }

@@ -32,11 +32,33 @@ export async function nodes(core: Core): Promise<Record<string, NodeStatus>> {
   )
 }
 
+/** Whether a node of that URL is there and has said what it is. */
+export async function isKnown(core: Core, url: string): Promise<boolean> {
+  const id = idOf(url)
+  return id !== null && (await registryOf(core).get(id))?.known === true
+}
+
+/** Introduces every prefill node to every decode node. Rejects when one of them does not take part. */
+export async function connectAll(core: Core): Promise<void> {
+  const membership = await registryOf(core).members(0)
+  const refs = (role: string) =>
+    (membership?.members ?? []).filter((member) => member.role === role).map(({ ref }) => ref)
+  const decode = refs('decode')
+  await Promise.all(
+    refs('prefill').flatMap((first) => decode.map((second) => core.links.connect(core, first, second))),
+  )
+}
+
 /** Adds a node, in place of one of that URL. Resolves when it was asked for its models, or takes long. False: the URL is none. */
-export async function addNode(core: Core, url: string, status: GivenStatus | null): Promise<boolean> {
+export async function addNode(
+  core: Core,
+  url: string,
+  { status, engine }: { readonly status: GivenStatus | null; readonly engine?: unknown },
+): Promise<boolean> {
   const registry = registryOf(core)
-  const spec = specOf(url, status ?? {})
-  if (spec === null) return false
+  const named = specOf(url, status ?? {})
+  if (named === null) return false
+  const spec = engine === undefined ? named : { ...named, engine: engine as WorkerSpec['engine'] & string }
   const id = opaqueId('w', spec.url)
   const known = await registry.get(id)
   // Without a status it keeps what it has.
@@ -69,6 +91,7 @@ export async function removeNode(core: Core, url: string): Promise<void> {
   if (id === null) return
   await registryOf(core).remove(id)
   core.instruments.forget(id)
+  core.host.after(core.links.drop(core, id))
   await evenSpeeds(core)
 }
 
