@@ -1,10 +1,11 @@
 // The Worker of bench/decisions.ts: sends asks to a real pool object, as many at once as it is told, and says how long that took.
 import { DurableObject } from 'cloudflare:workers'
-import type { Env } from '../../adapters/workers/env.ts'
+import { configOf, type Env } from '../../adapters/workers/env.ts'
 import { actorRefs } from '../../adapters/workers/host.ts'
 import type { ActorRef } from '../../src/actors/actor.ts'
 import type { Ask } from '../../src/actors/ask.ts'
 import type { Pool } from '../../src/actors/pool.ts'
+import { sharded } from '../../src/actors/sharded.ts'
 
 export { FetchwayLimiter, FetchwayPool, FetchwayRegistry } from '../../adapters/workers.ts'
 
@@ -29,7 +30,7 @@ export default {
   async fetch(request: Request, env: Bindings): Promise<Response> {
     const wish = new URL(request.url).searchParams
     const number = (name: string) => Number(wish.get(name))
-    const pool = actorRefs(env).pool('main')
+    const pool = poolOf(env)
     if (wish.get('way') === 'end') return Response.json(await endAll(pool))
     const decide = decider(wish.get('way') as Way, env, number('blocks'))
     const began = Date.now()
@@ -41,6 +42,9 @@ export default {
     return Response.json({ wall: Date.now() - began })
   },
 }
+
+/** As the router reaches it: one object, or as many as are configured. */
+const poolOf = (env: Bindings) => sharded(actorRefs(env).pool, configOf(env).poolShards)('main')
 
 /** Ends what was picked; tells how many leases are left after that. */
 async function endAll(pool: ReturnType<ActorRef<Pool>>): Promise<{ leases: number }> {
@@ -61,7 +65,7 @@ function decider(way: Way, env: Bindings, blocks: number): () => Promise<void> {
     const stub = env.NOTHING.getByName('main')
     return async () => void (await stub.take(next()))
   }
-  const pool = actorRefs(env).pool('main')
+  const pool = poolOf(env)
   return async () => {
     const ask = next()
     const picked = await pool.pick(ask)
@@ -77,6 +81,14 @@ function askOf(id: string, blocks: number): Ask {
     index < blocks / 2 ? (made % 8) * 1000 + index : made * 1000 + index,
   )
   const size = { prefix: blocks === 0 ? null : prefix, promptBytes: blocks * 256, tokens: blocks * 64 + 16 }
-  const plain = { id, model: 'm', session: null, priority: 0, tenant: 'default', engines: null, pin: null }
+  const plain = {
+    id,
+    model: 'm',
+    session: `s${made % 512}`,
+    priority: 0,
+    tenant: 'default',
+    engines: null,
+    pin: null,
+  }
   return { ...plain, ...size, stream: true, queueUntil: Date.now() + 60_000, makesState: false }
 }

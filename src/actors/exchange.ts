@@ -5,8 +5,6 @@ import type { Ledger } from './ledger.ts'
 import type { Roster } from './roster.ts'
 import type { Seat } from './seat.ts'
 
-/** Somebody tells no more often than this, ms: unsynced pools lose twice the time to first token, at 10 ms 3 to 6 %. */
-const GAP = 10
 /** Who has something tells all of it that often, ms, so that nobody misses for long what was lost on the way. */
 const BEAT = 2_000
 /** What was not told again for so long is true no more, ms. */
@@ -58,6 +56,8 @@ export interface ExchangeSeams {
   readonly roster: Roster
   readonly ledger: Pick<Ledger, 'leases'>
   readonly neighbours: readonly Neighbour[]
+  /** This pool tells no more often than this, ms. */
+  readonly gap: number
   /** Whether this pool is the one that looks after a worker, and tells the others how it is. */
   isOwn(seat: Seat): boolean
   /** Another pool could not reach a worker. */
@@ -97,12 +97,12 @@ export class Exchange {
     this.#seams = seams
   }
 
-  /** Something may have changed here: the others hear of it, at once or when the last telling is 10 ms ago. */
+  /** Something may have changed here: the others hear of it, at once or when the last telling is so long ago. */
   touch(): void {
     const { neighbours, state } = this.#seams
     if (neighbours.length === 0 || this.#isSending) return
     this.#isSending = true
-    state.timer(Math.max(0, this.#sentAt + GAP - state.now()), () => this.#send())
+    state.timer(Math.max(0, this.#sentAt + this.#seams.gap - state.now()), () => this.#send())
   }
 
   /** A prompt went to a worker. */
