@@ -237,3 +237,34 @@ for (const protocol of PROTOCOLS)
           }
         })
   })
+
+for (const [how, isLeft] of [
+  ['its client leaves the stream', true],
+  ['the decode engine dies within the stream', false],
+] as const)
+  it(`sglang: a prefill engine that still talks is cut off when ${how}`, async () => {
+    const held: Held[] = []
+    const plain = fleetOf(MODES.sglang, [P1, D1])
+    const fleet = { [P1]: watched(plain[P1]!, held), [D1]: watched(plain[D1]!, held) }
+    await set(fleet[P1]!, 'stall-after=1')
+    await set(fleet[D1]!, isLeft ? 'slow=5ms' : 'slow=5ms; die-after=5')
+    const opened = await open({ workers: workersOf(fleet) }, fleet, {})
+    const rig = new Rig(opened, fleet, undefined)
+    try {
+      const leave = new AbortController()
+      const response = await rig.request(CHAT, { body: STREAM, signal: leave.signal })
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+      let text = ''
+      while (!text.includes('"content":"')) text += (await reader.read()).value ?? ''
+      assert.equal(held.find(({ by }) => by === fleet[P1])!.signal.aborted, false)
+      if (isLeft) leave.abort()
+      else while (!(await reader.read()).done);
+      await eventually(
+        () => held.find(({ by }) => by === fleet[P1])!.signal.aborted,
+        () => 'the prefill leg goes on',
+      )
+      await rig.rests()
+    } finally {
+      await opened.close()
+    }
+  })
