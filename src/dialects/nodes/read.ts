@@ -28,7 +28,7 @@ export async function readNode(request: Request): Promise<GivenNode> {
   return { url, status }
 }
 
-const OBJECT = 'Input should be a valid dictionary or object to extract fields from'
+const OBJECT = `Input should be a valid dictionary or object to extract fields from`
 
 function parsed(text: string): object {
   let body: unknown
