@@ -16,18 +16,21 @@ const random = seeded(11)
 const text = (tokens: number) =>
   Array.from({ length: tokens * 4 }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join('')
 
-/** Lets engines publish on sockets of this process while `run` goes on. */
-async function published(
+/** Lets engines (the first `ranks` of their ranks) publish on sockets of this process while `run` goes on. */
+export async function published(
   engines: readonly Engine[],
   run: (publishers: readonly KvPublisher[]) => Promise<void>,
+  ranks = 1,
 ): Promise<void> {
   const sockets = createSockets()
   const timers = createTimers()
   const clock = { now: () => performance.now(), random: Math.random, timer: timers.start }
   const endpoint = 'tcp://127.0.0.1:0'
-  const bind = (one: Engine) => KvPublisher.bind(one, { sockets, clock }, { endpoint, replay: endpoint })
+  const bind = (one: Engine, rank: number) =>
+    KvPublisher.bind(one, { sockets, clock }, { endpoint, replay: endpoint, rank })
   try {
-    await run(await Promise.all(engines.map(bind)))
+    const all = engines.flatMap((one) => Array.from({ length: ranks }, (_, rank) => bind(one, rank)))
+    await run(await Promise.all(all))
   } finally {
     sockets.close()
     timers.close()
@@ -35,7 +38,7 @@ async function published(
 }
 
 /** Waits until the router has heard of all that was published, and all calls are settled. */
-async function caughtUp(rig: Rig, publishers: readonly KvPublisher[]): Promise<void> {
+export async function caughtUp(rig: Rig, publishers: readonly KvPublisher[]): Promise<void> {
   await eventually(
     async () => {
       const workers = await rig.workers()

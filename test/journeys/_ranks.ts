@@ -15,6 +15,8 @@ import {
   type Json,
   type Rig,
 } from './_rig.ts'
+import type { KvPublisher } from '../../src/simulator/kv-publisher.ts'
+import { caughtUp, published } from './_kv.ts'
 import { openPairs } from './_pairs.ts'
 
 const RANK = 'x-data-parallel-rank'
@@ -223,4 +225,31 @@ export const ranks: Journeys = {
       await rig.rests()
     },
   ),
+
+  'each rank is followed by the events of its own cache': unless('no-sockets', async ({ open }) => {
+    const served = engine({ dpSize: 2, blockTokens: 64 })
+    const follow = async (publishers: readonly KvPublisher[]) => {
+      const rig = await open({ workers: [W1], ranks: 'ask', policy: 'least_cost' }, { [W1]: served })
+      await eventually(
+        async () => (await rig.workers()).every(({ kv_events: kv }) => kv?.state === 'live'),
+        () => 'a rank is not followed',
+      )
+      // Six blocks and some more.
+      const prompted = (letter: string) => {
+        const prompt = `${letter.repeat(4 * 64 * 6)}tail`
+        return rig.post('/v1/completions', { model: 'm', prompt, max_tokens: 1 })
+      }
+      const first = await Promise.all(['a', 'b'].map(prompted))
+      await caughtUp(rig, publishers)
+      for (const [i, text] of ['a', 'b'].entries()) {
+        const again = await prompted(text)
+        const id = again.headers.get('x-fetchway-decision')
+        const decision = (await rig.admin('GET', `/fetchway/v1/decisions/${id}`)).body
+        assert.equal(decision.predicted_cached_tokens, 64 * 6)
+        assert.equal(decision.predicted_cached_tokens, again.body.usage.prompt_tokens_details.cached_tokens)
+        assert.equal(again.headers.get('x-fetchway-worker'), first[i]?.headers.get('x-fetchway-worker'))
+      }
+    }
+    await published([served], follow, 2)
+  }),
 }
