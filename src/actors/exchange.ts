@@ -9,6 +9,8 @@ import type { Seat } from './seat.ts'
 const BEAT = 2_000
 /** What was not told again for so long is true no more, ms. */
 const SILENCE = 3 * BEAT
+/** A timer that is late by so much will not ring: what made it may have ended, ms. */
+const LOST = 1_000
 /** Numbers a worker: calls, backlog tokens, KV tokens, health. */
 const WIDTH = 4
 const [CALLS, TOKENS, HELD, HEALTH] = [0, 1, 2, 3]
@@ -86,8 +88,9 @@ export class Exchange {
   #placed: Placed[] = []
   readonly #reports = new Map<string, ReportedLoad>()
   #leasesTold = 0
-  #isSending = false
-  #isBeating = false
+  /** When the next telling and the next beat are due. */
+  #sendAt = -Infinity
+  #beatAt = -Infinity
   #sentAt = -Infinity
   #wholeAt = -Infinity
   /** Calls in flight by the others. */
@@ -100,9 +103,10 @@ export class Exchange {
   /** Something may have changed here: the others hear of it, at once or when the last telling is so long ago. */
   touch(): void {
     const { neighbours, state } = this.#seams
-    if (neighbours.length === 0 || this.#isSending) return
-    this.#isSending = true
-    state.timer(Math.max(0, this.#sentAt + this.#seams.gap - state.now()), () => this.#send())
+    const now = state.now()
+    if (neighbours.length === 0 || now < this.#sendAt + LOST) return
+    this.#sendAt = Math.max(now, this.#sentAt + this.#seams.gap)
+    state.timer(this.#sendAt - now, () => this.#send())
   }
 
   /** A prompt went to a worker. */
@@ -177,7 +181,7 @@ export class Exchange {
   #send(): void {
     const { state, neighbours, ledger } = this.#seams
     const now = state.now()
-    this.#isSending = false
+    this.#sendAt = -Infinity
     const isWhole = now - this.#wholeAt >= BEAT
     if (isWhole) this.#told.clear()
     const { workers, loads } = this.#news()
@@ -233,10 +237,12 @@ export class Exchange {
 
   /** While anybody has anything: tells all, and forgets who fell silent. */
   #beatLater(): void {
-    if (this.#isBeating) return
-    this.#isBeating = true
-    this.#seams.state.timer(BEAT, () => {
-      this.#isBeating = false
+    const { state } = this.#seams
+    const now = state.now()
+    if (now < this.#beatAt + LOST) return
+    this.#beatAt = now + BEAT
+    state.timer(BEAT, () => {
+      this.#beatAt = -Infinity
       this.#forget()
       const isBusy = this.#seams.ledger.leases.size > 0 || this.#leasesTold > 0
       if (isBusy) this.touch()

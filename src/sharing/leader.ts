@@ -83,7 +83,7 @@ class Follower {
 
   /** Null: the leader is silent, and the call is no longer its. */
   async #decide(ask: Ask, first: Said): Promise<Picked | null> {
-    if (this.#seams.now() < this.#silentUntil) return null
+    if (this.#isLost()) return null
     this.#led.add(ask.id)
     try {
       let answer = await this.#ask(first)
@@ -104,6 +104,22 @@ class Follower {
   async #ask(said: Said): Promise<SaidPick> {
     const all = [...this.#gathered.splice(0), said]
     return (await say(this.#seams, this.#leader, all, TIMEOUT)).at(-1) as SaidPick
+  }
+
+  /** A leader that fell silent is looked for now and then, and no call waits for that. */
+  #isLost(): boolean {
+    const { now, after } = this.#seams
+    if (this.#isSilent && now() >= this.#silentUntil) {
+      this.#silentUntil = now() + PAUSE
+      const answer = say(this.#seams, this.#leader, [], TIMEOUT)
+      after(
+        answer.then(
+          () => this.#heard(true),
+          (error: unknown) => this.#heard(false, error),
+        ),
+      )
+    }
+    return this.#isSilent
   }
 
   #note(notes: readonly Note[]): void | Promise<void> {
