@@ -1,4 +1,5 @@
 // Replies as the Rust routers' framework (axum) and their own code write them.
+import type { RefusalValue } from '../../actors/ask.ts'
 import { json, text } from '../../routes/reply.ts'
 
 /** No body at all. */
@@ -19,6 +20,10 @@ export const PARSE_ERROR = 'Failed to parse the request body as JSON'
 export const NO_JSON_TYPE = 'Expected request with `Content-Type: application/json`'
 export const missingField = (name: string): string =>
   `Failed to deserialize the JSON body into the target type: missing field \`${name}\``
+
+/** What is wrong with a body, as their parser begins to say it. */
+export const parseMessage = ({ code, message }: RefusalValue): string =>
+  code === 'invalid_json' ? message.replace('The request body is not valid JSON', PARSE_ERROR) : message
 
 /** The JSON object of a request's body, or the reply that refuses it. */
 export async function objectOf(request: Request): Promise<Record<string, unknown> | Response> {

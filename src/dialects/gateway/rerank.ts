@@ -49,11 +49,15 @@ function wrapped(
 ): Response {
   const best = typeof top === 'number' ? results.slice(0, top) : results
   const shown = isBare ? best.map(({ document: _document, ...result }) => result) : best
+  // What an engine leaves empty is left out there.
+  const told = shown.map((result) =>
+    Object.fromEntries(Object.entries(result).filter(([, value]) => value !== null)),
+  )
   const kept = new Headers(headers)
   kept.delete('content-length')
   return json(
     {
-      results: shown,
+      results: told,
       model: body['model'] ?? 'unknown',
       usage: null,
       object: 'rerank',

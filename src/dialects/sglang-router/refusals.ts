@@ -2,7 +2,7 @@
 import type { RefusalValue } from '../../actors/ask.ts'
 import { json } from '../../routes/reply.ts'
 import type { RefusedAt } from '../dialect.ts'
-import { empty, plain } from '../gateway/answers.ts'
+import { empty, parseMessage, plain } from '../gateway/answers.ts'
 
 const PHRASES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -51,12 +51,17 @@ export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | u
   if (code === 'not_found') return empty(404)
   if (code === 'method_not_allowed') return empty(405, { allow: 'POST' })
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
-  if (OF_BODY.has(code)) return ofBody(refusal, path)
+  if (OF_BODY.has(code)) return ofBody({ ...refusal, message: parseMessage(refusal) }, path)
+  if (code === 'state_not_found') return notStored(message)
   if (code === 'no_workers')
     return failure(503, 'no_available_workers', 'No available workers (all circuits open or unhealthy)')
   const upstream = Object.hasOwn(UPSTREAM, code) ? UPSTREAM[code] : undefined
   return upstream ? failure(upstream[0], upstream[1], message) : failure(status, code, message)
 }
+
+/** As SGLang says it of a response that it does not have. */
+const notStored = (message: string): Response =>
+  json({ object: 'error', message, type: 'invalid_request_error', param: 'response_id', code: 404 }, 404)
 
 /** Its error object, with the code in a header too. */
 export function failure(status: number, code: string, message: string): Response {

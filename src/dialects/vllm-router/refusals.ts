@@ -1,7 +1,8 @@
 // Our refusals in the vLLM router's words: plain sentences.
 import type { RefusalValue } from '../../actors/ask.ts'
 import type { RefusedAt } from '../dialect.ts'
-import { empty, plain, wrongMethod } from '../gateway/answers.ts'
+import { json } from '../../routes/reply.ts'
+import { empty, parseMessage, plain, wrongMethod } from '../gateway/answers.ts'
 
 const UPSTREAM: ReadonlySet<string> = new Set([
   'worker_unreachable',
@@ -31,9 +32,15 @@ export function refuse(
   if (code === 'method_not_allowed') return wrongMethod('POST')
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
   if (code === 'no_workers') return plain(503, 'No available workers (all circuits open or unhealthy)')
-  if (code === 'invalid_json') return plain(400, isTyped(path) ? message : `Invalid JSON body: ${message}`)
+  if (code === 'invalid_json')
+    return plain(400, isTyped(path) ? parseMessage(refusal) : `Invalid JSON body: ${message}`)
+  if (code === 'state_not_found') return notStored(message)
   if (!UPSTREAM.has(code)) return plain(status, message)
   return isTyped(path)
     ? plain(500, `Request failed: ${message}`)
     : plain(502, `Backend request failed: ${message}`)
 }
+
+/** As vLLM says it of a response that it does not have. */
+const notStored = (message: string): Response =>
+  json({ error: { message, type: 'invalid_request_error', param: 'response_id', code: 404 } }, 404)
