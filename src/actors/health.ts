@@ -86,11 +86,18 @@ export class Health {
   /** One that has been out for too long leaves for good. */
   #removeLost(seat: Seat): void {
     const { removeAfter = 0 } = this.rules.probe
-    const { isDown, failingSince, id, url } = seat
+    const { isDown, failingSince } = seat
     if (removeAfter === 0 || !isDown || failingSince === 0) return
-    if (this.#state.now() - failingSince < removeAfter) return
+    if (this.#state.now() - failingSince >= removeAfter) this.#state.after(this.#remove(seat))
+  }
+
+  /** Whoever is found, or tells of itself, comes and goes by that alone. */
+  async #remove({ id, url }: Seat): Promise<void> {
+    const registry = this.#state.registry('main')
+    const source = (await registry.get(id))?.source
+    if (source !== 'api' && source !== 'flag') return
     this.#state.log({ level: 'warn', message: `worker ${url} stays away: removed`, worker: id })
-    this.#state.after(Promise.resolve(this.#state.registry('main').remove(id)))
+    await registry.remove(id)
   }
 
   /** Those that this pool looks after, and those that its own calls could not reach. */
