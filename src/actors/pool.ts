@@ -274,6 +274,7 @@ export class Pool {
 
   #met(left: readonly string[]): void {
     this.#knowledge.met(this.#roster.seats, left, this.#rules.kvCapacity)
+    this.#choice.late.meet()
     this.#exchange.meet()
     this.#choice.line.serve()
     this.#health.meet()

@@ -94,6 +94,11 @@ export class LateBinding implements Reading {
     return this.isLate ? { ...this.#rules, choose: this.choose } : this.#rules
   }
 
+  /** Members or rules are others now. */
+  meet(): void {
+    for (const seat of this.#seams.roster.seats.values()) this.#show(seat)
+  }
+
   /** Its worker began anew. */
   restart(seat: Seat): void {
     this.#aheads.delete(seat)
@@ -107,7 +112,6 @@ export class LateBinding implements Reading {
     const seconds = this.#times.seconds(features)
     const reading = this.#times.seconds([0, features[1], features[2]])
     const isQuiet = lease.ask !== null && !lease.ask.stream
-    this.#show(seat)
     this.#of(seat).join(
       { id, features, tokens: tokens - matched, seconds, reading, sentAt: startedAt, isQuiet },
       this.#speedOf(seat),
@@ -233,7 +237,7 @@ export class LateBinding implements Reading {
   /** While binding is early nothing of this is told, or reckoned. */
   #attach(): void {
     this.#seams.ledger.reading = this.isLate ? this : null
-    for (const seat of this.#seams.roster.seats.values()) this.#show(seat)
+    this.meet()
   }
 
   #show(seat: Seat): void {

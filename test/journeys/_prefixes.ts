@@ -1,7 +1,7 @@
 // Where prompts go by what workers have read before: the default policy as a client sees it.
 import assert from 'node:assert/strict'
 import type { Journeys } from './_journeys.ts'
-import { callsOf, chat, CHAT, engine, W1, W2, WORKERS, type Rig } from './_rig.ts'
+import { callsOf, chat, CHAT, engine, eventually, W1, W2, WORKERS, type Rig } from './_rig.ts'
 
 /** Words of a prompt that no other shares. */
 const words = (name: string, count: number) =>
@@ -15,6 +15,11 @@ const conversation = (name: string, turns = 1) =>
       content: i === 0 ? words(name, 400) : `turn ${i} of ${name}`,
     })),
   })
+
+const streamed = (content: string) =>
+  chat({ messages: [{ role: 'user', content }], stream: true, max_tokens: 6 })
+
+const inFlight = (rig: Rig, count: number) => async () => (await rig.worker(W1)).in_flight === count
 
 async function homeOf(rig: Rig, body: unknown): Promise<string> {
   const reply = await rig.post(CHAT, body)
@@ -86,6 +91,30 @@ export const prefixes: Journeys = {
     assert.equal((await rig.admin('POST', '/fetchway/v1/flush_cache')).status, 200)
     assert.equal(await told(W2), 0)
     assert.equal((await rig.admin('POST', '/fetchway/v1/flush_cache?worker=w-none')).status, 404)
+  },
+
+  async 'bound late, a call waits in the router until a worker has nearly read what it was sent'({ open }) {
+    const slow = engine({ speed: 1, prefillTokensPerSecond: 6000 })
+    const rig = await open({ binding: 'late', prefillSpeed: 6000 }, { [W1]: slow })
+    const sent = (name: string, count: number) => rig.post(CHAT, streamed(words(name, count)))
+    const bindingOf = async () => (await rig.worker(W1)).binding as string
+    assert.equal(await bindingOf(), 'learning')
+    // Those behind a long one are answered after it: so it reads in order. A busy machine may send them too late to tell.
+    for (let round = 0; round < 5 && (await bindingOf()) !== 'late'; round++) {
+      const long = sent(`long ${round}`, 800)
+      await eventually(inFlight(rig, 1), () => 'the long one never went')
+      const short = Array.from({ length: 12 }, (_, i) => sent(`short ${round} ${i}`, 2))
+      for (const { status } of await Promise.all([long, ...short])) assert.equal(status, 200)
+      await eventually(inFlight(rig, 0), () => 'calls never ended')
+    }
+    assert.equal(await bindingOf(), 'late')
+    const ahead = sent('ahead', 800)
+    await eventually(inFlight(rig, 1), () => 'the one ahead never went')
+    const [, reply] = await Promise.all([ahead, sent('behind', 2)])
+    const id = reply.headers.get('x-fetchway-decision')
+    const { body } = await rig.admin('GET', `/fetchway/v1/decisions/${id}`)
+    assert.equal(body.waited_for, 'backlog')
+    assert.ok(body.waited_ms > 50, String(body.waited_ms))
   },
 
   async 'policies that ask for no prompts keep no index'({ open }) {
