@@ -25,6 +25,7 @@ export const MODES: Readonly<Record<Protocol, Mode>> = {
   sglang: { engine: 'sglang' },
   nixl: { engine: 'vllm', connector: 'nixl' },
   orchestrated: { engine: 'vllm', connector: 'nixl' },
+  nixl_p2p: { engine: 'vllm', connector: 'nixl' },
   p2p: { engine: 'vllm', connector: 'p2p' },
   mooncake: { engine: 'vllm', connector: 'mooncake' },
   moriio: { engine: 'vllm', connector: 'mooncake' },
