@@ -43,6 +43,12 @@ const CONFLICTS: readonly (readonly [file: string, ...issues: string[]])[] = [
     '1:1: adminListen: is open to other machines and needs adminKey: set one, or listen on 127.0.0.1',
   ],
   [
+    'poolShards: 2\nadminKey: k\nleader: http://r:1',
+    '1:1: poolShards: cannot go with peers or leader: shards serve one router',
+  ],
+  ['peers: [http://r:1]', '1:1: peers: needs adminKey: routers know each other by it'],
+  ['leader: http://r:1', '1:1: leader: needs adminKey: routers know each other by it'],
+  [
     'adminListen: nowhere',
     '1:1: adminListen: expected HOST:PORT, e.g. 127.0.0.1:8001, or unix:/path, got "nowhere"',
   ],
@@ -87,6 +93,7 @@ for (const [text, ...expected] of CONFLICTS) {
 const GOOD: readonly string[] = [
   'breakerSuccesses: 0\nbreakerFailures: 0',
   'retries: 0\nretryMaxDelay: 10ms',
+  'peers: [http://r:1]\nleader: http://r:1\nadminKey: k',
   'adminListen: 0.0.0.0:1\nadminKey: k',
   'adminListen: "[::1]:1"',
   'adminListen: 127.0.0.1:0\nport: 0',
