@@ -73,7 +73,8 @@ export function createApp(config: Config, host: Host): App {
     metrics: () => metricsAlone(core),
     start: async () => {
       if (config.dialect !== undefined) core.surface = await surfaceOf(config)
-      await checkSources(config, host.outside)
+      // In place of routers that go on without: it is looked for again until it is there, and each time told.
+      if (config.dialect === undefined) await checkSources(config, host.outside)
       await host.registry('main').start()
     },
     reload: async (next) => {

@@ -68,6 +68,8 @@ export async function serveApp(
     grace = next.grace
   }
   announce(listeningLine(given, front.url, admin?.url ?? null))
+  // What goes to stdout alone is looked for in the kept log, too.
+  if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
   handleSignals(stop, log)
   boundNursery()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }
