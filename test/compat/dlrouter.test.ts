@@ -154,6 +154,21 @@ test('a model that nobody has is named in single quotes', async (t) => {
   })
 })
 
+test('without any node no model exists', async (t) => {
+  const { status, body } = await (await open(t, {})).post(CHAT, chat())
+  assert.equal(status, 404)
+  assert.equal(body.error.message, "Model 'm' not found.")
+})
+
+test('a vLLM pair that is not whole is told in its own words', async (t) => {
+  const flags = '--backend vllm --serving_strategy distserve --disable_cache_status'
+  const router = await open(t, { [W1]: engine() }, { flags })
+  await router.post('/nodes/add', { url: W1, status: { models: ['m'], role: 2 } })
+  const { status, body } = await router.post(CHAT, chat())
+  assert.equal(status, 503)
+  assert.deepEqual(body, { error: 'No prefill or decode instances available' })
+})
+
 test('a node that died is a 502 with its code', async (t) => {
   const node = engine()
   const router = await opened(t, { [W1]: node })

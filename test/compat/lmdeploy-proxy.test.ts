@@ -116,6 +116,11 @@ test('a model that nobody has is a flat error', async (t) => {
   })
 })
 
+test('without any node no model exists', async (t) => {
+  const { status, body } = await (await open(t, {})).post(CHAT, chat())
+  assert.deepEqual([status, body.message], [404, "The model 'm' does not exist."])
+})
+
 test('keys are asked for inference, not for nodes: engines register without one', async (t) => {
   const router = await open(t, { [W1]: lmdeploy() }, { flags: '--disable-cache-status --api-keys one two' })
   const { status, body } = await router.post(CHAT, chat())

@@ -16,7 +16,7 @@ export function surface({ strategy, engine }: Readonly<Record<string, unknown>>)
   return {
     answer: (core, request, path) => route({ core, request, engine }, path),
     fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
-    refuse,
+    refuse: (refusal, at, core) => refuse(refusal, { ...at, core, engine }),
     hear: (call, request) => hear(call, request, strategy),
   }
 }
@@ -111,8 +111,11 @@ const ANSWERS: Readonly<Record<string, readonly [number, object]>> = {
   total_timeout: [504, TIMEOUT],
 }
 
-function refuse(refusal: RefusalValue, { model, requestId }: RefusedAt): Response {
-  const response = unprocessable(refusal) ?? told(refusal, model)
+type At = RefusedAt & { readonly core: Core; readonly engine: unknown }
+
+function refuse(refusal: RefusalValue, at: At): Response {
+  const { requestId } = at
+  const response = unprocessable(refusal) ?? told(refusal, at)
   response.headers.set('x-fetchway-error', refusal.code)
   if (requestId !== undefined) response.headers.set('x-request-id', requestId)
   if (refusal.retryAfter !== undefined)
@@ -120,7 +123,14 @@ function refuse(refusal: RefusalValue, { model, requestId }: RefusedAt): Respons
   return response
 }
 
-function told({ code, status, message: why }: RefusalValue, model: string | null | undefined): Response {
+/** A vLLM pair that is not whole has words of its own. */
+const UNPAIRED = { error: 'No prefill or decode instances available' }
+
+function told({ code: given, status, message: why }: RefusalValue, { model, core, engine }: At): Response {
+  // A model of no node does not exist there, whether nodes are there or not.
+  const isUnknown = given === 'no_workers' && core.models.known(model ?? null) === ''
+  const code = isUnknown ? 'model_not_found' : given
+  if (code === 'no_workers' && engine === 'vllm') return answer(UNPAIRED, 503)
   const known = ANSWERS[code]
   if (known) return answer(known[1], known[0])
   if (code !== 'model_not_found') return detail(why, status)

@@ -141,8 +141,11 @@ function flat(message: string, type: string, code: number): Response {
   return answer({ message, type, code, param: null, object: 'error' }, code)
 }
 
-function refuse(refusal: RefusalValue, { model, requestId }: RefusedAt): Response {
-  const response = unprocessable(refusal) ?? told(refusal, model)
+function refuse(refusal: RefusalValue, { model = null, requestId }: RefusedAt, core: Core): Response {
+  // A model of no node does not exist there, whether nodes are there or not.
+  const isUnknown = refusal.code === 'no_workers' && core.models.known(model) === ''
+  const known = isUnknown ? { ...refusal, code: 'model_not_found' } : refusal
+  const response = unprocessable(refusal) ?? told(known, model)
   response.headers.set('x-fetchway-error', refusal.code)
   if (requestId !== undefined) response.headers.set('x-request-id', requestId)
   if (refusal.retryAfter !== undefined)
