@@ -1,9 +1,9 @@
-// The replay against its reference: node bench/calibrate.ts TRACE [SEEDS] with Mooncake's conversation trace. See docs/routing.md.
+// The replay against its reference: node bench/calibrate.ts TRACE [SEEDS] [late] with Mooncake's conversation trace. See docs/routing.md.
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { configSchema } from '../src/config/schema.ts'
 import { policies } from '../src/policies/policy.ts'
-import type { Figures } from '../src/replay/figures.ts'
+import type { Figures, Run } from '../src/replay/figures.ts'
 import { DEFAULTS, type ReplayOptions } from '../src/replay/options.ts'
 import { readTrace } from '../src/replay/read-trace.ts'
 import { ORACLE, replay } from '../src/replay/replay.ts'
@@ -24,15 +24,41 @@ const PATHOLOGIES: Readonly<Record<string, Partial<ReplayOptions>>> = {
   'half the workers 4× slower (×1)': { speed: 1, hetero: 0.25 },
 }
 
-async function run(trace: Trace, policy: string, options: Partial<ReplayOptions>, seeds: readonly number[]) {
+/** Late binding is measured against early binding of the same policy. */
+const LATE: Readonly<Record<string, Partial<ReplayOptions>>> = {
+  '×1': { speed: 1 },
+  '×2': { speed: 2 },
+  '×2.5': { speed: 2.5 },
+  '×3': { speed: 3 },
+  'hot prefix (×2)': { speed: 2, hot: 0.5, at: 0.3 },
+  'hot prefix (×2.5)': { speed: 2.5, hot: 0.5, at: 0.3 },
+  'restart (×2)': { speed: 2, restart: 3 },
+  'scale-out 7→8 (×2)': { speed: 2, scaleOut: true },
+  'half the workers 4× slower (×1)': { speed: 1, hetero: 0.25 },
+  'half the workers 4× slower (×1.4)': { speed: 1.4, hetero: 0.25 },
+  'half the workers 2× slower (×1.4)': { speed: 1.4, hetero: 0.5 },
+  'steps shared by 2,048 (×2)': { speed: 2, longPrefill: 2048 },
+  'steps shared by 4,096 (×2)': { speed: 2, longPrefill: 4096 },
+  'steps shared by 2,048 (×2.5)': { speed: 2.5, longPrefill: 2048 },
+  'steps shared by 4,096 (×2.5)': { speed: 2.5, longPrefill: 4096 },
+}
+
+interface Way {
+  readonly seeds: readonly number[]
+  readonly binding?: 'early' | 'late'
+}
+
+async function run(trace: Trace, policy: string, options: Partial<ReplayOptions>, way: Way) {
+  const { seeds, binding = 'early' } = way
   const name = policy === ORACLE ? 'round_robin' : policy
   const config = configSchema.parse({
     policy: name,
+    binding,
     healthInterval: 'off',
     loadInterval: 'off',
     queueTimeout: 'off',
   })
-  return (await replay(trace, { ...DEFAULTS, ...options }, { policy, config, seeds })).figures
+  return replay(trace, { ...DEFAULTS, ...options }, { policy, config, seeds })
 }
 
 function line(name: string, figures: Figures, more = ''): void {
@@ -50,7 +76,7 @@ async function calibration(trace: Trace): Promise<void> {
   heading('Calibration: conversation ×2, bursts spread evenly')
   for (const [policy, reference] of Object.entries(REFERENCE)) {
     if (policy !== ORACLE && !policies.some(({ name }) => name === policy)) continue
-    const figures = await run(trace, policy, { speed: 2 }, [0])
+    const { figures } = await run(trace, policy, { speed: 2 }, { seeds: [0] })
     const off = (value: number, wanted: number) => `${((value / wanted - 1) * 100).toFixed(1)} %`
     const { ttft_mean_s, goodput } = figures
     line(
@@ -64,11 +90,11 @@ async function calibration(trace: Trace): Promise<void> {
 async function targets(trace: Trace, seeds: readonly number[]): Promise<void> {
   for (const speed of SPEEDS) {
     heading(`Conversation ×${speed}, mean of ${seeds.length} seeds`)
-    const oracle = await run(trace, ORACLE, { speed }, seeds)
+    const { figures: oracle } = await run(trace, ORACLE, { speed }, { seeds })
     line(ORACLE, oracle)
     for (const policy of ['least_cost', 'cache_aware', 'least_load', 'round_robin']) {
       if (!policies.some(({ name }) => name === policy)) continue
-      const own = await run(trace, policy, { speed }, seeds)
+      const { figures: own } = await run(trace, policy, { speed }, { seeds })
       const over = (name: 'hit_ratio' | 'ttft_mean_s' | 'ttft_p99_s') => (own[name] / oracle[name]).toFixed(3)
       line(
         policy,
@@ -82,20 +108,46 @@ async function targets(trace: Trace, seeds: readonly number[]): Promise<void> {
 async function pathologies(trace: Trace, seeds: readonly number[]): Promise<void> {
   for (const [name, options] of Object.entries(PATHOLOGIES)) {
     heading(`${name}, mean of ${seeds.length} seeds`)
-    const least = await run(trace, 'least_load', options, seeds)
+    const { figures: least } = await run(trace, 'least_load', options, { seeds })
     line('least_load', least)
     for (const policy of ['least_cost', ORACLE]) {
-      const own = await run(trace, policy, options, seeds)
+      const { figures: own } = await run(trace, policy, options, { seeds })
       const over = (key: 'ttft_mean_s' | 'ttft_p99_s') => (own[key] / least[key]).toFixed(3)
       line(policy, own, `of least_load: mean ${over('ttft_mean_s')}, p99 ${over('ttft_p99_s')}`)
     }
   }
 }
 
-const [file, count = '5'] = process.argv.slice(2)
-if (file === undefined) throw new Error('usage: node bench/calibrate.ts TRACE [SEEDS]')
+/** The 99th percentile of the first tokens of the longest twentieth of the prompts, s, but for those that fill the caches. */
+function longest({ arrivals, first }: Run): number {
+  const counted = arrivals.slice(Math.floor(arrivals.length / 10)).toSorted((a, b) => b.input - a.input)
+  const times = counted.slice(0, counted.length / 20).map(({ index }) => first[index] as number)
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] as number
+}
+
+async function late(trace: Trace, seeds: readonly number[]): Promise<void> {
+  for (const [name, options] of Object.entries(LATE)) {
+    heading(`${name}, mean of ${seeds.length} seeds`)
+    const early = await run(trace, 'least_cost', options, { seeds })
+    line('early', early.figures)
+    const own = await run(trace, 'least_cost', options, { seeds, binding: 'late' })
+    const over = (key: 'ttft_mean_s' | 'ttft_p99_s') => (own.figures[key] / early.figures[key]).toFixed(3)
+    const long = (longest(own.run) / longest(early.run)).toFixed(2)
+    line(
+      'late',
+      own.figures,
+      `of early: mean ${over('ttft_mean_s')}, p99 ${over('ttft_p99_s')}, longest ${long}`,
+    )
+  }
+}
+
+const [file, count = '5', only] = process.argv.slice(2)
+if (file === undefined) throw new Error('usage: node bench/calibrate.ts TRACE [SEEDS] [late]')
 const trace = await readTrace(createInterface({ input: createReadStream(file) }), file)
 const seeds = Array.from({ length: Number(count) }, (_, i) => i + 1)
-await calibration(trace)
-await targets(trace, seeds)
-await pathologies(trace, seeds)
+if (only !== 'late') {
+  await calibration(trace)
+  await targets(trace, seeds)
+  await pathologies(trace, seeds)
+}
+await late(trace, seeds)
