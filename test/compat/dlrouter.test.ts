@@ -251,6 +251,13 @@ test('a node is told to end and leaves; one that does not know how stays', async
   assert.deepEqual(Object.keys((await router.ask('/nodes/status')).body), [W2])
 })
 
+test('strictly a node that does not know how to end goes as well, and the failure comes with 200', async (t) => {
+  const router = await opened(t, { [W1]: engine() }, { isStrict: true })
+  const { status, body } = await router.post('/nodes/terminate', { url: W1 })
+  assert.deepEqual([status, body], [200, { error: `Failed to terminate ${W1}` }])
+  assert.deepEqual((await router.ask('/nodes/status')).body, {})
+})
+
 test('all are told to end', async (t) => {
   const all = await opened(t, { [W1]: ending().node, [W2]: ending().node })
   const good = await all.ask('/nodes/terminate_all', { method: 'POST' })
@@ -349,6 +356,18 @@ test('prefix_cache keeps beginnings with their node, short ones too, and spreads
   assert.deepEqual(longer, [first[0]])
   const others = ['Alpha one', 'Beta two', 'Gamma three', 'Delta four', 'Epsilon five', 'Zeta six'].map(about)
   assert.ok(new Set(await nodesOf(router, fleet, others)).size > 1)
+})
+
+test('prefix_cache takes one equal character for a match when it is strict, and half a beginning otherwise', async (t) => {
+  const about = (content: string) => chat({ messages: [{ role: 'user', content }] })
+  const bodies = ['Axxxxxxxxx', 'Ayyyyyyyyy', 'Azzzzzzzzz'].map(about)
+  const counts: number[] = []
+  for (const isStrict of [true, false]) {
+    const fleet = three()
+    const router = await opened(t, fleet, { ...flagsWith('--routing_strategy prefix_cache'), isStrict })
+    counts.push(new Set(await nodesOf(router, fleet, bodies)).size)
+  }
+  assert.deepEqual(counts, [1, 3])
 })
 
 test('several backend types serve in one process', async (t) => {

@@ -139,6 +139,8 @@ test('bodies, headers and what the engine says pass as they are, whether it stre
   const [got] = callsOf(node)
   assert.deepEqual(JSON.parse(got?.body ?? ''), chat({ foo: [1] }))
   assert.equal(headerOf(got, 'x-trace'), 'abc')
+  assert.equal(headerOf(got, 'x-forwarded-host'), 'router')
+  assert.equal(headerOf(got, 'x-forwarded-proto'), 'http')
   const failing = await opened(t, { [W1]: lmdeploy({ fault: 'status=400' }) })
   for (const stream of [false, true]) assert.equal((await failing.post(CHAT, chat({ stream }))).status, 400)
 })

@@ -24,7 +24,7 @@ export function surface({ isPaired }: Readonly<Record<string, unknown>>): Surfac
     answer: route,
     fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
     refuse,
-    ...(isPaired === true && { hear: single }),
+    hear: (call, request) => forwarded(isPaired === true ? single(call) : call, request),
   }
 }
 
@@ -134,6 +134,18 @@ function single(call: Call): Call {
   const count = call.body.kind === 'json' ? call.body.top.number('n') : null
   if (count !== null && count > 1) throw new Refusal(400, 'invalid_request', SINGLE)
   return call
+}
+
+/** Engines are told where the client came in; an outer proxy that has said so already is believed. */
+function forwarded(call: Call, { url, headers }: Request): Call {
+  const own = [
+    'x-forwarded-host',
+    headers.get('host') ?? new URL(url).host,
+    'x-forwarded-proto',
+    new URL(url).protocol.slice(0, -1),
+  ]
+  const more = [own.slice(0, 2), own.slice(2)].filter(([name = '']) => !headers.has(name)).flat()
+  return { ...call, headers: { ...call.headers, passed: [...call.headers.passed, ...more] } }
 }
 
 /** LMDeploy's flat errors. */
