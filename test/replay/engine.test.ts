@@ -149,3 +149,23 @@ test('a cache forgets the least recently released block, and never one that is h
     [false, true],
   )
 })
+
+test('an engine that shares its steps gives each prompt its part, so that a short one overtakes', () => {
+  const long = job(10_000, 1)
+  const short = job(500, 1)
+  const shared = runAll(new Engine(100, { ...REFERENCE_TIMES, longPrefill: 2048 }), [
+    [0, long],
+    [0.001, short],
+  ])
+  assert.deepEqual(
+    shared.map(({ index }) => index),
+    [1, 1, 0, 0],
+  )
+  // The long one's first part; then both.
+  near(shared[0]?.at, 2 * STEP + prefill(0, 2048) + prefill(2048, 4096) + prefill(0, 500))
+  const inOrder = runAll(new Engine(100, REFERENCE_TIMES), [
+    [0, long],
+    [0.001, short],
+  ])
+  assert.equal(inOrder.find(({ kind }) => kind === 'first')?.index, 0)
+})
