@@ -234,6 +234,14 @@ test('/metrics has its names, and bounds as Python writes them', async (t) => {
   assert.ok((await router.metric('tokens_prompt_total', 'model="m"')) > 0)
 })
 
+test('metrics name the models of the nodes, whichever is the default', async (t) => {
+  const router = await open(t, { [W1]: engine({ models: ['a', 'b'] }) }, { MODEL_NAME: 'a' })
+  for (const model of ['a', 'b', 'made-up']) await router.post(CHAT, chat({ model }), AUTH)
+  assert.equal(await router.metric('requests_total', 'status="success",model="a"'), 1)
+  assert.equal(await router.metric('requests_total', 'status="success",model="b"'), 1)
+  assert.equal(await router.metric('requests_total', 'status="error",model="other"'), 1)
+})
+
 test('/stats tells loads as floats and latencies in seconds', async (t) => {
   const router = await open(t, { [W1]: engine() })
   await router.post(CHAT, chat(), AUTH)

@@ -90,6 +90,19 @@ for (const [text, key, expected] of [
     assert.notDeepEqual((await configOf(dlrouter, ''))[key], expected)
   })
 
+for (const line of [
+  '--serving_strategy hybrid --backend vllm',
+  '--backend vllm --serving_strategy hybrid --routing_strategy min_expected_latency',
+  '--serving_strategy distserve --backend vllm --prefill_urls http://prefill-1:30000,http://prefill-2:30000 --decode_urls http://decode-1:30000,http://decode-2:30000 --models Qwen3-32B --disable_cache_status',
+  '--serving_strategy distserve --backend vllm --prefill_urls http://prefill-node:8001 --decode_urls http://decode-node:8002 --models Qwen3-32B --intra_node_data_parallel_size 8 --disable_cache_status',
+  '--serving_strategy distserve --backend vllm --zmq_host 0.0.0.0 --zmq_port 30001 --models Qwen3-32B --disable_cache_status',
+  '--serving_strategy distserve --backend sglang --prefill_urls http://prefill-1:13700,http://prefill-2:13700 --decode_urls http://decode-1:13701,http://decode-2:13701 --prefill_bootstrap_ports 8998,8998 --models Qwen3-32B --disable_cache_status',
+  '--serving_strategy distserve --backend lmdeploy --migration_protocol RDMA --link_type RoCE',
+])
+  test(`dlrouter: the line of its README is understood: ${line.slice(0, 60)}…`, async () => {
+    assert.equal((await configOf(dlrouter, line)).port, 8000)
+  })
+
 test('dlrouter: its defaults hold', async () => {
   const config = await configOf(dlrouter, '')
   const { host, port, policy, threads, stateFormat, healthInterval, healthFailures, totalTimeout } = config

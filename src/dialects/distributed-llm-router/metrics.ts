@@ -91,7 +91,7 @@ function ended(
   const now = core.host.now()
   const { url, startedAt, sentAt } = passing
   const isGood = ending.outcome === 'ok'
-  const model = passing.model === '' ? known(core, core.config.defaultModel ?? '') : passing.model
+  const model = passing.model || OTHER
   const seconds = (now - startedAt) / 1000
   table.requests.with(isGood ? 'success' : 'error', model).add()
   table.latency.with().observe(seconds)
@@ -112,9 +112,11 @@ function ended(
   if (seconds > 0) table.rate.with().observe(completionTokens / seconds)
 }
 
-/** Labels must not grow with what clients make up: a model that is neither the fleet's nor the default one has no name. */
+/** Labels must not grow with what clients make up: models of no node share one. */
+const OTHER = 'other'
+
 const known = ({ models, config }: Core, model: string): string =>
-  model === config.defaultModel ? model : models.known(model)
+  model === config.defaultModel ? model : models.known(model) || OTHER
 
 const numberText = (value: number): string =>
   Number.isFinite(value) ? floatText(value) : value > 0 ? '+Inf' : value < 0 ? '-Inf' : 'NaN'

@@ -23,11 +23,15 @@ const CHAT = '/v1/chat/completions'
 /** Its surface. */
 export function surface(): Surface {
   const gauges = new Gauges()
+  const acquaintance = { lookedAt: -Infinity }
   return {
     answer: (core, request, path) => route(core, request, path),
     fallback: async (_core, _request, path) => (path === CHAT ? methodNotAllowed('POST') : notFound()),
     refuse: (refusal, at, core) => refuse(refusal, { ...at, core, gauges }),
-    hear,
+    hear: (call, _request, core) => {
+      meet(call, core, acquaintance)
+      return hear(call)
+    },
     mark: ({ worker }) => ['x-routed-node', worker.url],
     count: (happened: Happened, core: Core) => gauges.count(happened, core),
     read: (core, view) => gauges.read(core, view),
@@ -72,6 +76,17 @@ const nodeOf = (worker: SeatView) => ({
 function averageOf(recent: readonly number[]): number {
   return recent.reduce((mean, ms, i) => mean + Math.min(0.3, 1 / (i + 1)) * (ms - mean), recent[0] ?? 0)
 }
+
+/** Nobody asks whether a model exists, but metrics name those that do: the directory is looked at beside the call. */
+function meet({ model }: Call, { models, host, config }: Core, acquaintance: { lookedAt: number }): void {
+  const now = host.now()
+  if (models.known(model ?? config.defaultModel ?? null) !== '' || now - acquaintance.lookedAt < LOOK) return
+  acquaintance.lookedAt = now
+  host.after(models.refresh())
+}
+
+/** At most this often, ms. */
+const LOOK = 1000
 
 /** Its checks of the body. */
 function hear(call: Call): Call {
