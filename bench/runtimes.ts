@@ -19,7 +19,7 @@ const DENO = [
   '--unstable-no-legacy-abort',
   '--allow-net',
   '--allow-read',
-  '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR',
+  '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR,WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE',
 ]
 
 const counted = async ({ port }: Place): Promise<number> =>

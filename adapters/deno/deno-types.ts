@@ -2,26 +2,9 @@
 import type { NearSocket } from '../../src/tunnel/socket.ts'
 import type { KeyValueStore } from '../web/storage.ts'
 
-export interface DenoServer {
-  readonly addr: DenoAddress
-  /** Takes no new connections; resolves when all responses have ended. */
-  shutdown(): Promise<void>
-}
-
 export type DenoAddress =
   | { readonly transport: 'tcp'; readonly hostname: string; readonly port: number }
   | { readonly transport: 'unix'; readonly path: string }
-
-export interface DenoServeOptions {
-  readonly hostname?: string
-  readonly port?: number
-  readonly path?: string
-  readonly cert?: string
-  readonly key?: string
-  readonly signal: AbortSignal
-  readonly onListen: () => void
-  readonly onError: (error: unknown) => Response
-}
 
 /** `completed` resolves when the response is wholly sent. */
 export type DenoHandler = (request: Request, info: { readonly completed: Promise<void> }) => Promise<Response>
@@ -37,7 +20,6 @@ export interface DenoRuntime {
   readonly args: readonly string[]
   readonly env: { get(name: string): string | undefined; toObject(): Record<string, string> }
   readonly permissions: { querySync(asked: { name: 'env' }): { readonly state: string } }
-  serve(options: DenoServeOptions, handler: DenoHandler): DenoServer
   upgradeWebSocket(
     request: Request,
     options: { idleTimeout: number },

@@ -1,13 +1,14 @@
-// What Deno gives of its own: its server, its WebSockets, and its key-value store where that is switched on.
+// What Deno gives of its own: its WebSockets under `deno serve`, and its key-value store where that is switched on.
 import type { Config } from '../../src/config/schema.ts'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Message } from '../../src/tunnel/socket.ts'
-import { untilIdle, type Handler, type Listener, type Platform } from '../web/serve.ts'
+import type { FarSocket, Message } from '../../src/tunnel/socket.ts'
+import type { Handler, Platform } from '../web/serve.ts'
 import { createSocketHost } from '../web/socket-host.ts'
 import { filesOf, keyValueStorage } from '../web/storage.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { nearOf } from '../web/websocket.ts'
-import { freeSocketFile } from '../node/socket-file.ts'
+import { serve } from '../node/http.ts'
+import { NodeRequest } from '../node/request.ts'
 import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
 export const denoPlatform: Platform = {
@@ -16,33 +17,18 @@ export const denoPlatform: Platform = {
     return createSocketHost(config, { log, storage, take })
   },
 
-  async listen(handler, { host, port, socket, tls, onError }) {
-    const breaker = new AbortController()
-    const counted = countLive(handler)
-    if (socket !== undefined) await freeSocketFile(socket)
-    const server = runtime.serve(
-      {
-        ...(socket === undefined ? { hostname: host, port } : { path: socket }),
-        ...tls,
-        signal: breaker.signal,
-        onListen: () => undefined, // the app says itself where it listens
-        onError(error) {
-          // Bodies that break with their worker come here, too, and are told of already.
-          if (!(error instanceof UpstreamFailure)) onError(error)
-          return new Response(null, { status: 500 })
-        },
+  /**
+   * By Deno's node:http, for its own server does not tell of a client that leaves before the response head, once the request
+   * has a body of some hundred bytes.
+   */
+  listen(handler, { onError, ...options }) {
+    return serve(handler, {
+      ...options,
+      onError(error) {
+        // Bodies that break with their worker come here, too, and are told of already.
+        if (!(error instanceof UpstreamFailure)) onError(error)
       },
-      counted.handle,
-    )
-    return {
-      url: urlOf(server.addr, tls ? 'https' : 'http'),
-      async close(graceMs) {
-        await untilIdle(counted.live, performance.now() + graceMs)
-        // Only one of the two may be called: a server that shuts down can't be aborted any more.
-        if (counted.live() > 0) breaker.abort()
-        else await server.shutdown()
-      },
-    } satisfies Listener
+    })
   },
 }
 
@@ -77,7 +63,14 @@ export function urlOf(address: DenoAddress, scheme: string): string {
   return `${scheme}://${name}:${address.port}`
 }
 
-const take: TakeSocket = (request, far) => {
+/** Under `deno serve` the request is Deno's own. The package that takes the others reads variables, and is not loaded before. */
+const take: TakeSocket = async (request, far, maxMessage) => {
+  if (!(request instanceof NodeRequest)) return takeByDeno(request, far)
+  const { take: takeByHand } = await import('../node/take.ts')
+  return takeByHand(request, far, maxMessage)
+}
+
+function takeByDeno(request: Request, far: FarSocket): Response {
   // A client that thinks is not dead: no idle limit.
   const { socket, response } = runtime.upgradeWebSocket(request, { idleTimeout: 0 })
   // Not by Deno's own option: it refuses lists that are written without blanks.

@@ -21,6 +21,8 @@ export interface ListenOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
   /** Largest request head, bytes, where the runtime can be told. */
   readonly maxHeader: number
+  /** Largest request body, bytes, where the runtime's server can be told. */
+  readonly maxBody: number
   /** Hears of a handler that threw: a bug, for its contract is to answer. */
   readonly onError: (error: unknown) => void
 }
@@ -151,13 +153,13 @@ async function listenForMetrics(
 }
 
 async function listenOptions(config: Config, log: (event: LogEvent) => void): Promise<ListenOptions> {
-  const { host, port, socket, tlsCert, tlsKey, maxHeader } = config
+  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody } = config
   const onError = (error: unknown) =>
     log({ level: 'error', message: 'A request failed inside the router', error })
   const [cert, key] =
     tlsCert && tlsKey ? await Promise.all([readFile(tlsCert, 'utf8'), readFile(tlsKey, 'utf8')]) : []
   const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {}
-  return { host, port, ...(socket !== undefined && { socket }), ...tls, maxHeader, onError }
+  return { host, port, ...(socket !== undefined && { socket }), ...tls, maxHeader, maxBody, onError }
 }
 
 /** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. */

@@ -1,10 +1,11 @@
 // What runtimes can't do, each shown on the bare runtime without a line of ours, so that we hear when a gap closes.
 // The table of them is in the README; the flags are those of the journeys.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, request, type Server } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { Miniflare } from 'miniflare'
 import { binary } from '../journeys/_foreign.ts'
@@ -48,6 +49,34 @@ test('early-leave: workerd does not tell of a client that leaves before the answ
   let told: string[] = []
   while (told.length === 0) told = (await (await fetch(`${origin}/told`)).json()) as string[]
   assert.deepEqual(told, ['the engine answered in the end'])
+})
+
+test('early-leave: the own server of Deno does not tell of a client that leaves behind a body of some hundred bytes', async () => {
+  const script = `
+    let told = 0
+    Deno.serve({ hostname: '127.0.0.1', port: 0, onListen: ({ port }) => console.log(port) }, async (request) => {
+      if (request.method === 'GET') return new Response(String(told))
+      request.signal.addEventListener('abort', () => told++)
+      await request.text()
+      console.log('read')
+      return new Promise(() => {})
+    })`
+  const deno = spawn(binary('deno'), ['eval', '--unstable-no-legacy-abort', script])
+  closing.push(() => deno.kill())
+  const lines = createInterface({ input: deno.stdout })[Symbol.asyncIterator]()
+  const url = `http://127.0.0.1:${(await lines.next()).value as string}/`
+  const leaveAfter = async (body: string): Promise<string> => {
+    const client = request(url, { method: 'POST' }).on('error', () => undefined)
+    client.end(body)
+    await lines.next()
+    client.destroy()
+    // Another client's answers come later than the word of the first one's leave would.
+    let told = '0'
+    for (let asked = 0; asked < 50 && told === '0'; asked++) told = await (await fetch(url)).text()
+    return told
+  }
+  assert.equal(await leaveAfter('x'.repeat(10_000)), '0')
+  assert.equal(await leaveAfter('x'), '1')
 })
 
 test('blind-connect: in workerd a refused connection looks like one that broke', async () => {

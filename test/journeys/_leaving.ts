@@ -66,6 +66,24 @@ export const leaving: Journeys = {
     assert.equal(callsOf(w1).length, 1)
   }),
 
+  'eight at once before the response head, whose prompts came behind their heads': unless(
+    'early-leave',
+    async ({ open }: Start) => {
+      const w1 = engine(SLOW)
+      const rig = await open({}, { [W1]: w1 })
+      const messages = [{ role: 'user', content: 'A prompt. '.repeat(2000) }]
+      const calls = Array.from({ length: 8 }, (_, i) =>
+        start(rig, chat({ ...LONG, messages, stream: i % 2 === 0 }), { 'x-fault': 'stall-before-first' }),
+      )
+      await rig.busy(w1, 8)
+      await Promise.all(calls.map((call) => call.leave()))
+      const leftAt = performance.now()
+      await rig.rests()
+      assert.ok(performance.now() - leftAt < 500)
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="left"'), 8)
+    },
+  ),
+
   'in a call that does not stream': unless('early-leave', async ({ open }: Start) => {
     const w1 = engine(SLOW)
     const rig = await open({}, { [W1]: w1 })

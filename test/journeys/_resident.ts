@@ -61,6 +61,7 @@ async function open(id: number, input: ConfigInput): Promise<{ url: string }> {
     host: '127.0.0.1',
     port: 0,
     maxHeader: config.maxHeader,
+    maxBody: config.maxBody,
     onError: fail,
   })
   routers.set(id, { app, front, close: () => host.close() })

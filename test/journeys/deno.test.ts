@@ -21,7 +21,8 @@ journeys({
 })
 
 /** As in deno.json: without `LOG_…` the YAML parser would not load, and without `NO_COLOR` no log to a terminal. */
-const ENVIRONMENT = '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR'
+const ENVIRONMENT =
+  '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR,WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE'
 const LEAST = ['--quiet', '--no-prompt', '--allow-net', '--allow-read', '--allow-write=.', ENVIRONMENT]
 const PROGRAM = fileOf('adapters/deno/program.ts')
 const QUIET = { FETCHWAY_HEALTH_INTERVAL: 'off', FETCHWAY_LOG_LEVEL: 'error' }

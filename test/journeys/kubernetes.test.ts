@@ -14,7 +14,8 @@ import { listenAll } from './_sockets.ts'
 const CERT = fileOf('test/adapters/node/tls/cert.pem')
 const KEY = fileOf('test/adapters/node/tls/key.pem')
 /** As in docs/runtimes.md; the token and the certificate may be read, too. */
-const ENVIRONMENT = '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR'
+const ENVIRONMENT =
+  '--allow-env=FETCHWAY_*,LOG_STREAM,LOG_TOKENS,NO_COLOR,WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE'
 const LEAST = ['--quiet', '--no-prompt', '--allow-net', '--allow-read', ENVIRONMENT]
 const DENO = ['run', ...LEAST, fileOf('adapters/deno/program.ts')]
 
