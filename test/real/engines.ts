@@ -15,7 +15,7 @@ export const MODEL = 'tiny'
 
 export interface RealEngine {
   readonly url: string
-  /** `tcp://…` of its KV events, and where missed ones are had. */
+  /** Where its KV events go (it connects there: a vLLM that listens does so for all of the network), and where missed ones are had. */
   readonly events: string
   readonly replay: string
   /** Sum of a metric over its series whose labels hold the text. */
@@ -123,7 +123,7 @@ function engineAt({ http, events, replay }: Ports, child: ChildProcess | null = 
   const url = `http://127.0.0.1:${http}`
   return {
     url,
-    events: `tcp://127.0.0.1:${events}`,
+    events: `@tcp://127.0.0.1:${events}`,
     replay: `tcp://127.0.0.1:${replay}`,
     async metric(name, labels = '') {
       const text = await (await fetch(`${url}/metrics`)).text()
