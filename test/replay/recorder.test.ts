@@ -9,6 +9,8 @@ import { ask } from '../actors/_pool.ts'
 const passing = (id: string): Passing => ({
   id,
   worker: 'w-1',
+  url: 'http://w:1',
+  prefill: null,
   model: 'm',
   endpoint: '/v1/chat/completions',
   shape: 'chat',
