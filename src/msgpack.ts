@@ -14,7 +14,7 @@ export interface MsgpackLimits {
 const MAX_DEPTH = 32
 /** Shorter texts are read here: calling the decoder costs more. */
 const SHORT = 32
-const utf8 = new TextDecoder('utf-8', { fatal: false })
+const utf8 = new TextDecoder()
 
 /**
  * One whole value. Integers of 64 bits come as bigint, all others as number; binary data as a view of `bytes`; extension types

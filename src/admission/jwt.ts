@@ -28,7 +28,7 @@ const LEEWAY = 60
 
 interface Algorithm {
   readonly kty: string
-  readonly key: RsaHashedImportParams | EcKeyImportParams | { readonly name: string }
+  readonly key: { readonly name: string; readonly hash?: string; readonly namedCurve?: string }
   readonly verify: { readonly name: string; readonly hash?: string; readonly saltLength?: number }
 }
 
@@ -83,7 +83,7 @@ export async function verifyJwt(
   const kid = typeof header['kid'] === 'string' ? header['kid'] : undefined
   const fitting = (await keysFor(kid)).filter((key) => key.kty === algorithm.kty && key.use !== 'enc')
   if (fitting.length === 0) return { problem: 'unknown_key' }
-  const signed = new TextEncoder().encode(`${head}.${body}`)
+  const signed = new Uint8Array(new TextEncoder().encode(`${head}.${body}`))
   const bytes = bytesOf(signature)
   let isSigned = false
   for (const key of fitting) isSigned ||= bytes !== null && (await isBy(key, algorithm, bytes, signed))
@@ -109,9 +109,8 @@ async function isBy(
 ): Promise<boolean> {
   try {
     const { kty, n, e, crv, x, y } = key
-    const plain = Object.fromEntries(
-      Object.entries({ kty, n, e, crv, x, y }).filter(([, one]) => one !== undefined),
-    )
+    const given = Object.entries({ n, e, crv, x, y }).filter(([, one]) => one !== undefined)
+    const plain = { kty, ...Object.fromEntries(given) } as JsonWebKey
     const imported = await crypto.subtle.importKey('jwk', plain, how, false, ['verify'])
     return await crypto.subtle.verify(verify, imported, signature, signed)
   } catch {
