@@ -91,7 +91,11 @@ export async function status(core: Core): Promise<Response> {
 /** How the sources are that workers are found by: when they last knew, and what keeps them from it. */
 export async function showDiscovery(core: Core): Promise<Response> {
   const sources = await registryOf(core).sources()
-  return json({ object: 'list', data: sources.map(({ isSettled: _, ...shown }) => shown) })
+  const data = sources.map((source) => {
+    const { isSettled: _, ...shown } = source
+    return shown
+  })
+  return json({ object: 'list', data })
 }
 
 /** The configuration in force, without keys. */
