@@ -104,7 +104,7 @@ async function callers({ calls, width }: Callers): Promise<void> {
   process.exit(0)
 }
 
-const USAGE = { promptTokens: 256, cachedTokens: 0, completionTokens: 64, estimated: false }
+const USAGE = { promptTokens: 256, cachedTokens: null, completionTokens: 64, estimated: false }
 
 function askOf(id: string): Ask {
   const plain = {

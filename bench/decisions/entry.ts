@@ -54,7 +54,7 @@ async function endAll(pool: ReturnType<ActorRef<Pool>>): Promise<{ leases: numbe
   return { leases: (await pool.view()).leases }
 }
 
-const USAGE = { promptTokens: 256, cachedTokens: 0, completionTokens: 64, estimated: false }
+const USAGE = { promptTokens: 256, cachedTokens: null, completionTokens: 64, estimated: false }
 const DONE = { kind: 'done', status: 200, usage: USAGE } as const
 let made = 0
 

@@ -93,7 +93,8 @@ export interface Failure {
 
 export interface Usage {
   readonly promptTokens: number
-  readonly cachedTokens: number
+  /** Null: the engine did not tell. */
+  readonly cachedTokens: number | null
   readonly completionTokens: number
   /** Counted by the router because the stream ended before the engine told. */
   readonly estimated: boolean

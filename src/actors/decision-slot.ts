@@ -118,7 +118,7 @@ export function endSlot(slot: Slot, outcome: Outcome, now: number): void {
   numbers[HEAD.status] = outcome.status ?? outcome.failure?.status ?? -1
   if (!outcome.usage) return
   numbers[HEAD.realPrompt] = outcome.usage.promptTokens
-  numbers[HEAD.realCached] = outcome.usage.estimated ? -1 : outcome.usage.cachedTokens
+  numbers[HEAD.realCached] = outcome.usage.estimated ? -1 : (outcome.usage.cachedTokens ?? -1)
   numbers[HEAD.realCompletion] = outcome.usage.completionTokens
 }
 

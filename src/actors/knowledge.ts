@@ -119,13 +119,15 @@ export class Knowledge {
   #correct({ seat, ask, tokens, matched }: Lease, { usage }: Outcome): void {
     if (ask === null || !usage || usage.estimated || usage.promptTokens <= 0) return
     this.prompts.learn(ask, usage.promptTokens)
-    if (usage.cachedTokens > 0) seat.tellsCached = true
+    if (usage.cachedTokens !== null) seat.tellsCached = true
     if (!seat.tellsCached || ask.prefix === null) return
-    seat.reused(matched, usage.cachedTokens)
+    // Some engines tell no zero.
+    const told = usage.cachedTokens ?? 0
+    seat.reused(matched, told)
     // Both in our own tokens: the guess of the prompt may have been off.
-    const cached = usage.cachedTokens * (tokens / usage.promptTokens)
+    const cached = told * (tokens / usage.promptTokens)
     if (cached >= matched * (1 - SLACK) - SLACK_TOKENS) return
-    const bytes = (ask.promptBytes * usage.cachedTokens) / usage.promptTokens
+    const bytes = (ask.promptBytes * told) / usage.promptTokens
     this.view.forget(seat.id, ask.prefix, depthOf(bytes, ask.prefix.length))
     this.view.hold(seat.id, ask.prefix, null)
   }

@@ -85,7 +85,7 @@ export class KvEvents {
     const isTold = usage !== undefined && !usage.estimated && usage.promptTokens > 0
     const tokens = isTold ? usage.promptTokens : guessed
     // Of a call that broke off nobody knows how far it came.
-    const cached = isTold && kind === 'done' ? usage.cachedTokens : tokens
+    const cached = isTold && kind === 'done' ? (usage.cachedTokens ?? 0) : tokens
     const { blockTokens } = worker
     this.#settle(worker, this.#asks.end(ask.id, { now, tokens, cached, blockTokens }))
     this.#asks.sweep(now)

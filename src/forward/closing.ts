@@ -114,7 +114,7 @@ function measure({ instruments, host }: Core, passing: Passing, { outcome, usage
   if (!usage) return
   const estimated = String(usage.estimated)
   instruments.tokens.with(model, worker, 'prompt', estimated).add(usage.promptTokens)
-  instruments.tokens.with(model, worker, 'cached', estimated).add(usage.cachedTokens)
+  instruments.tokens.with(model, worker, 'cached', estimated).add(usage.cachedTokens ?? 0)
   instruments.tokens.with(model, worker, 'completion', estimated).add(usage.completionTokens)
 }
 

@@ -34,14 +34,9 @@ export function usageFrom(fields: Fields | null): Usage | null {
   const prompt = count(fields['prompt_tokens']) ?? anthropicPrompt(fields)
   const completion = count(fields['completion_tokens']) ?? count(fields['output_tokens'])
   if (prompt === null && completion === null) return null
-  const details = fieldsOf(fields['prompt_tokens_details']) ?? fieldsOf(fields['input_tokens_details'])
-  const cached =
-    count(details?.['cached_tokens']) ??
-    count(fields['cached_tokens']) ??
-    count(fields['cache_read_input_tokens'])
   return {
     promptTokens: prompt ?? 0,
-    cachedTokens: cached ?? 0,
+    cachedTokens: cachedOf(fields),
     completionTokens: completion ?? 0,
     estimated: false,
   }
@@ -68,7 +63,7 @@ export function mergeUsage(earlier: Usage | null, later: Usage | null): Usage | 
   if (earlier === null || later === null) return later ?? earlier
   return {
     promptTokens: later.promptTokens || earlier.promptTokens,
-    cachedTokens: later.cachedTokens || earlier.cachedTokens,
+    cachedTokens: later.cachedTokens || (earlier.cachedTokens ?? later.cachedTokens),
     completionTokens: later.completionTokens || earlier.completionTokens,
     estimated: false,
   }
@@ -127,6 +122,18 @@ function endOfObject(text: string, start: number): number {
   return -1
 }
 
+/**
+ * Cached prompt tokens; null where nobody told. Responses and Anthropic want a number in every answer, so that a 0 there may mean
+ * that nobody looked; where the member is left out when unknown, a 0 is one.
+ */
+function cachedOf(fields: Fields): number | null {
+  const told =
+    count(fieldsOf(fields['prompt_tokens_details'])?.['cached_tokens']) ?? count(fields['cached_tokens'])
+  if (told !== null) return told
+  const details = fieldsOf(fields['input_tokens_details'])
+  return count(details?.['cached_tokens']) || count(fields['cache_read_input_tokens']) || null
+}
+
 /** Anthropic counts cached prompt tokens apart, OpenAI's Responses within `input_tokens`. */
 function anthropicPrompt(fields: Fields): number | null {
   const input = count(fields['input_tokens'])
@@ -143,7 +150,8 @@ function sum(usages: readonly (Usage | null)[]): Usage | null {
   if (known.length === 0) return null
   return known.reduce((total, usage) => ({
     promptTokens: total.promptTokens + usage.promptTokens,
-    cachedTokens: total.cachedTokens + usage.cachedTokens,
+    cachedTokens:
+      total.cachedTokens === null ? usage.cachedTokens : total.cachedTokens + (usage.cachedTokens ?? 0),
     completionTokens: total.completionTokens + usage.completionTokens,
     estimated: false,
   }))

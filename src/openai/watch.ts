@@ -157,7 +157,7 @@ class SseWatch implements StreamWatch {
     if (usage !== null && (this.#isDone || usage.completionTokens >= this.tokens)) return usage
     return {
       promptTokens: usage?.promptTokens || promptTokens,
-      cachedTokens: usage?.cachedTokens ?? 0,
+      cachedTokens: usage?.cachedTokens ?? null,
       completionTokens: Math.max(this.tokens, usage?.completionTokens ?? 0),
       estimated: true,
     }

@@ -165,6 +165,19 @@ test('estimated counts are no engine’s word', () => {
   assert.deepEqual([viewOf(log, one.id)?.cached_tokens, viewOf(log, one.id)?.outcome], [null, 'left'])
 })
 
+test('an engine that does not tell what was cached leaves that open', () => {
+  const log = new DecisionLog(4)
+  const one = ask()
+  decide(log, one)
+  const usage = { promptTokens: 110, cachedTokens: null, completionTokens: 7, estimated: false }
+  log.ended(one.id, { kind: 'done', usage }, 1500)
+  const view = viewOf(log, one.id)
+  assert.deepEqual(
+    [view?.prompt_tokens, view?.cached_tokens, view?.prediction_error_tokens],
+    [110, null, null],
+  )
+})
+
 test('attempts are listed in order, each with its failure and its exclusions', () => {
   const log = new DecisionLog(8)
   const one = ask()

@@ -15,7 +15,7 @@ function prompt(family: number, own = 0, shared = 40): Partial<Ask> {
 }
 const usage = (change: Partial<Usage> = {}): Usage => ({
   promptTokens: 2563,
-  cachedTokens: 0,
+  cachedTokens: null,
   completionTokens: 10,
   estimated: false,
   ...change,
@@ -105,6 +105,16 @@ test('an engine that never told of cached tokens corrects nothing by its silence
   await serve(made, prompt(1, 1, 30))
   await serve(made, prompt(1))
   assert.equal(blocksOf(made, 'a'), 40 + 10)
+})
+
+test('an engine that tells that nothing was cached is believed from its first word on', async () => {
+  const made = await rig(options, member('a'))
+  await serve(made, prompt(1))
+  await serve(made, prompt(1, 1, 30), { cachedTokens: 0 })
+  assert.equal(blocksOf(made, 'a'), 40)
+  const { cached_tokens: told, prediction_error_tokens: error } = seatOf(made, 'a')
+  assert.equal(told, 0)
+  assert.ok(error > 1500)
 })
 
 test('an estimate of the router itself corrects nothing', async () => {

@@ -15,7 +15,7 @@ function watchOf(text: string, size = 1000) {
   return watch
 }
 
-const told = (promptTokens: number, completionTokens: number, cachedTokens = 0) => ({
+const told = (promptTokens: number, completionTokens: number, cachedTokens: number | null = null) => ({
   promptTokens,
   cachedTokens,
   completionTokens,

@@ -27,7 +27,7 @@ function run(shape: Shape, chunks: readonly Uint8Array[], stripUsage = false, is
 }
 
 const encodeAll = (texts: readonly string[]) => texts.map(encode)
-const usage = (promptTokens: number, completionTokens: number, cachedTokens = 0) => ({
+const usage = (promptTokens: number, completionTokens: number, cachedTokens: number | null = null) => ({
   promptTokens,
   cachedTokens,
   completionTokens,
@@ -41,12 +41,12 @@ const done = 'data: [DONE]\n\n'
 
 const recordings: [string, Shape, number, ReturnType<typeof usage> | null][] = [
   ['chat-stream', 'chat', 2, null],
-  ['chat-stream-usage', 'chat', 2, usage(22, 8)],
-  ['chat-stream-continuous-usage', 'chat', 2, usage(22, 4)],
+  ['chat-stream-usage', 'chat', 2, usage(22, 8, 0)],
+  ['chat-stream-continuous-usage', 'chat', 2, usage(22, 4, 0)],
   ['chat-stream-one-token', 'chat', 2, null],
   ['chat-tool-required-stream', 'chat', 2, null],
   ['completion-stream', 'completions', 1, null],
-  ['completion-stream-usage', 'completions', 1, usage(5, 8)],
+  ['completion-stream-usage', 'completions', 1, usage(5, 8, 0)],
   ['messages-stream', 'messages', 3, usage(22, 8)],
   ['response-stream', 'responses', 5, usage(22, 8)],
 ]
@@ -167,7 +167,7 @@ test('an aborted stream is counted by its events and marked as estimated', () =>
   const { watch } = run('chat', encodeAll([chunk(''), chunk('a'), chunk('b'), chunk('c')]), true, false)
   assert.deepEqual(watch.usageOrEstimate(11), {
     promptTokens: 11,
-    cachedTokens: 0,
+    cachedTokens: null,
     completionTokens: 3,
     estimated: true,
   })
@@ -177,7 +177,7 @@ test('an aborted Anthropic stream keeps the prompt tokens that the engine told',
   const { watch } = run('messages', encodeAll(recorded('messages-stream').slice(0, 5)), false, false)
   assert.deepEqual(watch.usageOrEstimate(1), {
     promptTokens: 22,
-    cachedTokens: 0,
+    cachedTokens: null,
     completionTokens: 3,
     estimated: true,
   })
