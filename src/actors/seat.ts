@@ -1,5 +1,5 @@
 // One worker as its pool sees it: load, health, breaker. All state of a pool about a worker is here.
-import { createBreaker, type Breaker } from '../forward/breaker.ts'
+import { createBreaker, forget, type Breaker } from '../forward/breaker.ts'
 import type { Binding } from '../binding/order.ts'
 import type { Candidate } from '../policies/policy.ts'
 import type { ReportedLoad } from './ask.ts'
@@ -92,7 +92,7 @@ export class Seat implements Candidate {
     this.isDown = member.reachable === false
   }
 
-  /** Takes over what the registry says anew. A tunnel that came back is believed: a probe then looks at the engine behind it. */
+  /** Takes over what the registry says anew. A tunnel that came back is believed, whatever failed: a probe then looks at the engine. */
   join(member: Member): void {
     const isGone = member.reachable === false
     const wasGone = this.member.reachable === false
@@ -100,6 +100,7 @@ export class Seat implements Candidate {
     if (isGone === wasGone) return
     this.isDown = isGone
     this.isSuspect = false
+    if (wasGone) forget(this.breaker)
     this.probeFailures = 0
     this.probeAt = 0
   }

@@ -74,6 +74,11 @@ export function release(breaker: Breaker): void {
   breaker.probing = false
 }
 
+/** What was known of the worker counts no more: it is closed, as a new one is. */
+export function forget(breaker: Breaker): void {
+  Object.assign(breaker, createBreaker())
+}
+
 function open(breaker: Breaker, now: number): boolean {
   breaker.state = 'open'
   breaker.openedAt = now

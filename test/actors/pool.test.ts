@@ -159,6 +159,21 @@ test('consecutive failures open the breaker, half-open lets one call probe, succ
   assert.equal(pool.view().workers[0]?.breaker, 'closed')
 })
 
+test('a tunnel that came back is no longer held to what failed before', async () => {
+  const made = await rig({ breakerFailures: 2, retries: 0, healthInterval: 'off' }, member('a'))
+  for (let i = 0; i < 2; i++) {
+    const one = ask()
+    await planOf(made.pool.pick(one))
+    made.pool.settle(one.id, { kind: 'failed', failure: { kind: 'connect' } })
+  }
+  assert.equal(made.pool.view().workers[0]?.breaker, 'open')
+  await made.join(member('a', { reachable: false }))
+  assert.equal((await refusalOf(made.pool.pick(ask()))).code, 'no_workers')
+  await made.join(member('a'))
+  assert.equal(made.pool.view().workers[0]?.breaker, 'closed')
+  assert.equal(await workerOf(made.pool.pick(ask())), 'a')
+})
+
 test('the failures of a client and the busy answers of an engine never open the breaker', async () => {
   const { pool } = await rig({ breakerFailures: 2 }, member('a'))
   for (const status of [400, 404, 422, 429, 503, 400, 503]) {
