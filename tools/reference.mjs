@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { fields } from '../src/config/fields.ts'
 import { jsonSchema } from '../src/config/json-schema.ts'
 import { createInstruments } from '../src/metrics/instruments.ts'
-import { createMeter } from '../src/metrics/prometheus.ts'
+import { createMeter, DROPPED } from '../src/metrics/prometheus.ts'
 import { policies } from '../src/policies/policy.ts'
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('../docs/', import.meta.url))
@@ -88,7 +88,7 @@ function objectRows(key) {
 }
 
 function metricsPage() {
-  const families = new Map()
+  const families = new Map([[DROPPED.name, { type: 'counter', ...DROPPED }]])
   const labelled = (type) => (name, help, labels, buckets) => {
     families.set(name, { type, help, labels, buckets })
     return real[type](name, help, labels, buckets)

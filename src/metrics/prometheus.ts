@@ -59,7 +59,12 @@ export const contentType = 'text/plain; version=0.0.4; charset=utf-8'
 type Shape<S extends Series> = Omit<FamilyShape<S>, 'limit' | 'dropped'>
 
 const NONE = new Float64Array(0)
-const DROPPED = 'fetchway_metric_series_dropped_total'
+/** The metric that every meter has from the beginning. */
+export const DROPPED = {
+  name: 'fetchway_metric_series_dropped_total',
+  help: 'Lookups that found a metric full and went to its series `other`.',
+  labels: ['metric'],
+} as const
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 
@@ -77,7 +82,7 @@ export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: num
   ): Metric<L, S> => {
     checkShape(shape)
     if (families.has(shape.name)) throw new Error(`metric ${shape.name} is defined twice`)
-    const limit = shape.name === DROPPED ? Infinity : seriesLimit
+    const limit = shape.name === DROPPED.name ? Infinity : seriesLimit
     const family = new Family<S>({ ...shape, limit, dropped: (name) => dropped.with(name).add() })
     families.set(shape.name, family as unknown as Family<Series>)
     return family as unknown as Metric<L, S> // `with` has defaults in place of a count checked by the compiler
@@ -113,9 +118,7 @@ export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: num
     },
     render: () => expose(meter.read()),
   }
-  const dropped = meter.counter(DROPPED, 'Lookups that found a metric full and went to its series `other`.', [
-    'metric',
-  ])
+  const dropped = meter.counter(DROPPED.name, DROPPED.help, DROPPED.labels)
   return meter
 }
 
