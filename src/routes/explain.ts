@@ -69,8 +69,8 @@ function readAsked(request: Request, bytes: Uint8Array): Asked {
   const headers = new Headers([...request.headers].filter(([name]) => name !== 'content-length'))
   const top = topOf(bytes)
   const path = new URL(request.url).searchParams.get('path')
-  if (top?.kind('body') === 'object' && (path !== null || top.kind('path') === 'string'))
-    return readWrapped(top, path, headers)
+  const isWrapped = path === null ? top?.kind('path') === 'string' : top?.kind('body') === 'object'
+  if (top?.has('body') && isWrapped) return readWrapped(top, path, headers)
   return { path: path ?? pathLike(top), headers, body: bytes }
 }
 

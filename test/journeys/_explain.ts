@@ -191,6 +191,8 @@ export const explain: Journeys = {
       [EXPLAIN, chat({ model: 7 }), 400, 'invalid_model'],
       [`${EXPLAIN}?path=/elsewhere`, chat(), 404, 'not_found'],
       [EXPLAIN, { path: CHAT, headers: { 'a b': 'c' }, body: chat() }, 400, 'invalid_header'],
+      [EXPLAIN, { path: CHAT, body: null }, 400, 'invalid_json'],
+      [EXPLAIN, { path: CHAT, body: [chat()] }, 400, 'invalid_json'],
     ]
     for (const [path, body, status, code] of cases) {
       const reply = await rig.admin('POST', path, body)
