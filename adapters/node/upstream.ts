@@ -111,6 +111,8 @@ export class NodeUpstream implements Upstream, Receiver {
   #queue: Uint8Array[] = []
   #queued = 0
   #sink: BodySink | null = null
+  /** What was kept is being given to the sink. */
+  #isPouring = false
   #state: 'open' | 'ended' | 'failed' | 'cancelled' = 'open'
   #failure: UpstreamFailure | null = null
   #answer: { resolve(upstream: NodeUpstream): void; reject(failure: UpstreamFailure): void } | null = null
@@ -177,12 +179,18 @@ export class NodeUpstream implements Upstream, Receiver {
   pipe(sink: BodySink): void {
     this.#sink = sink
     const queue = this.#queue
+    let isOwed = this.#queued >= HIGH_WATER
     this.#queue = []
-    if (this.#queued >= HIGH_WATER) this.#connection.resume()
     this.#queued = 0
+    this.#isPouring = true
     let left = queue.length
-    for (const bytes of queue)
+    for (const bytes of queue) {
       if (this.#state !== 'cancelled') sink.data(bytes, --left === 0 && this.#state === 'ended')
+      isOwed ||= this.isHeld
+    }
+    this.#isPouring = false
+    // A tunnel gives what it has at once: that comes behind what was kept.
+    if (isOwed && !this.isHeld && this.#state === 'open') this.#connection.resume()
     if (this.#state === 'ended') sink.end()
     else if (this.#state === 'failed') sink.fail(this.#failure!)
   }
@@ -194,7 +202,7 @@ export class NodeUpstream implements Upstream, Receiver {
 
   resume(): void {
     this.isHeld = false
-    if (this.#state === 'open') this.#connection.resume()
+    if (this.#state === 'open' && !this.#isPouring) this.#connection.resume()
   }
 
   handleEvent(): void {

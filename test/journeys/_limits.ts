@@ -72,10 +72,10 @@ export const limits: Journeys = {
   },
 
   async 'a limit over all workers holds, too'({ open }) {
-    const [w1, w2] = [engine(), engine()]
-    const rig = await open({ maxInFlight: 1, policy: 'round_robin' }, { [W1]: w1, [W2]: w2 })
+    const [w1, w2] = [engine(), engine({ models: ['other'] })]
+    const rig = await open({ maxInFlight: 1 }, { [W1]: w1, [W2]: w2 })
     const first = await hold(rig, w1)
-    const waiting = rig.post(CHAT, chat())
+    const waiting = rig.post(CHAT, chat({ model: 'other' }))
     await rig.queued(1)
     assert.equal(callsOf(w2).length, 0)
     await first.end()

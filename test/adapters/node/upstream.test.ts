@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { createFetch } from '../../../adapters/node/upstream.ts'
+import { createFetch, NodeUpstream } from '../../../adapters/node/upstream.ts'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { FailureKind, Outgoing } from '../../../src/host.ts'
 import { worker } from './rig.ts'
@@ -262,4 +262,36 @@ test('a worker that sends just as much as is read, and holds the rest back, is n
   const answer = await fetcher(t)(ref, outgoing())
   assert.equal(text(await answer.bytes(5)), 'hello')
   await peers[0]!.closed
+})
+
+test('what a carrier gives the moment it may go on comes behind what was kept', async () => {
+  const late = [3, 4].map((byte) => new Uint8Array(1).fill(byte))
+  let isPaused = false
+  const carrier = {
+    heard: true,
+    pause: () => void (isPaused = true),
+    resume() {
+      isPaused = false
+      for (const bytes of late.splice(0)) upstream.data(bytes, false)
+    },
+    destroy: () => undefined,
+  }
+  const upstream = new NodeUpstream(carrier, new AbortController().signal)
+  const early = [1, 2].map((byte) => new Uint8Array(1_000_000).fill(byte))
+  for (const bytes of early) upstream.data(bytes, false)
+  assert.ok(isPaused)
+  const seen: number[] = []
+  upstream.pipe({
+    data(bytes) {
+      seen.push(bytes[0] as number)
+      if (seen.length > 1) return
+      // A client whose socket is full for a moment.
+      upstream.pause()
+      upstream.resume()
+    },
+    end: () => undefined,
+    fail: () => undefined,
+  })
+  assert.deepEqual(seen, [1, 2, 3, 4])
+  assert.equal(isPaused, false)
 })
