@@ -68,6 +68,18 @@ test('its health is that of its workers', async () => {
   })
 })
 
+test('where workers register themselves, its health waits for both kinds of them', async () => {
+  const { ask } = await rig(
+    `--vllm-pd-disaggregation --vllm-discovery-address 127.0.0.1:1`,
+    {},
+    {
+      heartbeatListen: undefined,
+    },
+  )
+  const { status, text } = await ask('/health')
+  assert.deepEqual([status, text], [503, 'Waiting for discovered workers: 0 prefill, 0 decode'])
+})
+
 const BODIES: readonly (readonly [string, Asked, number, RegExp])[] = [
   [CHAT, { body: '{bad' }, 400, /^(?!\{)/],
   [CHAT, { body: { model: 'm' } }, 422, /missing field `messages`/],

@@ -68,7 +68,7 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   return {
     config: settings.config,
     options: optionsOf(values),
-    notes: notesOf(inert, [...found, ...registering(values), ...openDoor(values)]),
+    notes: notesOf(inert, [...found, ...openDoor(values)]),
     problems: [...problems, ...straysOf(words), ...pairs],
   }
 }
@@ -92,14 +92,6 @@ function protocolOf(values: Values): unknown {
   const connector = values['kv_connector']
   return values['vllm_discovery_address'] !== undefined && connector === 'nixl' ? 'p2p' : connector
 }
-
-/** Told, because nobody would find out before the first call. */
-const registering = (values: Values): string[] =>
-  values['vllm_discovery_address'] === undefined
-    ? []
-    : [
-        '--vllm-discovery-address: workers that register over ZMQ are not found in this version; name them by URL',
-      ]
 
 /** The flag before the variable (which `.env` may hold). */
 function validators(given: ReadonlyMap<string, GivenFlag>, environment: Environment): unknown {

@@ -84,7 +84,7 @@ function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handl
     }
   }
   return new Map<string, Handler>([
-    ['GET /health', (core) => health(core, joining)],
+    ['GET /health', (core) => health(core, joining, options['discovery'] !== undefined)],
     ['GET /liveness', () => plain(200, 'OK')],
     ['GET /readiness', (core) => readiness(core, isPaired)],
     ['GET /health_generate', first('/health_generate')],
@@ -134,10 +134,14 @@ function decoded(text: string): string {
 }
 
 /** Its health is that of its workers. */
-async function health(core: Core, joining: Joining): Promise<Response> {
+async function health(core: Core, joining: Joining, isDiscovering: boolean): Promise<Response> {
   const backends = await fleetOf(core)
+  const count = (role: Backend['role']) => backends.filter((one) => one.role === role).length
+  const [prefill, decode] = [count('prefill'), count('decode')]
   const ill = backends.filter(({ isHealthy }) => !isHealthy).map(({ url }) => url)
   if (core.isDraining) return plain(503, 'Shutting down')
+  if (isDiscovering && (prefill === 0 || decode === 0))
+    return plain(503, `Waiting for discovered workers: ${prefill} prefill, ${decode} decode`)
   const waiting = joining.jobs(core.host.now()).filter(({ status }) => status !== 'failed')
   if (backends.length === 0 && waiting.length > 0) return plain(503, 'Waiting for workers')
   return ill.length === 0
