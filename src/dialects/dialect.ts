@@ -9,7 +9,6 @@ import type { Reading } from '../metrics/reading.ts'
 import type { Call } from '../openai/call.ts'
 import type { GivenFlag } from './flag.ts'
 import type { DialectFlag } from './flag.ts'
-import type { DialectName } from './names.ts'
 
 /** What a command line of that router means here. */
 export interface Translation {
@@ -100,7 +99,7 @@ export interface Dialect {
   /** Words that may stand first, as sub-commands of the program: skipped. */
   readonly commands?: readonly string[]
   /** Another program of the same name that these arguments are of. */
-  meant?(argv: readonly string[]): DialectName | undefined
+  meant?(argv: readonly string[]): string | undefined
   /** `.env` files that it reads, the strongest first. */
   readonly dotenv?: readonly string[]
   /** Its flags; some programs have other ones by what the arguments say. */

@@ -6,7 +6,6 @@ export const dialectNames = [
   'sglang-launch-server',
   'vllm-router',
   'dlrouter',
-  'production-stack',
   'distributed-llm-router',
   'lmdeploy-proxy',
 ] as const

@@ -5,29 +5,11 @@ import { DecisionLog, type Decided } from '../../src/actors/decision-log.ts'
 import { Rows } from '../../src/actors/decision-rows.ts'
 import { viewOfDecision } from '../../src/actors/decision-view.ts'
 import type { Candidate, PoolSense } from '../../src/policies/policy.ts'
+import { worker } from '../policies/_fleet.ts'
 import { ask, member } from './_pool.ts'
 
-const seat = (id: string, rest: Partial<Candidate> = {}): Candidate => ({
-  id,
-  url: `http://${id}`,
-  weight: 1,
-  inFlight: 0,
-  backlogTokens: 0,
-  latency: 0,
-  lastTurn: 0,
-  role: 'mixed',
-  engine: 'vllm',
-  speed: 1000,
-  heldTokens: 0,
-  capacityTokens: 0,
-  reportedRunning: -1,
-  reportedWaiting: -1,
-  foreignCalls: 0,
-  foreignTokens: 0,
-  joinedAt: 0,
-  hasLoaded: () => true,
-  ...rest,
-})
+const seat = (id: string, rest: Partial<Candidate> = {}): Candidate =>
+  worker(id, { speed: 1000, capacityTokens: 0, ...rest })
 
 const sense = (matches: Record<string, number> = {}, now = 1000): PoolSense => ({
   now,
