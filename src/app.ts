@@ -76,6 +76,7 @@ export function createApp(config: Config, host: Host): App {
       // In place of routers that go on without: it is looked for again until it is there, and each time told.
       if (config.dialect === undefined) await checkSources(config, host.outside)
       await host.registry('main').start()
+      if (!host.isPerRequest) core.surface?.start?.(core)
     },
     reload: async (next) => {
       adopt(next)

@@ -2,6 +2,7 @@
 import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Environment } from '../config/environment.ts'
 import type { PoolView } from '../actors/pool-view.ts'
+import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Ending, Passing } from '../forward/closing.ts'
 import type { HeaderList, UpstreamFailure } from '../host.ts'
@@ -72,7 +73,17 @@ export interface Surface {
   read?(core: Core, view: PoolView, withUrls: boolean): Reading
   /** Counts for metrics of its own. */
   count?(happened: Happened, core: Core): void
+  /** Where calls are between their beginning and their end. */
+  follow?(step: Step, core: Core): void
+  /** The router begins: what is done by the clock from now on. Not where a runtime keeps no time between requests. */
+  start?(core: Core): void
 }
+
+/** Where a call is: on its way to a worker (again at each attempt), its first token has come, or it is over, however it ended (maybe told twice). */
+export type Step =
+  | { readonly kind: 'sent'; readonly admitted: Admitted; readonly plan: Plan }
+  | { readonly kind: 'first'; readonly id: string; readonly at: number }
+  | { readonly kind: 'over'; readonly id: string }
 
 /** What happens to calls: an attempt failed before its first byte (or with a status that is retried), or an answer ended. */
 export type Happened =

@@ -25,6 +25,7 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
     return await attempts(core, admitted, tried, (abort) => (current = abort))
   } catch (error) {
     notes.ended(ask.id)
+    core.surface?.follow?.({ kind: 'over', id: ask.id }, core)
     // Settling twice is harmless, and the listener may have been too early.
     leave()
     throw error instanceof Refusal ? error.of(ask.id, tried.at(-1)) : error
@@ -53,6 +54,7 @@ async function attempts(
     if (pick.plan.isDegraded) core.instruments.degradedDecisions.with().add()
     tried.push(pick.plan.worker.id)
     core.notes.sent(ask.id, pick.plan.worker.id)
+    core.surface?.follow?.({ kind: 'sent', admitted, plan: pick.plan }, core)
     const abort = new AbortController()
     begin(abort)
     const attempted = await execute(core, admitted, pick.plan, abort)

@@ -34,6 +34,8 @@ export interface Ending {
   readonly usage: Usage | null
   /** When the first token of a stream came, epoch ms. */
   readonly firstTokenAt?: number | null
+  /** Mean seconds between the tokens of a stream that had several. */
+  readonly interToken?: number
   /** Set when the worker is to blame. */
   readonly failure?: UpstreamFailure
   /** Id of what the worker stored. */
@@ -86,6 +88,7 @@ export function closing(core: Core, passing: Passing): (ending: Ending) => void 
     settle(core, passing, ending)
     measure(core, passing, ending)
     core.surface?.count?.({ kind: 'ended', passing, ending }, core)
+    core.surface?.follow?.({ kind: 'over', id: passing.id }, core)
     book(core, passing, ending.usage)
   }
 }

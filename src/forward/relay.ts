@@ -67,6 +67,7 @@ function watchWhole({ core, passing, started, load, close }: Passage, headers: r
     close(ending)
   }
   deadline.began(host.now())
+  core.surface?.follow?.({ kind: 'first', id: passing.id, at: host.now() }, core)
   return {
     chunk(bytes) {
       deadline.touch(host.now())

@@ -82,6 +82,7 @@ export class StreamRelay implements Watch {
     started.deadline.began(at)
     started.partner?.began()
     core.recorder?.first(id, at)
+    core.surface?.follow?.({ kind: 'first', id, at }, core)
     core.notes.add({ id, kind: 'first', after: at - sentAt, ...(load && { load }) })
     const state = this.#stream.responseId
     // The response can be asked for while it still streams.
@@ -108,11 +109,13 @@ export class StreamRelay implements Watch {
     const { core, passing, started, close } = this.#passage
     const { firstTokenAt, tokens, responseId } = this.#stream
     started.deadline.stop()
-    if (firstTokenAt !== null && tokens > 1 && !this.#isUnseen) {
-      const seconds = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
-      core.instruments.interToken.with(passing.model, passing.worker).observe(seconds)
+    if (firstTokenAt === null || tokens < 2 || this.#isUnseen) {
+      close({ ...ending, state: responseId, firstTokenAt })
+      return
     }
-    close({ ...ending, state: responseId, firstTokenAt })
+    const interToken = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
+    core.instruments.interToken.with(passing.model, passing.worker).observe(interToken)
+    close({ ...ending, state: responseId, firstTokenAt, interToken })
   }
 }
 
