@@ -15,17 +15,18 @@ import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
 import { relay, reply } from './relay.ts'
-import { upgrade } from './upgrade.ts'
-import { certificatesOf } from './certificates.ts'
+import { createUpgrade } from './upgrade.ts'
+import { reachOf, type Reach } from './certificates.ts'
 import { createFetch } from './upstream.ts'
-import type { Certificates } from './wire/origin.ts'
 
 export interface NodeSeams extends Seams {
+  readonly upgrade: NonNullable<Host['upgrade']>
   /** Closes all connections to workers and stops all timers: actors ring no more, and the process may end. */
   close(): void
 }
 
 export interface NodeHost extends Host, NodeSeams {
+  readonly upgrade: NodeSeams['upgrade']
   readonly tunnels: Tunnels
   /** Ends the recording, if there is one: resolves when it is in its file. */
   recorded(): Promise<void>
@@ -41,7 +42,7 @@ export function createHost(
   log: (event: LogEvent) => void,
   { tunnelTimes }: HostOptions = {},
 ): NodeHost {
-  const plain = withOutside(createSeams(log, certificatesOf(config)))
+  const plain = withOutside(createSeams(log, reachOf(config)))
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
   const seams = withTunnels(plain, tunnels)
   const disk = fileStorage(stateFile(config), log, stateFormat(config))
@@ -68,6 +69,7 @@ function withOutside(seams: NodeSeams): NodeSeams {
 /** Seams that reach dialled-in workers, too. */
 export function withTunnels(plain: NodeSeams, tunnels: Tunnels): NodeSeams & { readonly tunnels: Tunnels } {
   const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
+  const { upgrade } = plain
   return {
     ...plain,
     fetch: (worker: WorkerRef, outgoing: Outgoing) =>
@@ -86,8 +88,8 @@ export function withTunnels(plain: NodeSeams, tunnels: Tunnels): NodeSeams & { r
 export const takeSocket: TakeSocket = async (...taken) => (await import('./take.ts')).take(...taken)
 
 /** All but the actors. */
-export function createSeams(log: (event: LogEvent) => void, certificates: Certificates = {}): NodeSeams {
-  const workers = createFetch(undefined, certificates)
+export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): NodeSeams {
+  const workers = createFetch(undefined, reach.certificates, reach.idleMost)
   const others = createFetch()
   const fetch: Host['fetch'] = (worker, outgoing) =>
     worker.engine === OUTSIDE ? others(worker, outgoing) : workers(worker, outgoing)
@@ -104,7 +106,7 @@ export function createSeams(log: (event: LogEvent) => void, certificates: Certif
     fetch,
     relay,
     reply,
-    upgrade,
+    upgrade: createUpgrade(reach.certificates),
     now: () => timeOrigin + performance.now(),
     random: Math.random,
     timer: timers.start,

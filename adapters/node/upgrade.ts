@@ -2,31 +2,35 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Outgoing, WorkerRef } from '../../src/host.ts'
+import type { Host, Outgoing } from '../../src/host.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
 import { formatHead, parseHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
-import { abortFailure, openSocket, targetOf } from './wire/origin.ts'
+import { abortFailure, openSocket, targetOf, type Certificates, type Target } from './wire/origin.ts'
 
 const MAX_HEAD = 65_536
 /** How long a refused client may take to read the end and close, ms. */
 const LINGER = 250
 
 /**
- * Sends a client's handshake to a worker and returns what the worker said: an `UpgradeResponse` that the server attaches to
+ * Makes `Host.upgrade`, which reaches workers by the same certificates as calls do. It sends a client's handshake to a worker and returns what the worker said: an `UpgradeResponse` that the server attaches to
  * the client's socket. Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection.
  */
-export async function upgrade(
-  worker: WorkerRef,
+export function createUpgrade(certificates: Certificates = {}): NonNullable<Host['upgrade']> {
+  return async ({ url }, request, outgoing, closed) =>
+    join(targetOf(url, certificates), request, outgoing, closed)
+}
+
+async function join(
+  target: Target,
   request: Request,
   outgoing: Outgoing,
   closed: () => void,
 ): Promise<Response> {
   if (!(request instanceof NodeRequest) || !request.isUpgrade)
     throw new TypeError('the request asks for no upgrade')
-  const target = targetOf(worker.url)
   const handshake = ['connection', 'Upgrade', 'upgrade', request.headers.get('upgrade') ?? 'websocket']
   for (const [name, value] of request.headers)
     if (name.startsWith('sec-websocket-')) handshake.push(name, value)

@@ -28,18 +28,21 @@ const STALE = 1000
 /** No engine closes a kept connection sooner than this: one that breaks in younger idleness broke at work. Milliseconds. */
 const RESTED = 1000
 
+/** How long connections are kept unless it is configured: uvicorn closes them after 5 s. Milliseconds. */
+const IDLE_MOST = 4000
+
 /**
- * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to 4 s (uvicorn closes at 5 s), or as the
- * worker's Keep-Alive header tells. One that had been idle for `rested` ms and turns out closed before any byte of an answer
+ * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to `idleMost` ms, or less as the worker's
+ * Keep-Alive header tells. One that had been idle for `rested` ms and turns out closed before any byte of an answer
  * is replaced once, silently; what must be sent once goes over a new one.
  */
-export function createFetch(rested = RESTED, certificates?: Certificates): NodeFetch {
+export function createFetch(rested = RESTED, certificates?: Certificates, idleMost = IDLE_MOST): NodeFetch {
   const origins = new Map<string, Origin>()
   const workbench = new Workbench()
   const originOf = (url: string) => {
     const known = origins.get(url)
     if (known) return known
-    const origin = new Origin(targetOf(url, certificates), workbench)
+    const origin = new Origin(targetOf(url, certificates), workbench, idleMost)
     origins.set(url, origin)
     return origin
   }

@@ -22,6 +22,7 @@ const FIXED: readonly (keyof Config)[] = [
   'workerTlsCert',
   'workerTlsKey',
   'workerTlsCa',
+  'workerKeepAlive',
   'record',
   'corsOrigins',
   'dialect',

@@ -184,6 +184,10 @@ const timeouts = {
   ),
   idleTimeout: about(duration('120s'), 'silence inside an answer that has begun'),
   totalTimeout: about(duration('off'), 'from the request to the end of its answer'),
+  workerKeepAlive: about(
+    duration('4s'),
+    'how long an idle connection to a worker is kept for the next call, at most (Node alone); off: not at all',
+  ),
   keepAlive: about(duration('off'), 'send ": keep-alive" comments at this interval while a stream waits'),
   grace: about(duration('180s'), 'how long streams may finish after SIGTERM'),
 }

@@ -6,7 +6,7 @@ import type { Config } from '../../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../../src/host.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
 import { createTunnels } from '../../web/tunnels.ts'
-import { certificatesOf } from '../certificates.ts'
+import { reachOf } from '../certificates.ts'
 import { createSeams, takeSocket, withTunnels } from '../host.ts'
 import { serve, type Served, type ServeOptions } from '../http.ts'
 import { createLog } from '../log.ts'
@@ -55,7 +55,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   const dialled = tunnelsOver(line)
   const tunnels = createTunnels(config, { take: takeSocket, home: dialled.home })
   const record = (text: string) => void line.call('crew', '', 'record', [text]).catch(fault('Not recorded'))
-  const seams = withTunnels(createSeams(log, certificatesOf(config)), tunnels)
+  const seams = withTunnels(createSeams(log, reachOf(config)), tunnels)
   const host: Host = {
     ...seams,
     ...remoteActors(line),

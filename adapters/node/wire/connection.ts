@@ -45,7 +45,7 @@ export class Connection {
   served = 0
   /** A byte of the current response came. */
   heard = false
-  /** `performance.now()` since when it is idle, and for how long it may be. */
+  /** `performance.now()` since when it is idle, and for how long it may be as the worker says; Infinity: it does not. */
   idleSince = 0
   idleLimit = 0
   /** Called when a response ended and the connection can serve another request. */
@@ -219,7 +219,8 @@ export class Connection {
     this.#receiver = null
     const head = this.#head!
     if (head.reusable && extra === 0 && this.#sent && this.socket.writableLength === 0 && this.usable) {
-      this.idleLimit = head.keepAlive === null ? 4000 : Math.max(head.keepAlive - 1000, head.keepAlive / 2)
+      this.idleLimit =
+        head.keepAlive === null ? Infinity : Math.max(head.keepAlive - 1000, head.keepAlive / 2)
       if (this.socket.isPaused()) this.socket.resume()
       this.onIdle(this)
     } else {

@@ -124,10 +124,13 @@ export class Origin {
   #sweeper: ReturnType<typeof setTimeout> | null = null
   #closed = false
   readonly #workbench: Workbench
+  readonly #idleMost: number
 
-  constructor(target: Target, workbench: Workbench) {
+  /** `idleMost`: how long a connection is kept at most, ms. */
+  constructor(target: Target, workbench: Workbench, idleMost: number) {
     this.target = target
     this.#workbench = workbench
+    this.#idleMost = idleMost
   }
 
   /** An idle connection that the worker most likely still holds open, or null. */
@@ -169,6 +172,7 @@ export class Origin {
   }
 
   #keep(connection: Connection): void {
+    connection.idleLimit = Math.min(connection.idleLimit, this.#idleMost)
     if (this.#closed || connection.idleLimit <= 0) return void connection.socket.destroy()
     connection.idleSince = performance.now()
     this.#idle.push(connection)

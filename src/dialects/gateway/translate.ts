@@ -62,6 +62,7 @@ export function translateShared(values: Values, settings: Settings): void {
   settings.set('firstTokenTimeout', timeout, 'request_timeout_secs')
   settings.set('idleTimeout', timeout, 'request_timeout_secs')
   settings.set('connectTimeout', '10s')
+  settings.set('workerKeepAlive', seconds(values['pool_idle_timeout_secs']), 'pool_idle_timeout_secs')
   settings.set('logDir', values['log_dir'], 'log_dir')
   const metricsPort = values['prometheus_port']
   settings.set(

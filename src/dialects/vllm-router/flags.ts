@@ -1,6 +1,6 @@
 // The flags of the vLLM router: one row each, with the defaults of its README and, where they differ, of its current release.
 import type { DialectFlag } from '../flag.ts'
-import { BACKEND, BLOCKS, EPD, MINI, POOL, PROFILE, PROGRAMS, TIERS, TRACES, WASM } from '../gateway/inert.ts'
+import { BACKEND, BLOCKS, EPD, MINI, PROFILE, PROGRAMS, TIERS, TRACES, WASM } from '../gateway/inert.ts'
 
 export const flags: readonly DialectFlag[] = [
   { names: ['--host'], initial: '127.0.0.1', about: 'address to listen on' },
@@ -273,7 +273,6 @@ export const flags: readonly DialectFlag[] = [
     kind: 'integer',
     initial: 2,
     about: 'how long connections to workers are kept',
-    inert: POOL,
   },
   { names: ['--profile'], kind: 'switch', initial: false, about: 'profile the router', inert: PROFILE },
   { names: ['--epd-config'], about: 'encode, prefill and decode workers', inert: EPD },

@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
 import { createFetch } from '../../../adapters/node/upstream.ts'
-import { upgrade } from '../../../adapters/node/upgrade.ts'
+import { createUpgrade } from '../../../adapters/node/upgrade.ts'
 import { client } from './rig.ts'
 
 // Made for these tests alone: `openssl req -x509 -newkey ec …` with localhost and 127.0.0.1 as its names.
@@ -56,7 +56,7 @@ test('a WebSocket passes over TLS on both sides', async (t) => {
   setDefaultCACertificates([cert])
   const handler = (incoming: Request) => {
     const handshake = { ...outgoing, method: 'GET', body: null, signal: incoming.signal }
-    return upgrade(
+    return createUpgrade()(
       { id: 'w', url: `https://127.0.0.1:${port}`, engine: 'vllm' },
       incoming,
       handshake,

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
-import { upgrade } from '../../../adapters/node/upgrade.ts'
+import { createUpgrade } from '../../../adapters/node/upgrade.ts'
 import type { UpstreamFailure } from '../../../src/host.ts'
 import type { WorkerRef } from '../../../src/host.ts'
 import { client, exchange, worker } from './rig.ts'
@@ -25,7 +25,7 @@ async function joiner(t: TestContext, ref: WorkerRef) {
       signal: request.signal,
     }
     try {
-      return await upgrade(ref, request, outgoing, () => ends.count++)
+      return await createUpgrade()(ref, request, outgoing, () => ends.count++)
     } catch (error) {
       return Response.json({ kind: (error as UpstreamFailure).kind }, { status: 502 })
     }
