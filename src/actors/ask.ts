@@ -1,5 +1,6 @@
 // The words that travel between the router and a pool. All of them are plain, structured-cloneable values.
 import type { PdProtocol } from '../config/pairing.ts'
+import type { PrefixCacheUse } from '../engines/engine.ts'
 import type { OrcaLoad } from '../engines/orca.ts'
 import type { FailureKind, WorkerRef } from '../host.ts'
 
@@ -131,6 +132,7 @@ export interface ReportedLoad {
   readonly capacityTokens: number
   /** Share of the KV cache in use, 0 to 1. */
   readonly usage: number
+  readonly prefixCache?: PrefixCacheUse
   /** Epoch ms. */
   readonly at: number
 }

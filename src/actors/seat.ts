@@ -4,6 +4,7 @@ import type { Binding } from '../binding/order.ts'
 import type { Candidate } from '../policies/policy.ts'
 import type { ReportedLoad } from './ask.ts'
 import type { KvEventsView } from './kv-worker.ts'
+import { loadOfSeat, type LoadView } from './load-view.ts'
 import type { Member } from './members.ts'
 
 /** Weight of a new measurement in the running mean of latencies. */
@@ -199,18 +200,6 @@ export class Seat implements Candidate {
 /** Why a worker can't be chosen now, in the order in which it is checked; null: it can. */
 export type Exclusion = 'draining' | 'down' | 'breaker_open' | 'full'
 
-/** What an engine told last of its load; null stands for what it does not tell. */
-export interface LoadView {
-  readonly running: number | null
-  readonly waiting: number | null
-  readonly waiting_uncached_tokens: number | null
-  readonly used_tokens: number | null
-  readonly capacity_tokens: number | null
-  /** 0 to 1. */
-  readonly kv_usage: number | null
-  readonly age_ms: number
-}
-
 /** A worker as the pool shows it to people and to /metrics. */
 export interface SeatView {
   readonly id: string
@@ -283,18 +272,4 @@ function stateOf({ member, isDown, isSuspect, busyUntil }: Seat, now: number): S
   if (isDown) return 'down'
   if (isSuspect) return 'suspect'
   return busyUntil > now ? 'busy' : 'up'
-}
-
-function loadOfSeat({ reported: load, freshFor }: Seat, now: number): LoadView | null {
-  if (load === null || now - load.at > freshFor) return null
-  const known = (value: number) => (value < 0 ? null : value)
-  return {
-    running: known(load.running),
-    waiting: known(load.waiting),
-    waiting_uncached_tokens: known(load.waitingUncachedTokens),
-    used_tokens: known(load.usedTokens),
-    capacity_tokens: known(load.capacityTokens),
-    kv_usage: known(load.usage),
-    age_ms: Math.max(0, Math.round(now - load.at)),
-  }
 }

@@ -132,6 +132,7 @@ export class LoadPoller {
       running: load.running ?? known?.running ?? -1,
       waiting: load.waiting ?? known?.waiting ?? -1,
       waitingUncachedTokens: known?.waitingUncachedTokens ?? -1,
+      ...(known?.prefixCache && { prefixCache: known.prefixCache }),
     })
   }
 
@@ -232,9 +233,9 @@ function loadOfRank(load: EngineLoad, { member, ranks }: Seat): EngineLoad {
   if (rank === undefined) return load
   const own = load.ranks?.find((one) => one.rank === rank)
   if (own) return own
-  const { kvUsage } = load
+  const { kvUsage, prefixCache } = load
   const part = { running: load.running / ranks.length, waiting: load.waiting / ranks.length }
-  return kvUsage === undefined ? part : { ...part, kvUsage }
+  return { ...part, ...(kvUsage !== undefined && { kvUsage }), ...(prefixCache && { prefixCache }) }
 }
 
 async function readLoad(
@@ -267,6 +268,7 @@ export function reportOf(seat: Seat, load: Partial<EngineLoad>, at: number): Rep
     usedTokens: used,
     capacityTokens: capacity > 0 ? capacity : -1,
     usage: share,
+    ...(load.prefixCache && { prefixCache: load.prefixCache }),
     at,
   }
 }

@@ -54,8 +54,18 @@ export interface EngineLoad {
   readonly kvUsage?: number
   readonly kvTokens?: number
   readonly kvCapacityTokens?: number
+  readonly prefixCache?: PrefixCacheUse
   /** The same of each data-parallel rank, where it has several. */
   readonly ranks?: readonly RankLoad[]
+}
+
+/** How well an engine's prefix cache served, since it started. */
+export interface PrefixCacheUse {
+  /** Tokens (blocks, in old versions) that were looked up, and those found; absent where a rate alone is told. */
+  readonly queries?: number
+  readonly hits?: number
+  /** 0 to 1. */
+  readonly rate: number
 }
 
 export interface RankLoad extends Omit<EngineLoad, 'ranks'> {

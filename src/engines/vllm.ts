@@ -128,5 +128,20 @@ function metricsLoad(
     ...(older.length > 0 && { kvUsage: mean(older) }),
     ...(older.length > 0 && capacity !== undefined && { kvTokens: Math.round(mean(older) * capacity) }),
     ...(capacity !== undefined && { kvCapacityTokens: capacity }),
+    ...prefixCacheUse(told),
   }
+}
+
+/** Counters, with the cache's place in their names in older versions; those before that tell a rate alone. */
+function prefixCacheUse(told: (name: string) => number[]): Pick<EngineLoad, 'prefixCache'> {
+  for (const name of ['prefix_cache', 'gpu_prefix_cache']) {
+    const counted = told(`${name}_queries_total`)
+    if (counted.length === 0) continue
+    const queries = sum(counted)
+    const hits = sum(told(`${name}_hits_total`))
+    return { prefixCache: { queries, hits, rate: queries > 0 ? hits / queries : 0 } }
+  }
+  const rates = told('gpu_prefix_cache_hit_rate')
+  // Before its first call it tells -1.
+  return rates.length > 0 ? { prefixCache: { rate: Math.max(0, mean(rates)) } } : {}
 }

@@ -1,7 +1,8 @@
 // GET /metrics: Prometheus text. URLs of workers are only in it for those who may see the control plane.
 import { authorizeAdmin } from '../admission/auth.ts'
 import type { PoolView } from '../actors/pool-view.ts'
-import type { LoadView, SeatView } from '../actors/seat.ts'
+import type { LoadView } from '../actors/load-view.ts'
+import type { SeatView } from '../actors/seat.ts'
 import type { ShadowView } from '../actors/shadow.ts'
 import type { Core } from '../core.ts'
 import { contentType } from '../metrics/prometheus.ts'

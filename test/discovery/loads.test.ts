@@ -208,6 +208,7 @@ test('what a real vLLM tells is in the pool’s words', async () => {
     usedTokens: 0,
     capacityTokens: 1_048_576,
     usage: 0,
+    prefixCache: { queries: 4358, hits: 2048, rate: 2048 / 4358 },
   })
   assert.equal(at, 1_000_020)
 })

@@ -36,8 +36,30 @@ test('a real vLLM tells its load', async () => {
     kvUsage: 0,
     kvTokens: 0,
     kvCapacityTokens: 1_048_576,
+    prefixCache: { queries: 4358, hits: 2048, rate: 2048 / 4358 },
   })
 })
+
+for (const [version, metrics, use] of [
+  [
+    'V1',
+    'vllm:prefix_cache_queries_total 10\nvllm:prefix_cache_hits_total 4',
+    { queries: 10, hits: 4, rate: 0.4 },
+  ],
+  [
+    'early V1',
+    'vllm:gpu_prefix_cache_queries_total 8\nvllm:gpu_prefix_cache_hits_total 2',
+    { queries: 8, hits: 2, rate: 0.25 },
+  ],
+  ['V0', 'vllm:gpu_prefix_cache_hit_rate 0.5', { rate: 0.5 }],
+  ['V0 before its first call', 'vllm:gpu_prefix_cache_hit_rate -1.0', { rate: 0 }],
+] as const) {
+  test(`the use of the prefix cache is read from the metrics of ${version}`, async () => {
+    const text = `vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n${metrics}\n`
+    const load = await vllm.load(written({ '/metrics': text }).ask)
+    assert.deepEqual(load?.prefixCache, use)
+  })
+}
 
 const twoRanks = `
 # TYPE vllm:cache_config_info gauge
