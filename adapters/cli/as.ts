@@ -14,6 +14,7 @@ import { dialects, loadDialect } from '../../src/dialects/index.ts'
 import { printVersion, type Status } from './command.ts'
 import { printIssues, type Surroundings } from './sources.ts'
 import { serveFrom, type Program } from './serve.ts'
+import { parseConfigFile } from './yaml.ts'
 
 /** What the command line asked for, before the program's own flags are read. */
 interface Spoken {
@@ -121,6 +122,7 @@ async function translate(spoken: Spoken, at: Surroundings): Promise<Translation>
     environment: await environmentOf(dialect, at),
     defaults,
     isStrict,
+    parse: parseConfigFile,
     readFile: (name) => readFile(resolve(at.directory, name), 'utf8').catch(() => null),
   }
   return dialect.translate(argv, circumstances)

@@ -7,6 +7,19 @@ export const count = (initial: number) => z.prefault(whole(0), initial)
 export const share = (initial: number) => z.prefault(z.number().check(z.minimum(0), z.maximum(1)), initial)
 export const flag = (initial: boolean) => z.prefault(z.boolean(), initial)
 
+/** Real calls that workers can be probed with. */
+export const PROBE_KINDS = [
+  'chat',
+  'completion',
+  'embeddings',
+  'rerank',
+  'score',
+  'transcription',
+  'vision',
+  'messages',
+] as const
+export type ProbeKind = (typeof PROBE_KINDS)[number]
+
 /** Words for the help, the reference and editors. */
 export function about<T extends z.Form>(schema: T, words: string): T {
   return schema.tell({ about: words })

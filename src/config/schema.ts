@@ -5,8 +5,9 @@ import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
-import { about, count, flag, read, whole } from './kinds.ts'
+import { about, count, flag, PROBE_KINDS, read, whole } from './kinds.ts'
 import { kubernetes } from './kubernetes.ts'
+import { events, load } from './hearing.ts'
 import { health, recovery } from './recovery.ts'
 import { telling as elsewhere } from './telling.ts'
 import { beating, transfer } from './beating.ts'
@@ -66,6 +67,10 @@ export const workerSchema = z.strictObject({
     'tcp://HOST:PORT where missed KV events are had, or off',
   ),
   ranks: about(z.optional(ranks), 'data-parallel ranks behind its URL; overrides ranks'),
+  probes: about(
+    z.optional(z.array(z.strictObject({ kind: z.enum(PROBE_KINDS), model: text() }))),
+    'real calls that it is probed with in place of healthPath: all must answer JSON',
+  ),
   kvAddress: about(
     z.optional(text()),
     'HOST:PORT of its KV connector (vLLM P2P/NCCL), where that is not its URL’s',
@@ -157,6 +162,10 @@ const keys = {
     'HOST:PORT or unix:/path of a listener of its own for the control plane',
   ),
   workerApiKey: about(z.optional(headerText), 'sent to workers that have no key of their own'),
+  workerProbeKey: about(
+    z.optional(headerText),
+    'sent to those with what the router itself asks them alone; calls keep the keys of their clients',
+  ),
   tunnelTokens: about(
     list(tunnelToken),
     'tokens of workers that dial in (fetchway connect); none: nobody may',
@@ -190,15 +199,6 @@ const timeouts = {
   ),
   keepAlive: about(duration('off'), 'send ": keep-alive" comments at this interval while a stream waits'),
   grace: about(duration('180s'), 'how long streams may finish after SIGTERM'),
-}
-
-const load = {
-  loadInterval: about(
-    duration('2s'),
-    'time between questions to a busy worker for its load (an idle one: five times that), where the policy uses it; off: never',
-  ),
-  loadAlways: about(flag(false), 'ask for loads whatever the policy, so that /metrics tells them'),
-  orca: about(flag(true), 'take the load that engines tell with their answers (endpoint-load-metrics)'),
 }
 
 const telling = {
@@ -242,17 +242,6 @@ const speaking = {
     'what that dialect needs besides; fetchway import NAME -- FLAGS writes it',
   ),
   strictCompat: about(flag(false), 'keep also those of its bugs that a client could depend on'),
-}
-
-const events = {
-  kvEvents: about(
-    z.prefault(z.enum(['auto', 'off']), 'auto'),
-    'follow the KV events of workers that publish them, so that it is known what they hold; off: guess',
-  ),
-  kvSessions: about(
-    z.prefault(z.enum(['auto', 'all', 'off']), 'auto'),
-    'name each call to such workers, so that its blocks are found: auto: vLLM alone; all: SGLang too',
-  ),
 }
 
 /** The keys under the headings that `--help` shows them under. */

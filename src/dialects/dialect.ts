@@ -1,6 +1,7 @@
 // Another router's surface: its command line, its endpoints and its habits. At most one is active in a process.
 import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Environment } from '../config/environment.ts'
+import type { ParsedFile } from '../config/tree.ts'
 import type { PoolView } from '../actors/pool-view.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
@@ -23,6 +24,8 @@ export interface Translation {
   readonly problems?: readonly string[]
   /** Workers that are started beside the router. */
   readonly launch?: Launch
+  /** Files that are looked at while the router runs: when one changes, all is read anew. */
+  readonly watched?: readonly string[]
 }
 
 /** Workers that one command starts together with the router, and ends with it. */
@@ -51,6 +54,8 @@ export interface Circumstances {
   readonly isStrict: boolean
   /** The text of a file that a flag names; null when there is none. */
   readFile(name: string): Promise<string | null>
+  /** YAML or JSON with its lines; absent: such files are not read here. */
+  parse?(name: string, text: string): ParsedFile
 }
 
 /** How it answers. All parts are optional: what is missing stays as it is natively. */
@@ -89,6 +94,8 @@ export type Step =
 export type Happened =
   | {
       readonly kind: 'failed'
+      /** Of the call. */
+      readonly id: string
       readonly url: string
       readonly failure: UpstreamFailure['kind'] | 'status'
     }

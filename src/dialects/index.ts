@@ -9,6 +9,7 @@ export const dialects: Readonly<Partial<Record<DialectName, () => Promise<Dialec
   'vllm-router': async () => (await import('./vllm-router/index.ts')).vllmRouter,
   dlrouter: async () => (await import('./dlrouter/index.ts')).dlrouter,
   'lmdeploy-proxy': async () => (await import('./lmdeploy-proxy/index.ts')).lmdeployProxy,
+  'production-stack': async () => (await import('./production-stack/index.ts')).productionStack,
   'distributed-llm-router': async () =>
     (await import('./distributed-llm-router/index.ts')).distributedLlmRouter,
 }

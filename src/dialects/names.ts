@@ -8,5 +8,6 @@ export const dialectNames = [
   'dlrouter',
   'distributed-llm-router',
   'lmdeploy-proxy',
+  'production-stack',
 ] as const
 export type DialectName = (typeof dialectNames)[number]

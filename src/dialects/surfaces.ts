@@ -11,6 +11,7 @@ const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>
   'vllm-router': async () => (await import('./vllm-router/surface.ts')).surface,
   dlrouter: async () => (await import('./dlrouter/surface.ts')).surface,
   'lmdeploy-proxy': async () => (await import('./lmdeploy-proxy/surface.ts')).surface,
+  'production-stack': async () => (await import('./production-stack/surface.ts')).surface,
   'distributed-llm-router': async () => (await import('./distributed-llm-router/surface.ts')).surface,
 }
 

@@ -20,6 +20,7 @@ import { passthrough } from './passthrough.ts'
 import { powerOfTwo } from './power-of-two.ts'
 import { prefixHash } from './prefix-hash.ts'
 import { productionStackPrefixaware } from './production-stack-prefixaware.ts'
+import { productionStackRoundrobin } from './production-stack-roundrobin.ts'
 import { productionStackSession } from './production-stack-session.ts'
 import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
@@ -140,6 +141,7 @@ export const policies: readonly Policy[] = [
   vllmConsistentHash,
   dlrouterConsistentHash,
   dlrouterPrefixCache,
+  productionStackRoundrobin,
   productionStackSession,
   productionStackPrefixaware,
 ]

@@ -6,18 +6,6 @@ const OTEL = 'traceparent passes through; the router sends no traces of its own'
 const WATCH = 'a watch is begun anew by itself when it goes silent'
 const BEATS = 'how workers register is the same at any pace'
 
-/** What `--static-model-types` may name: the kind of call that a worker is checked with. */
-export const MODEL_TYPES = [
-  'chat',
-  'completion',
-  'embeddings',
-  'rerank',
-  'score',
-  'transcription',
-  'vision',
-  'messages',
-] as const
-
 const listening: readonly DialectFlag[] = [
   { names: ['--host'], initial: '0.0.0.0', about: 'address to listen on' },
   { names: ['--port'], kind: 'integer', initial: 8001, about: 'port to listen on' },
@@ -28,7 +16,12 @@ const listening: readonly DialectFlag[] = [
     initial: 'info',
     about: 'least level that is logged',
   },
-  { names: ['--log-format'], choices: ['text', 'json'], initial: 'text', about: 'lines for people or machines' },
+  {
+    names: ['--log-format'],
+    choices: ['text', 'json'],
+    initial: 'text',
+    about: 'lines for people or machines',
+  },
 ]
 
 const discovery: readonly DialectFlag[] = [
@@ -154,7 +147,12 @@ const telling: readonly DialectFlag[] = [
   { names: ['--callbacks'], about: 'module whose functions see requests and answers' },
   { names: ['--request-rewriter'], initial: 'noop', about: 'module that rewrites requests; noop: none' },
   { names: ['--enable-batch-api'], kind: 'switch', initial: false, about: 'files and batches' },
-  { names: ['--file-storage-class'], choices: ['local_file'], initial: 'local_file', about: 'how files are kept' },
+  {
+    names: ['--file-storage-class'],
+    choices: ['local_file'],
+    initial: 'local_file',
+    about: 'how files are kept',
+  },
   { names: ['--file-storage-path'], initial: '/tmp/vllm_files', about: 'where files are kept' },
   { names: ['--batch-processor'], choices: ['local'], initial: 'local', about: 'what works through batches' },
   {
@@ -189,7 +187,13 @@ const telling: readonly DialectFlag[] = [
     about: 'how much prompts must be alike, 0 to 1',
   },
   { names: ['--sentry-dsn'], about: 'Sentry project', inert: SENTRY },
-  { names: ['--sentry-traces-sample-rate'], kind: 'number', initial: 0.1, about: 'share of traces', inert: SENTRY },
+  {
+    names: ['--sentry-traces-sample-rate'],
+    kind: 'number',
+    initial: 0.1,
+    about: 'share of traces',
+    inert: SENTRY,
+  },
   {
     names: ['--sentry-profile-session-sample-rate'],
     kind: 'number',

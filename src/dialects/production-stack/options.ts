@@ -3,9 +3,6 @@ import type { Core } from '../../core.ts'
 
 /** Fixed once the router runs. */
 export interface Options {
-  readonly discovery: 'static' | 'k8s' | 'external-only'
-  /** Workers are checked with real calls: who fails is not listed. */
-  readonly isChecked: boolean
   /** Path below which the router is reached, without a trailing slash; '': none. */
   readonly rootPath: string
   /** Seconds. */
@@ -32,6 +29,10 @@ export interface Options {
 
 /** What a reload may change. */
 export interface LiveOptions {
+  readonly discovery: 'static' | 'k8s' | 'external-only'
+  /** Workers are checked with real calls: who fails is not listed. */
+  readonly isChecked: boolean
+  /** As in `--routing-logic`; '': there is none. */
   readonly routing: string
   readonly sessionKey?: string
   readonly callbacks?: string

@@ -1,0 +1,75 @@
+// production-stack's endpoints, as they answer.
+import type { Core } from '../../core.ts'
+import type { Surface } from '../dialect.ts'
+import { answer, methodNotAllowed, notFound } from '../python/fastapi.ts'
+import { version } from '../../version.ts'
+import { refuse } from './answers.ts'
+import { hear } from './hear.ts'
+import { listedEngines } from './engines.ts'
+import { listModels } from './models.ts'
+import { optionsOf } from './options.ts'
+import { isSleeping, sleep, wakeUp } from './sleeping.ts'
+
+type Handler = (core: Core, request: Request) => Promise<Response> | Response
+
+/** Pages by path and method. */
+const PAGES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  '/health': { GET: health },
+  '/version': { GET: () => answer({ version }) },
+  '/v1/models': { GET: async (core) => answer(await listModels(core)) },
+  '/engines': { GET: engines },
+  '/sleep': { POST: sleep },
+  '/wake_up': { POST: wakeUp },
+  '/is_sleeping': { GET: isSleeping },
+}
+
+/** Calls that go to workers; the native router answers them. */
+const CALLS: ReadonlySet<string> = new Set([
+  '/v1/chat/completions',
+  '/v1/completions',
+  '/v1/embeddings',
+  '/tokenize',
+  '/detokenize',
+  '/v1/rerank',
+  '/rerank',
+  '/v1/score',
+  '/score',
+  '/v1/responses',
+  '/v1/messages',
+  '/v1/audio/speech',
+  '/v1/audio/translations',
+  '/v1/audio/transcriptions',
+  '/v1/images/generations',
+  '/v1/images/edits',
+])
+
+/** Its surface. */
+export function surface(): Surface {
+  return {
+    answer: route,
+    fallback: async () => notFound(),
+    refuse,
+    hear,
+  }
+}
+
+function route(core: Core, request: Request, path: string): Promise<Response> | Response | undefined {
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  if (CALLS.has(path)) return method === 'POST' ? undefined : methodNotAllowed('POST')
+  const page = PAGES[path]
+  if (!page) return undefined
+  const handler = page[method]
+  return handler ? handler(core, request) : methodNotAllowed(Object.keys(page).join(', '))
+}
+
+function health(core: Core): Response {
+  const { dynamic } = optionsOf(core).live
+  return answer({ status: 'healthy', ...(dynamic && { dynamic_config: dynamic }) })
+}
+
+async function engines(core: Core): Promise<Response> {
+  const listed = await listedEngines(core)
+  return answer(
+    listed.map(({ engineId, models, created }) => ({ engine_id: engineId, serving_models: models, created })),
+  )
+}
