@@ -4,6 +4,7 @@ import type { Storage } from '../../src/actors/actor.ts'
 import { localActors, type Seams } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import { allParts } from '../../src/parts.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { OUTSIDE } from '../../src/admission/outside.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
@@ -11,6 +12,7 @@ import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile, stateFormat } from './disk.ts'
+import { machineReadings } from './machine.ts'
 import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
@@ -116,6 +118,7 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
     log,
     process: readings(),
     sockets,
+    parts: allParts,
     close,
   }
 }
@@ -129,6 +132,7 @@ function readings(): NonNullable<Host['process']> {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1e6
     },
+    machine: machineReadings(),
     /** The longest delay since the last scrape. */
     loopLagSeconds: () => {
       if (delay === null) {

@@ -1,19 +1,20 @@
-// Writes log events to stderr, for people or for machines.
+// Writes log events to stderr, for people or for machines; in place of a router in Python as that writes them, to both outputs.
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { createLogger, formatLog } from '../../src/metrics/log.ts'
+import { formatPythonLog } from '../../src/dialects/python/log.ts'
+import { createLogger, formatLog, type LogLevel } from '../../src/metrics/log.ts'
 import { keepIn } from './log-file.ts'
 
 /** A logger by `logLevel` and `logFormat`; colours on a terminal only (a thread's own stderr never looks like one). */
 export function createLog(
   config: Pick<Config, 'logLevel' | 'logFormat'> & Partial<Pick<Config, 'logDir' | 'dialect'>>,
-  write: (line: string) => void = (line) => void process.stderr.write(line),
+  write: (line: string, level: LogLevel) => void = outputOf(config),
   isTerminal: boolean = process.stderr.isTTY,
 ): (event: LogEvent) => void {
   const { logLevel: level, logFormat: format } = config
   const colour = format === 'pretty' && isTerminal && !process.env['NO_COLOR']
-  const rules = { level, format, now: Date.now }
-  const shown = createLogger({ ...rules, colour, write: (line) => write(`${line}\n`) })
+  const rules = { level, format, now: Date.now, ...(isPython(config) && { layout: formatPythonLog }) }
+  const shown = createLogger({ ...rules, colour, write: (line, severity) => write(`${line}\n`, severity) })
   if (config.logDir === undefined) return shown
   const complain = (message: string) => shown({ level: 'error', message })
   const keep = keepIn(config.logDir, config.dialect, { now: Date.now, complain })
@@ -22,6 +23,15 @@ export function createLog(
     shown(event)
     kept(event)
   }
+}
+
+const isPython = ({ dialect }: Partial<Pick<Config, 'dialect'>>): boolean => dialect === 'production-stack'
+
+/** Stderr; in place of that router its scripts read what is no warning on stdout. */
+function outputOf(config: Partial<Pick<Config, 'dialect'>>): (line: string, level: LogLevel) => void {
+  if (!isPython(config)) return (line) => void process.stderr.write(line)
+  return (line, level) =>
+    void (level === 'warn' || level === 'error' ? process.stderr : process.stdout).write(line)
 }
 
 /**

@@ -8,6 +8,7 @@ import { UpstreamFailure } from '../../src/host.ts'
 import type { Host, LogEvent, Upstream, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { MAX_REFUSAL, protocolsOf, type FarSocket } from '../../src/tunnel/socket.ts'
+import { machineReadings } from '../node/machine.ts'
 import { createOutside } from '../node/outside.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/upstream.ts'
@@ -88,4 +89,5 @@ const readings: NonNullable<Host['process']> = {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
   },
+  machine: machineReadings(),
 }

@@ -65,7 +65,7 @@ async function attempts(
     const failure = failureOf(core, attempted)
     if (failure === null) return answer(attempted)
     if (failure.leg && pick.plan.kind === 'pair') tried[tried.length - 1] = pick.plan.prefill.id
-    count(core, attempted, failure)
+    count(core, attempted, failure, ask.id)
     if (call.body.kind === 'stream') {
       // Its bytes are gone: nobody else can be tried.
       await pool.settle(ask.id, { kind: 'failed', failure })
@@ -94,11 +94,11 @@ function drop(attempted: Attempted): void {
   attempted.upstream.cancel()
 }
 
-function count(core: Core, attempted: Attempted, { kind, leg }: Failure): void {
+function count(core: Core, attempted: Attempted, { kind, leg }: Failure, id: string): void {
   const { instruments, surface } = core
   const { plan: made } = attempted
   const { url } = leg && made.kind === 'pair' ? made.prefill : made.worker
-  surface?.count?.({ kind: 'failed', url, failure: kind }, core)
+  surface?.count?.({ kind: 'failed', id, url, failure: kind }, core)
   if (attempted.kind !== 'failed') return
   const { failure, plan } = attempted
   const worker = failure.leg && plan.kind === 'pair' ? plan.prefill : plan.worker

@@ -44,6 +44,8 @@ export interface ProcessReadings {
   readonly residentBytes?: () => number
   readonly cpuSeconds?: () => number
   readonly loopLagSeconds?: () => number
+  /** How much of the machine is in use, percent; the CPU: since it was asked last. What it can't tell is absent. */
+  readonly machine?: () => { readonly cpu?: number; readonly memory?: number; readonly disk?: number }
 }
 
 export type Instruments = ReturnType<typeof createInstruments>

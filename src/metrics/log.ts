@@ -61,10 +61,12 @@ export interface LoggerOptions {
   readonly level: LogLevel | 'silent'
   readonly format: 'pretty' | 'json'
   /** Takes one line without a newline. */
-  readonly write: (line: string) => void
+  readonly write: (line: string, level: LogLevel) => void
   /** Epoch ms. */
   readonly now: () => number
   readonly colour?: boolean
+  /** How an event is written; default: as `formatLog` does. */
+  readonly layout?: typeof formatLog
 }
 
 /** A function for `Host.log`: drops what is below the level, writes the rest. Never throws because of an event. */
@@ -74,10 +76,11 @@ export function createLogger({
   write,
   now,
   colour = false,
+  layout = formatLog,
 }: LoggerOptions): (event: LogEvent) => void {
   const least = RANKS[level]
   return (event) => {
-    if (RANKS[event.level] >= least) write(formatLog(event, { format, at: now(), colour }))
+    if (RANKS[event.level] >= least) write(layout(event, { format, at: now(), colour }), event.level)
   }
 }
 
@@ -89,7 +92,7 @@ export function createLogger({
 export function formatLog(event: LogEvent, { format, at, colour = false }: LogOptions): string {
   const { level, message, ...details } = event
   const time = new Date(at).toISOString()
-  const shown = showEntries(details, 0)
+  const shown = showDetails(details)
   if (format === 'json') {
     // An event can't replace the time either: ours comes first and theirs is renamed.
     const { time: theirs, ...rest } = shown
@@ -104,8 +107,17 @@ export function formatLog(event: LogEvent, { format, at, colour = false }: LogOp
   }
   const label = level.toUpperCase().padEnd(5)
   const head = `${time} ${colour ? `\u001b[${COLOURS[level]}m${label}\u001b[39m` : label} ${escapeText(cut(message))}`
-  const pairs = Object.entries(shown).map(([key, value]) => `${escapeText(key)}=${prettyValue(value)}`)
-  return [head, ...pairs].join(' ')
+  return [head, ...pairsOf(shown)].join(' ')
+}
+
+/** Details as `key=value`, on one line whatever they hold. */
+export function pairsOf(shown: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(shown).map(([key, value]) => `${escapeText(key)}=${prettyValue(value)}`)
+}
+
+/** The details of an event as they may be shown: secrets hidden, long texts cut. */
+export function showDetails(details: object): Record<string, unknown> {
+  return showEntries(details, 0)
 }
 
 function showEntries(value: object, depth: number): Record<string, unknown> {
@@ -136,7 +148,7 @@ function isSecret(name: string): boolean {
   return SECRET.has(name.replace(/[-_]/g, '').toLowerCase())
 }
 
-function cut(text: string): string {
+export function cut(text: string): string {
   return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}… (${text.length} characters)`
 }
 
@@ -146,12 +158,12 @@ function prettyValue(value: unknown): string {
 }
 
 /** Backslashes are doubled, so that an escape of ours can't be mistaken for text of theirs. */
-function escapeText(text: string): string {
+export function escapeText(text: string): string {
   return escapeControls(text.replaceAll('\\', '\\\\'))
 }
 
 /** C0 and C1 controls, line separators and the marks that turn the direction of text become `\u…`. */
-function escapeControls(text: string): string {
+export function escapeControls(text: string): string {
   return text.replace(
     // oxlint-disable-next-line no-control-regex -- controls are what is looked for
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

@@ -3,12 +3,9 @@ import type { RefusalValue } from '../../actors/ask.ts'
 import type { PoolView } from '../../actors/pool-view.ts'
 import type { Core } from '../../core.ts'
 import type { Ending, Passing } from '../../forward/closing.ts'
-import { contentType, createMeter, type Meter } from '../../metrics/prometheus.ts'
-import { expose, merge, type Reading } from '../../metrics/reading.ts'
-import { readForPeers } from '../../routes/metrics.ts'
-import { text } from '../../routes/reply.ts'
+import { createMeter, type Meter } from '../../metrics/prometheus.ts'
+import type { Reading } from '../../metrics/reading.ts'
 import type { Happened } from '../dialect.ts'
-import { floatText } from '../python/text.ts'
 
 /** Seconds; of all its histograms, that of rates too. */
 const BUCKETS = [0.1, 0.5, 1, 2, 5, 10, 30]
@@ -76,13 +73,6 @@ export class Gauges {
   }
 }
 
-/** The page, numbers as Python's client writes them. */
-export async function show(core: Core): Promise<Response> {
-  const own = readForPeers(core, await core.host.pool('main').view())
-  const others = (await core.host.peers?.metrics(own)) ?? []
-  return text(expose(merge(own, others), numberText), 200, contentType)
-}
-
 function ended(
   table: Table,
   { passing, ending }: { readonly passing: Passing; readonly ending: Ending },
@@ -117,6 +107,3 @@ const OTHER = 'other'
 
 const known = ({ models, config }: Core, model: string): string =>
   model === config.defaultModel ? model : models.known(model) || OTHER
-
-const numberText = (value: number): string =>
-  Number.isFinite(value) ? floatText(value) : value > 0 ? '+Inf' : value < 0 ? '-Inf' : 'NaN'

@@ -15,8 +15,9 @@ import {
   Unprocessable,
   unprocessable,
 } from '../python/fastapi.ts'
+import { showMetrics } from '../python/metrics.ts'
 import { Float } from '../python/text.ts'
-import { Gauges, show } from './metrics.ts'
+import { Gauges } from './metrics.ts'
 
 const CHAT = '/v1/chat/completions'
 
@@ -61,7 +62,7 @@ const SHOWN: Readonly<Record<string, (core: Core) => Promise<Response> | Respons
       nodes: workers.map(nodeOf),
     })
   },
-  '/metrics': show,
+  '/metrics': showMetrics,
 }
 
 const nodeOf = (worker: SeatView) => ({

@@ -2,13 +2,15 @@
 import type { Core } from '../../core.ts'
 import type { Surface } from '../dialect.ts'
 import { answer, methodNotAllowed, notFound } from '../python/fastapi.ts'
+import { showMetrics } from '../python/metrics.ts'
 import { version } from '../../version.ts'
 import { refuse } from './answers.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
 import { listModels } from './models.ts'
-import { optionsOf } from './options.ts'
+import { optionsOf, type Options } from './options.ts'
 import { isSleeping, sleep, wakeUp } from './sleeping.ts'
+import { measuring } from './statistics.ts'
 
 type Handler = (core: Core, request: Request) => Promise<Response> | Response
 
@@ -18,6 +20,7 @@ const PAGES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   '/version': { GET: () => answer({ version }) },
   '/v1/models': { GET: async (core) => answer(await listModels(core)) },
   '/engines': { GET: engines },
+  '/metrics': { GET: showMetrics },
   '/sleep': { POST: sleep },
   '/wake_up': { POST: wakeUp },
   '/is_sleeping': { GET: isSleeping },
@@ -43,13 +46,19 @@ const CALLS: ReadonlySet<string> = new Set([
   '/v1/images/edits',
 ])
 
-/** Its surface. */
-export function surface(): Surface {
+/** Its surface; what is measured is measured by this one. */
+export function surface(given: Readonly<Record<string, unknown>>): Surface {
+  const { refused, ...measured } = measuring(given as unknown as Options)
   return {
     answer: route,
     fallback: async () => notFound(),
-    refuse,
+    refuse: (refusal, at, core) => {
+      const model = core.config.aliases[at.model ?? ''] ?? at.model ?? null
+      refused(refusal, core.models.known(model), core)
+      return refuse(refusal, at, core)
+    },
     hear,
+    ...measured,
   }
 }
 
