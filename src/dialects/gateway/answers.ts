@@ -13,6 +13,38 @@ export const missingQuery = (name: string): Response =>
 
 export const wrongMethod = (allowed: string): Response => empty(405, { allow: allowed })
 
+const PHRASES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+}
+
+/** A status in words, where it is a common one. */
+export const phraseOf = (status: number): string | undefined => PHRASES[status]
+
+/** `404 Not Found` */
+export const phrased = (status: number): string => `${status} ${PHRASES[status] ?? ''}`.trim()
+
+/** Methods that a path has in tables of handlers by `METHOD PATH`, as Allow names them; none: it is in none of them. */
+export function methodsOf(path: string, tables: readonly ReadonlyMap<string, unknown>[]): string[] {
+  const found = METHODS.filter((method) => tables.some((table) => table.has(`${method} ${path}`)))
+  return found.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+}
+
+const METHODS = ['POST', 'GET', 'PUT', 'PATCH', 'DELETE']
+
 /** Their error of a control-plane request. */
 export const coded = (status: number, error: string, code: string): Response => json({ error, code }, status)
 

@@ -81,14 +81,20 @@ export function parsed(text: string): unknown {
   }
 }
 
+/** The name in a sample, or in what is said about it. */
+const NAME = /^(?:# (?:HELP|TYPE) )?[a-zA-Z_:][a-zA-Z0-9_:]*/
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?(\s.*)$/
 
-/** Metrics of several workers as one text: each sample gets the label `worker_addr`, families stand together. */
+/**
+ * Metrics of several workers as one text: each sample gets the label `worker_addr`, families stand together. Names are written as
+ * the original writes them, `sglang_num_queue_reqs` for `sglang:num_queue_reqs`.
+ */
 export function mergeMetrics(answers: readonly Answered[]): string {
   const families = new Map<string, { head: string[]; samples: string[] }>()
   for (const { backend, text } of answers) {
     let current = ''
-    for (const line of text.split('\n')) {
+    for (const raw of text.split('\n')) {
+      const line = raw.replace(NAME, (name) => name.replaceAll(':', '_'))
       const about = /^# (?:HELP|TYPE) (\S+)/.exec(line)
       if (about) current = about[1] as string
       const sample = line.startsWith('#') ? null : SAMPLE.exec(line)

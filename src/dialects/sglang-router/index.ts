@@ -93,5 +93,6 @@ function optionsOf(values: Values): Record<string, unknown> {
     hasModels: values['enable_igw'] === true,
     isPaired: values['pd_disaggregation'] === true,
     policy: values['policy'],
+    backend: values['backend'],
   }
 }

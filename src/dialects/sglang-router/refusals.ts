@@ -2,25 +2,7 @@
 import type { RefusalValue } from '../../actors/ask.ts'
 import { json } from '../../routes/reply.ts'
 import type { RefusedAt } from '../dialect.ts'
-import { empty, parseMessage, plain } from '../gateway/answers.ts'
-
-const PHRASES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  409: 'Conflict',
-  413: 'Payload Too Large',
-  415: 'Unsupported Media Type',
-  422: 'Unprocessable Entity',
-  429: 'Too Many Requests',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-}
+import { empty, parseMessage, phraseOf, plain } from '../gateway/answers.ts'
 
 /** Its names for what goes wrong on the way to a worker, and their statuses. */
 const UPSTREAM: Readonly<Record<string, readonly [status: number, code: string]>> = {
@@ -32,6 +14,9 @@ const UPSTREAM: Readonly<Record<string, readonly [status: number, code: string]>
   idle_timeout: [504, 'call_upstream_timeout'],
   total_timeout: [504, 'call_upstream_timeout'],
 }
+
+/** Code of a refusal of what it does not do with prefill and decode workers. */
+export const UNPAIRED = 'not_with_pairs'
 
 /** Paths whose bodies it reads itself, and tells of them in JSON. */
 const VALIDATED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/responses', '/rerank'])
@@ -52,6 +37,7 @@ export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | u
   if (code === 'method_not_allowed') return empty(405, { allow: 'POST' })
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
   if (OF_BODY.has(code)) return ofBody({ ...refusal, message: parseMessage(refusal) }, path)
+  if (code === UNPAIRED) return plain(status, message)
   if (code === 'state_not_found') return notStored(message)
   if (code === 'no_workers')
     return failure(503, 'no_available_workers', 'No available workers (all circuits open or unhealthy)')
@@ -65,7 +51,7 @@ const notStored = (message: string): Response =>
 
 /** Its error object, with the code in a header too. */
 export function failure(status: number, code: string, message: string): Response {
-  const type = PHRASES[status] ?? 'Internal Server Error'
+  const type = phraseOf(status) ?? 'Internal Server Error'
   return json({ error: { type, code, message } }, status, { 'x-smg-error-code': code })
 }
 

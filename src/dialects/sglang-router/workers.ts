@@ -6,6 +6,7 @@ import { coded, missingField, objectOf, plain } from '../gateway/answers.ts'
 import { fleetOf, uuidOf, type Backend } from '../gateway/fleet.ts'
 import { specOf, type Job, type Joining } from '../gateway/joining.ts'
 import { isThere, removed } from '../gateway/legacy.ts'
+import type { Labels, Metadata } from './metadata.ts'
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 const ROLES: Readonly<Record<string, string>> = { regular: 'mixed', prefill: 'prefill', decode: 'decode' }
@@ -41,6 +42,8 @@ function specFields(body: Readonly<Record<string, unknown>>): Record<string, unk
     ...(typeof model_id === 'string' && { models: [model_id] }),
     ...(typeof worker_type === 'string' && { role: ROLES[worker_type] ?? worker_type }),
     ...(typeof bootstrap_port === 'number' && { bootstrapPort: bootstrap_port }),
+    // Without a port engines are told none, and take their own.
+    ...(worker_type === 'prefill' && typeof bootstrap_port !== 'number' && { bootstrapPort: null }),
     ...(RUNTIMES.includes(runtime) && { engine: runtime }),
     ...(dp_aware === true && { ranks: 'ask' }),
     ...(Object.keys(labels).length > 0 && { labels }),
@@ -56,11 +59,12 @@ function labelsOf(body: Readonly<Record<string, unknown>>): Record<string, strin
 }
 
 /** GET /workers */
-export async function list(core: Core): Promise<Response> {
+export async function list(core: Core, metadata: Metadata): Promise<Response> {
   const backends = (await fleetOf(core)).filter(({ isKnown }) => isKnown)
+  const labels = await metadata.of(core, backends)
   const count = (role: Backend['role']) => backends.filter((backend) => backend.role === role).length
   return json({
-    workers: backends.map(infoOf),
+    workers: backends.map((backend, at) => infoOf(backend, labels[at] ?? {})),
     total: backends.length,
     stats: {
       prefill_count: count('prefill'),
@@ -71,11 +75,17 @@ export async function list(core: Core): Promise<Response> {
 }
 
 /** GET /workers/{uuid} */
-export async function show(core: Core, id: string, joining: Joining): Promise<Response> {
+export async function show(
+  core: Core,
+  id: string,
+  { joining, metadata }: { readonly joining: Joining; readonly metadata: Metadata },
+): Promise<Response> {
   const problem = badId(id)
   if (problem) return problem
-  const backend = (await fleetOf(core)).find(({ uuid }) => uuid === id.toLowerCase())
-  if (backend) return json(infoOf(backend))
+  const backends = await fleetOf(core)
+  const at = backends.findIndex(({ uuid }) => uuid === id.toLowerCase())
+  const backend = backends[at]
+  if (backend) return json(infoOf(backend, (await metadata.of(core, backends))[at] ?? {}))
   const now = core.host.now()
   const job = joining.jobs(now).find(({ spec }) => uuidOf(spec.url) === id.toLowerCase())
   return job ? json(pendingOf(id, job)) : unknown(id)
@@ -118,7 +128,10 @@ const badId = (id: string): Response | null =>
   UUID.test(id) ? null : coded(400, `Invalid worker_id '${id}' (expected UUID)`, 'BAD_REQUEST')
 
 /** Its WorkerInfo. */
-function infoOf({ uuid, url, model, role, isHealthy, load, labels, ref }: Backend): Record<string, unknown> {
+function infoOf(
+  { uuid, url, model, role, isHealthy, load, labels, ref }: Backend,
+  told: Labels,
+): Record<string, unknown> {
   const { [PRIORITY]: priority, [COST]: cost, ...rest } = labels
   return {
     id: uuid,
@@ -132,9 +145,10 @@ function infoOf({ uuid, url, model, role, isHealthy, load, labels, ref }: Backen
     connection_mode: 'HTTP',
     ...(typeof ref.bootstrapPort === 'number' && { bootstrap_port: ref.bootstrapPort }),
     metadata: {
-      ...rest,
       ...(model !== 'unknown' && { model_path: model, served_model_name: model }),
       ...(ref.ranks !== undefined && { dp_size: String(ref.ranks) }),
+      ...told,
+      ...rest,
     },
     disable_health_check: false,
   }
