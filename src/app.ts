@@ -72,9 +72,9 @@ export function createApp(config: Config, host: Host): App {
     admin,
     metrics: () => metricsAlone(core),
     start: async () => {
-      if (config.dialect !== undefined) core.surface = await surfaceOf(config)
+      if (config.dialect !== undefined) core.surface = await surfaceOf(config, host.parts)
       // In place of routers that go on without: it is looked for again until it is there, and each time told.
-      if (config.dialect === undefined) await checkSources(config, host.outside)
+      if (config.dialect === undefined) await checkSources(host.parts?.sources ?? [], config, host.outside)
       await host.registry('main').start()
       if (!host.isPerRequest) core.surface?.start?.(core)
     },

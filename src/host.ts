@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
+import type { Parts } from './parts.ts'
 import type { Sockets } from './zmtp/wire.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
@@ -219,8 +220,10 @@ export interface Host {
   readonly recording?: Recording
   /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
   readonly sockets?: Sockets
-  /** How workers are found that nobody named; absent: they are not. */
+  /** What lies outside of the fleet; absent: nothing that this runtime reaches. */
   readonly outside?: Outside
+  /** Dialects and sources of workers; absent: none is spoken, and nobody finds workers that are not named. */
+  readonly parts?: Parts
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
   readonly peers?: Peers

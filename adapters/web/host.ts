@@ -4,6 +4,7 @@ import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
+import { allParts } from '../../src/parts.ts'
 import { relayStream } from './relay.ts'
 import { fetchUpstream, type Send } from './upstream.ts'
 import { createTimers } from './timers.ts'
@@ -41,6 +42,7 @@ export function createWebHost(config: Config, options: WebHostOptions): WebHost 
       )
     },
     log,
+    parts: allParts,
     ...extra,
   }
   return { ...seams, ...localActors(config, seams, storage), close: timers.close }

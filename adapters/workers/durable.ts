@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
 import { workersOutside } from './outside.ts'
+import { workersParts } from './parts.ts'
 import { workersSockets } from './sockets.ts'
 
 /** What a home calls besides the methods of callers. */
@@ -102,6 +103,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     after,
     sockets: workersSockets,
     outside: workersOutside,
+    parts: workersParts,
     registry,
     pool: sharded(pool, poolShards),
   }

@@ -9,6 +9,7 @@ import { createLogger } from '../../src/metrics/log.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { fetchUpstream } from '../web/upstream.ts'
 import type { Actors, Env } from './env.ts'
+import { workersParts } from './parts.ts'
 import { fetcherOf, placeOf } from './place.ts'
 import { createRelay } from './relay.ts'
 import { createTunnelDoor, fetchTunnel, upgradeTunnel } from './tunnel-door.ts'
@@ -25,6 +26,7 @@ export function createHost(config: Config, env: Env): Host {
   return {
     ...seams,
     isPerRequest: true,
+    parts: workersParts,
     registry: telling('registry', registry, log),
     pool: telling('pool', sharded(degrading({ pool, registry, config, log }), config.poolShards), log),
     limiter,

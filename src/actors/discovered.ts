@@ -1,14 +1,7 @@
 // Workers that nobody named: keeps the registry's records equal to what the sources of discovery want. A worker that is named
 // by flag, file, API or its own call has the URL for itself.
 import type { Config } from '../config/schema.ts'
-import {
-  sources,
-  type Heard,
-  type Source,
-  type SourceKind,
-  type SourceStatus,
-  type Wanted,
-} from '../discovery/source.ts'
+import type { Heard, Source, SourceKind, SourceStatus, Wanted } from '../discovery/source.ts'
 import type { ActorState } from './actor.ts'
 import type { WorkerRecord } from './members.ts'
 
@@ -30,7 +23,7 @@ interface Running {
   begun: Promise<void>
 }
 
-type Seams = Pick<ActorState, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside' | 'sockets'>
+type Seams = Pick<ActorState, 'now' | 'random' | 'timer' | 'log' | 'after' | 'outside' | 'sockets' | 'parts'>
 
 export class Discovered {
   readonly #seams: Seams
@@ -47,10 +40,10 @@ export class Discovered {
   /** Workers have told of themselves. */
   #hasHeard = false
 
-  constructor(seams: Seams, records: Records, kinds: readonly SourceKind[] = sources) {
+  constructor(seams: Seams, records: Records) {
     this.#seams = seams
     this.#records = records
-    this.#kinds = kinds
+    this.#kinds = seams.parts?.sources ?? []
   }
 
   /** Starts the sources that a configuration asks for, anew where their rules have changed, and stops the others. */

@@ -39,7 +39,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
   }
 
   function stateOf(name: string, ring: () => Promise<void> | undefined): ActorState {
-    const { now, random, log, fetch, timer, after, sockets, outside } = seams
+    const { now, random, log, fetch, timer, after, sockets, outside, parts } = seams
     let cancel = () => {}
     const setAlarm = (at: number) => {
       cancel()
@@ -60,6 +60,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
       pool,
       ...(sockets && { sockets }),
       ...(outside && { outside }),
+      ...(parts && { parts }),
     }
     return { ...own, now, random, log, fetch, timer, after }
   }

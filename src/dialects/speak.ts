@@ -3,9 +3,9 @@ import type { RefusalValue } from '../actors/ask.ts'
 import type { Config } from '../config/schema.ts'
 import type { Core } from '../core.ts'
 import { idNameOf, pathname, pathOf } from '../openai/call.ts'
+import type { Parts } from '../parts.ts'
 import { refuse } from '../routes/reply.ts'
 import type { Surface } from './dialect.ts'
-import { loadSurface } from './surfaces.ts'
 
 type Handler = (request: Request) => Promise<Response>
 
@@ -13,9 +13,12 @@ type Handler = (request: Request) => Promise<Response>
 export type Route = (request: Request, path: string) => Promise<Response | undefined>
 
 /** The surface of the configured dialect. Rejects when none is configured, or it is not there. */
-export async function surfaceOf({ dialect, dialectOptions }: Config): Promise<Surface> {
-  const make = dialect === undefined ? null : await loadSurface(dialect)
-  if (make === null) throw new Error(`the dialect ${dialect} is not in this version`)
+export async function surfaceOf(
+  { dialect, dialectOptions }: Config,
+  parts: Parts | undefined,
+): Promise<Surface> {
+  const make = dialect === undefined ? null : await parts?.surface(dialect)
+  if (!make) throw new Error(`the dialect ${dialect} is not in this version`)
   return make(dialectOptions)
 }
 
@@ -35,7 +38,7 @@ const noFallback = (): undefined => undefined
 /** Loads the surface before the first request is answered, and lets it see each answer last. */
 export function spoken(core: Core, answer: Handler): Handler {
   return async (request) => {
-    core.surface ??= await surfaceOf(core.config)
+    core.surface ??= await surfaceOf(core.config, core.host.parts)
     const response = await answer(request)
     return core.surface.finish?.(response, request, core) ?? response
   }

@@ -1,22 +1,27 @@
 // How dialects answer, apart from their command lines: a runtime without one does not carry the tables of flags.
 import type { Surface } from './dialect.ts'
+import { surface as distributedLlmRouter } from './distributed-llm-router/surface.ts'
+import { surface as dlrouter } from './dlrouter/surface.ts'
+import { surface as lmdeployProxy } from './lmdeploy-proxy/surface.ts'
 import type { DialectName } from './names.ts'
+import { surface as productionStack } from './production-stack/surface.ts'
+import { surface as sglangRouter } from './sglang-router/surface.ts'
+import { surface as vllmRouter } from './vllm-router/surface.ts'
 
-type MakeSurface = (options: Readonly<Record<string, unknown>>) => Surface
+/** Makes a surface of what `dialectOptions` says. */
+export type MakeSurface = (options: Readonly<Record<string, unknown>>) => Surface
 
-/** Name → how to load its surface. A dialect has one line here and one in index.ts. */
-const surfaces: Readonly<Partial<Record<DialectName, () => Promise<MakeSurface>>>> = {
-  'sglang-router': async () => (await import('./sglang-router/surface.ts')).surface,
-  'sglang-launch-server': async () => (await import('./sglang-router/surface.ts')).surface,
-  'vllm-router': async () => (await import('./vllm-router/surface.ts')).surface,
-  dlrouter: async () => (await import('./dlrouter/surface.ts')).surface,
-  'lmdeploy-proxy': async () => (await import('./lmdeploy-proxy/surface.ts')).surface,
-  'production-stack': async () => (await import('./production-stack/surface.ts')).surface,
-  'distributed-llm-router': async () => (await import('./distributed-llm-router/surface.ts')).surface,
+/** Name → how to make its surface. A dialect has one line here and one in index.ts. */
+const surfaces: Readonly<Partial<Record<DialectName, MakeSurface>>> = {
+  'sglang-router': sglangRouter,
+  'sglang-launch-server': sglangRouter,
+  'vllm-router': vllmRouter,
+  dlrouter,
+  'lmdeploy-proxy': lmdeployProxy,
+  'production-stack': productionStack,
+  'distributed-llm-router': distributedLlmRouter,
 }
 
-/** Loads how a dialect answers; null when there is none of that name (yet). */
-export async function loadSurface(name: string): Promise<MakeSurface | null> {
-  const load = Object.hasOwn(surfaces, name) ? surfaces[name as DialectName] : undefined
-  return load ? load() : null
-}
+/** How a dialect answers; null when there is none of that name (yet). */
+export const surfaceNamed = (name: string): MakeSurface | null =>
+  Object.hasOwn(surfaces, name) ? (surfaces[name as DialectName] ?? null) : null

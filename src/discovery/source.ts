@@ -60,7 +60,7 @@ export type Heard =
  */
 export type Want = (workers: readonly Wanted[] | null) => void
 
-/** A kind of source. Another one is a file and a line here. */
+/** A kind of source. Another one is a file, its rules below, and a line in each list of parts (parts.ts). */
 export interface SourceKind {
   readonly name: string
   /**
@@ -79,26 +79,31 @@ export interface SourceMaker {
   check(config: Config, outside: Outside | undefined): Promise<void>
 }
 
-/** Checks the sources that a configuration asks for. @throws Error that says what to change */
-export async function checkSources(config: Config, outside: Outside | undefined): Promise<void> {
+/** Checks those sources that a configuration asks for. @throws Error that says what to change */
+export async function checkSources(
+  sources: readonly SourceKind[],
+  config: Config,
+  outside: Outside | undefined,
+): Promise<void> {
   for (const kind of sources)
     if (kind.rules(config) !== null) await (await kind.load()).check(config, outside)
 }
 
-export const sources: readonly SourceKind[] = [
-  {
-    name: 'kubernetes',
-    rules: (config) =>
-      config.discover.includes('kubernetes')
-        ? Object.entries(config).filter(([key]) => key.startsWith('kube'))
-        : null,
-    load: async () => (await import('./kubernetes/source.ts')).kubernetesSource,
-  },
-  {
-    name: 'heartbeat',
-    hears: true,
-    rules: ({ heartbeatListen }, isNeeded) =>
-      heartbeatListen === undefined && !isNeeded ? null : [heartbeatListen],
-    load: async () => (await import('./heartbeat/source.ts')).heartbeatSource,
-  },
-]
+/** Pods and services of a Kubernetes cluster. */
+export const byKubernetes = (load: SourceKind['load']): SourceKind => ({
+  name: 'kubernetes',
+  rules: (config) =>
+    config.discover.includes('kubernetes')
+      ? Object.entries(config).filter(([key]) => key.startsWith('kube'))
+      : null,
+  load,
+})
+
+/** Workers that tell of themselves. */
+export const byHeartbeat = (load: SourceKind['load']): SourceKind => ({
+  name: 'heartbeat',
+  hears: true,
+  rules: ({ heartbeatListen }, isNeeded) =>
+    heartbeatListen === undefined && !isNeeded ? null : [heartbeatListen],
+  load,
+})

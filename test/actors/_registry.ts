@@ -11,6 +11,7 @@ import {
   type Upstream,
   type WorkerRef,
 } from '../../src/host.ts'
+import { allParts } from '../../src/parts.ts'
 import { createClock, settle, type Clock } from '../_clock.ts'
 
 /** What a worker says: refuses connections, never answers, has no model list (404), or its models with their owner. */
@@ -71,6 +72,7 @@ export function registryRig(
     log: (event: LogEvent) => void logs.push(event),
     timer: clock.timer,
     ...(outside && { outside }),
+    parts: allParts,
     after: (work: Promise<unknown>) =>
       void work.catch((error: unknown) => logs.push({ level: 'error', message: String(error) })),
     fetch: (worker: WorkerRef, outgoing: Outgoing) => {

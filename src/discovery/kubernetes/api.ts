@@ -1,5 +1,5 @@
 // Speaks to a Kubernetes API server: lists in pages, and watches as lines of JSON.
-import type { Access } from './access.ts'
+import type { Access } from './credentials.ts'
 import type { KubeObject, ObjectList, WatchEvent } from './objects.ts'
 
 /** Objects in one answer: large fleets come in pages. */

@@ -1,7 +1,7 @@
 // Kubernetes as a source of workers: finds the API server, follows pods (or services), and tells which of them are workers.
 import type { Config } from '../../config/schema.ts'
 import type { Source, SourceMaker, SourceSeams, SourceStatus, Want, Wanted } from '../source.ts'
-import { findAccess, type Access } from './access.ts'
+import type { Access, FindAccess } from './credentials.ts'
 import { KubeApi, type Resource } from './api.ts'
 import { common, parseSelector } from './labels.ts'
 import { trimMetadata, trimPod, type Endpoints, type KubeObject, type Pod, type Service } from './objects.ts'
@@ -13,11 +13,11 @@ import { ObjectWatch } from './watch.ts'
 const AGAIN = 10_000
 const ALL = '*'
 
-/** Makes the source; nothing happens before its `start`. It can't work without an API server and credentials. */
-export const kubernetesSource: SourceMaker = {
-  make: (config, seams, want) => new KubernetesSource(config, seams, want),
+/** What makes the source; nothing happens before its `start`. It can't work without an API server and credentials. */
+export const kubernetesSource = (findAccess: FindAccess): SourceMaker => ({
+  make: (config, seams, want) => new KubernetesSource(config, { ...seams, findAccess }, want),
   check: async (config, outside) => void (await findAccess(config, outside)),
-}
+})
 
 /** What follows the objects, and which workers they come to. */
 interface Following {
@@ -27,7 +27,7 @@ interface Following {
 
 class KubernetesSource implements Source {
   readonly #config: Config
-  readonly #seams: SourceSeams
+  readonly #seams: SourceSeams & { readonly findAccess: FindAccess }
   readonly #want: Want
   #following: Following | null = null
   #problem: string | null = null
@@ -35,7 +35,7 @@ class KubernetesSource implements Source {
   #isStopped = false
   #cancel = () => {}
 
-  constructor(config: Config, seams: SourceSeams, want: Want) {
+  constructor(config: Config, seams: KubernetesSource['#seams'], want: Want) {
     this.#config = config
     this.#seams = seams
     this.#want = want
@@ -69,7 +69,7 @@ class KubernetesSource implements Source {
   async #begin(): Promise<void> {
     let access: Access
     try {
-      access = await findAccess(this.#config, this.#seams.outside)
+      access = await this.#seams.findAccess(this.#config, this.#seams.outside)
     } catch (error) {
       this.#postpone(error instanceof Error ? error.message : String(error))
       return

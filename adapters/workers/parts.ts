@@ -1,0 +1,15 @@
+// What a Worker can be besides a router of its own words, all of it in the one script: dialects, Kubernetes by a token, heartbeats.
+import { surfaceNamed } from '../../src/dialects/surfaces.ts'
+import { heartbeatSource } from '../../src/discovery/heartbeat/source.ts'
+import { accessBy, configured } from '../../src/discovery/kubernetes/credentials.ts'
+import { kubernetesSource } from '../../src/discovery/kubernetes/source.ts'
+import { byHeartbeat, byKubernetes } from '../../src/discovery/source.ts'
+import type { Parts } from '../../src/parts.ts'
+
+/** A Worker is in no cluster and has no kubeconfig: only what is configured leads to an API server. */
+const kubernetes = kubernetesSource((config, outside) => accessBy(configured, config, outside))
+
+export const workersParts: Parts = {
+  surface: async (name) => surfaceNamed(name),
+  sources: [byKubernetes(async () => kubernetes), byHeartbeat(async () => heartbeatSource)],
+}

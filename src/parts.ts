@@ -1,0 +1,22 @@
+// What only some routers need: the dialects of others, and the sources that find workers. A runtime lends those that can work there.
+import type { MakeSurface } from './dialects/surfaces.ts'
+import { byHeartbeat, byKubernetes, type SourceKind } from './discovery/source.ts'
+
+export interface Parts {
+  /** How a dialect answers; null when there is none of that name. */
+  surface(name: string): Promise<MakeSurface | null>
+  /** The kinds of sources that a configuration may ask for. */
+  readonly sources: readonly SourceKind[]
+}
+
+/** All of them, each loaded only when it is asked for. */
+export const allParts: Parts = {
+  surface: async (name) => (await import('./dialects/surfaces.ts')).surfaceNamed(name),
+  sources: [
+    byKubernetes(async () => {
+      const { findAccess } = await import('./discovery/kubernetes/access.ts')
+      return (await import('./discovery/kubernetes/source.ts')).kubernetesSource(findAccess)
+    }),
+    byHeartbeat(async () => (await import('./discovery/heartbeat/source.ts')).heartbeatSource),
+  ],
+}
