@@ -19,6 +19,11 @@ export const kubernetesSource = (findAccess: FindAccess): SourceMaker => ({
   check: async (config, outside) => void (await findAccess(config, outside)),
 })
 
+/** What it may use, and how it finds the API server. */
+interface Seams extends SourceSeams {
+  readonly findAccess: FindAccess
+}
+
 /** What follows the objects, and which workers they come to. */
 interface Following {
   readonly watches: readonly ObjectWatch<KubeObject>[]
@@ -27,7 +32,7 @@ interface Following {
 
 class KubernetesSource implements Source {
   readonly #config: Config
-  readonly #seams: SourceSeams & { readonly findAccess: FindAccess }
+  readonly #seams: Seams
   readonly #want: Want
   #following: Following | null = null
   #problem: string | null = null
@@ -35,7 +40,7 @@ class KubernetesSource implements Source {
   #isStopped = false
   #cancel = () => {}
 
-  constructor(config: Config, seams: KubernetesSource['#seams'], want: Want) {
+  constructor(config: Config, seams: Seams, want: Want) {
     this.#config = config
     this.#seams = seams
     this.#want = want
