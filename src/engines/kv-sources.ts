@@ -1,5 +1,5 @@
 // Where an engine publishes its KV events: as it says itself, or as it is configured.
-import { BOUND } from '../config/kv-endpoint.ts'
+import { BOUND, endpointsOf } from '../config/kv-endpoint.ts'
 import type { WorkerSpec } from '../config/schema.ts'
 import { endpointOf, isWildcard, parseEndpoint } from '../zmtp/address.ts'
 import type { SocketAddress } from '../zmtp/wire.ts'
@@ -24,17 +24,29 @@ export function kvSourcesOf(spec: WorkerSpec, facts: EngineFacts | null): KvSour
   const host = hostOf(spec.url)
   const told = toldBy(facts, host)
   if (kvEvents === undefined) return kvEventsReplay === 'off' ? told.map(withoutReplay) : told
-  const ranks = facts?.dpSize ?? 1
-  const isBound = kvEvents.startsWith(BOUND)
-  const configured = isBound ? kvEvents.slice(1) : kvEvents
-  const given = kvEventsReplay?.startsWith('tcp:') ? kvEventsReplay : undefined
-  return Array.from({ length: ranks }, (_, rank) => ({
-    rank,
-    endpoint: isBound ? shifted(configured, rank) : reachable(shifted(configured, rank), host),
-    isBound,
-    replay: given === undefined ? null : reachable(shifted(given, rank), host),
-    topic: '',
-  }))
+  const endpoints = endpointsOf(kvEvents)
+  const replays = kvEventsReplay?.startsWith('tcp:') ? endpointsOf(kvEventsReplay) : []
+  const ranks = endpoints.length > 1 ? endpoints.length : (facts?.dpSize ?? 1)
+  return Array.from({ length: ranks }, (_, rank) => {
+    const written = ofRank(endpoints, rank) as string
+    const isBound = written.startsWith(BOUND)
+    const replay = ofRank(replays, rank)
+    return {
+      rank,
+      endpoint: isBound ? written.slice(1) : reachable(written, host),
+      isBound,
+      replay: replay === null ? null : reachable(replay, host),
+      topic: '',
+    }
+  })
+}
+
+/** The endpoint of a rank: that of its place in a list; of a single one the ports follow each other. Null: there is none. */
+function ofRank(endpoints: readonly string[], rank: number): string | null {
+  const [first] = endpoints
+  if (first === undefined) return null
+  if (endpoints.length > 1) return endpoints[rank] ?? null
+  return first.startsWith(BOUND) ? BOUND + shifted(first.slice(1), rank) : shifted(first, rank)
 }
 
 const withoutReplay = (source: KvSourceSpec): KvSourceSpec => ({ ...source, replay: null })

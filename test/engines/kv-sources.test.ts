@@ -34,6 +34,16 @@ describe('where KV events are', () => {
       [at(1, 'tcp://gpu1:5558'), at(0, 'tcp://gpu1:5557', 'tcp://gpu1:6557', 'kv')],
     ],
     [
+      'each rank has its own of a list that is configured',
+      {
+        url: worker,
+        kvEvents: 'tcp://*:5557, tcp://gpu2:7000',
+        kvEventsReplay: 'tcp://*:6557,tcp://gpu2:8000',
+      },
+      null,
+      [at(0, 'tcp://gpu1:5557', 'tcp://gpu1:6557'), at(1, 'tcp://gpu2:7000', 'tcp://gpu2:8000')],
+    ],
+    [
       'some versions of vLLM tell it under a name',
       { url: worker },
       facts('vllm', { sources: vllm('tcp://10.0.0.7:5557') }),

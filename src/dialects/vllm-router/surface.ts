@@ -5,18 +5,27 @@ import { pathOf } from '../../openai/call.ts'
 import { inference } from '../../routes/inference.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'
-import { coded, missingField, missingQuery, objectOf, plain, wrongMethod } from '../gateway/answers.ts'
+import {
+  coded,
+  methodsOf,
+  missingField,
+  missingQuery,
+  objectOf,
+  plain,
+  wrongMethod,
+} from '../gateway/answers.ts'
 import { throughDoor } from '../gateway/doors.ts'
-import { flushAll, isGood, loadsOf } from '../gateway/fan-out.ts'
-import { fleetOf, type Backend } from '../gateway/fleet.ts'
+import { fleetOf } from '../gateway/fleet.ts'
 import { ID_NAME, PREFIXES, requestIdFor, withId } from '../gateway/ids.ts'
 import { Joining, joiningRules, specOf } from '../gateway/joining.ts'
 import { added, addByUrl, listUrls, normalized, removeByUrl, removed } from '../gateway/legacy.ts'
+import { pairGenerates } from '../gateway/pairs.ts'
 import { askFirst } from '../gateway/proxy.ts'
 import { rerank } from '../gateway/rerank.ts'
 import { checkBody } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
 import { createTap } from './metrics.ts'
+import * as reads from './reads.ts'
 import { refuse } from './refusals.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -41,7 +50,10 @@ const PROXY: Endpoint = { name: 'other', body: 'json', engines: null }
 export function surface(options: Options): Surface {
   const joining = new Joining(joiningRules(options))
   const routes = routesOf(options, joining)
-  const admin = adminRoutes(joining)
+  const isPaired = options['isPaired'] === true
+  const admin = adminRoutes(joining, isPaired)
+  const pass = (core: Core, request: Request, endpoint: Endpoint = PROXY) =>
+    passOn(core, request, { endpoint, isPaired })
   const tap = createTap(options)
   return {
     idName: ID_NAME,
@@ -51,10 +63,16 @@ export function surface(options: Options): Surface {
       if (handler) return handler(core, request)
       const guarded = admin.get(name) ?? byUrl(request.method, path, joining)
       if (guarded) return throughDoor(core, request, false, () => guarded(core, request))
-      return PASSED.has(path) ? inference(core, request, PROXY) : undefined
+      const unstored = unstoredOf(request.method, path)
+      if (unstored) return unstored
+      const methods = methodsOf(path, [routes, admin])
+      if (methods.length > 0) return wrongMethod(methods.join(','))
+      return PASSED.has(path) ? pass(core, request) : undefined
     },
     fallback: async (core, request, path) =>
-      TYPED.has(path) && request.method !== 'POST' ? wrongMethod('POST') : passOn(core, request, path),
+      TYPED.has(path) && request.method !== 'POST'
+        ? wrongMethod('POST')
+        : pass(core, request, endpoints.get(path)),
     refuse: (refusal, at) => refuse(refusal, at, (path) => TYPED.has(path)),
     hear: (call, request, core) => {
       checkBody(call, request.headers, TYPED)
@@ -71,8 +89,26 @@ export function surface(options: Options): Surface {
   }
 }
 
-const passOn = (core: Core, request: Request, path: string): Promise<Response> =>
-  inference(core, request, endpoints.get(path) ?? PROXY)
+/** The original passes nothing but POST on to pairs; kept by --strict-compat. */
+function passOn(core: Core, request: Request, { endpoint, isPaired }: Passed): Promise<Response> | Response {
+  if (isPaired && core.config.strictCompat && request.method !== 'POST')
+    return plain(405, 'Only POST requests are supported for transparent proxy')
+  return inference(core, request, endpoint)
+}
+
+interface Passed {
+  readonly endpoint: Endpoint
+  readonly isPaired: boolean
+}
+
+/** What no engine has of stored responses. */
+function unstoredOf(method: string, path: string): Response | undefined {
+  if (method === 'DELETE' && /^\/v1\/responses\/[^/]+$/.test(path))
+    return plain(501, 'Responses delete endpoint not implemented')
+  if (method === 'GET' && /^\/v1\/responses\/[^/]+\/input$/.test(path))
+    return plain(501, 'Responses list input items endpoint not implemented')
+  return undefined
+}
 
 function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handler> {
   const isPaired = options['isPaired'] === true
@@ -84,10 +120,10 @@ function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handl
     }
   }
   return new Map<string, Handler>([
-    ['GET /health', (core) => health(core, joining, options['discovery'] !== undefined)],
+    ['GET /health', (core) => reads.health(core, joining, options['discovery'] !== undefined)],
     ['GET /liveness', () => plain(200, 'OK')],
-    ['GET /readiness', (core) => readiness(core, isPaired)],
-    ['GET /health_generate', first('/health_generate')],
+    ['GET /readiness', (core) => reads.readiness(core, isPaired)],
+    ['GET /health_generate', isPaired ? generates : first('/health_generate')],
     ['GET /get_server_info', first('/get_server_info', '/server_info')],
     ['GET /get_model_info', first('/get_model_info', '/model_info')],
     ['GET /v1/models', first('/v1/models')],
@@ -100,10 +136,12 @@ function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handl
   ])
 }
 
-function adminRoutes(joining: Joining): ReadonlyMap<string, Handler> {
+const generates: Handler = (core) => pairGenerates(core, ['/health_generate', '/health'])
+
+function adminRoutes(joining: Joining, isPaired: boolean): ReadonlyMap<string, Handler> {
   return new Map<string, Handler>([
-    ['POST /flush_cache', flushCache],
-    ['GET /get_loads', getLoads],
+    ['POST /flush_cache', isPaired ? reads.flushPairs : reads.flushCache],
+    ['GET /get_loads', isPaired ? reads.pairLoads : reads.getLoads],
     ['POST /add_worker', (core, request) => addByUrl(core, request, joining)],
     [
       'POST /remove_worker',
@@ -111,7 +149,7 @@ function adminRoutes(joining: Joining): ReadonlyMap<string, Handler> {
     ],
     ['GET /list_workers', listUrls],
     ['POST /workers', (core, request) => create(core, request, joining)],
-    ['GET /workers', list],
+    ['GET /workers', reads.list],
     ['POST /finish_session', finishSession],
   ])
 }
@@ -133,52 +171,6 @@ function decoded(text: string): string {
   }
 }
 
-/** Its health is that of its workers. */
-async function health(core: Core, joining: Joining, isDiscovering: boolean): Promise<Response> {
-  const backends = await fleetOf(core)
-  const count = (role: Backend['role']) => backends.filter((one) => one.role === role).length
-  const [prefill, decode] = [count('prefill'), count('decode')]
-  const ill = backends.filter(({ isHealthy }) => !isHealthy).map(({ url }) => url)
-  if (core.isDraining) return plain(503, 'Shutting down')
-  if (isDiscovering && (prefill === 0 || decode === 0))
-    return plain(503, `Waiting for discovered workers: ${prefill} prefill, ${decode} decode`)
-  const waiting = joining.jobs(core.host.now()).filter(({ status }) => status !== 'failed')
-  if (backends.length === 0 && waiting.length > 0) return plain(503, 'Waiting for workers')
-  return ill.length === 0
-    ? plain(200, 'All servers healthy')
-    : plain(503, `Unhealthy servers: ${JSON.stringify(ill)}`)
-}
-
-async function readiness(core: Core, isPaired: boolean): Promise<Response> {
-  const backends = await fleetOf(core)
-  const healthy = backends.filter(({ isHealthy }) => isHealthy)
-  const of = (role: Backend['role']) => ({
-    healthy: healthy.filter((one) => one.role === role).length,
-    total: backends.filter((one) => one.role === role).length,
-  })
-  const [prefill, decode] = [of('prefill'), of('decode')]
-  const isReady = healthy.length > 0 && (!isPaired || (prefill.healthy > 0 && decode.healthy > 0))
-  const total_workers = backends.length
-  if (!isReady || core.isDraining)
-    return json({ status: 'not_ready', reason: 'no healthy workers available', total_workers }, 503)
-  return isPaired
-    ? json({ status: 'ready', prefill, decode })
-    : json({ status: 'ready', healthy_workers: healthy.length, total_workers })
-}
-
-async function flushCache(core: Core): Promise<Response> {
-  const answers = await flushAll(core, await fleetOf(core))
-  return answers.every(isGood)
-    ? plain(200, 'Cache flushed on all servers')
-    : plain(500, 'Cache flush failed on one or more servers')
-}
-
-async function getLoads(core: Core): Promise<Response> {
-  const backends = await fleetOf(core)
-  const loads = await loadsOf(core, backends)
-  return json({ workers: backends.map(({ url }, at) => ({ worker: url, load: loads[at] ?? -1 })) })
-}
-
 async function create(core: Core, request: Request, joining: Joining): Promise<Response> {
   const body = await objectOf(request)
   if (body instanceof Response) return body
@@ -192,30 +184,6 @@ async function create(core: Core, request: Request, joining: Joining): Promise<R
   const problem = typeof spec === 'string' ? spec : await added(core, request, spec, joining)
   if (problem !== null) return coded(400, problem, 'ADD_WORKER_FAILED')
   return json({ success: true, message: `Worker ${url} added successfully` })
-}
-
-async function list(core: Core): Promise<Response> {
-  const backends = await fleetOf(core)
-  const count = (role: Backend['role']) => backends.filter((backend) => backend.role === role).length
-  return json({
-    workers: backends.map(({ url, role, isHealthy, load, ref }) => ({
-      url,
-      model_id: 'unknown',
-      worker_type: role,
-      is_healthy: isHealthy,
-      load,
-      connection_mode: 'Http',
-      priority: 50,
-      cost: 1,
-      ...(typeof ref.bootstrapPort === 'number' && { bootstrap_port: ref.bootstrapPort }),
-    })),
-    total: backends.length,
-    stats: {
-      prefill_count: count('prefill'),
-      decode_count: count('decode'),
-      regular_count: count('regular'),
-    },
-  })
 }
 
 const notThere = (url: string): Response => coded(404, `Worker ${url} not found`, 'WORKER_NOT_FOUND')

@@ -7,8 +7,8 @@ export function workersOf(values: Values): readonly unknown[] {
   const replays = endpointsOf(values['kv_event_replay_source'])
   const model = values['kv_event_model']
   return urlsOf(values['worker_urls']).map((url) => {
-    const [kvEvents] = events.get(url) ?? []
-    const [kvEventsReplay] = replays.get(url) ?? []
+    const kvEvents = events.get(bare(url))
+    const kvEventsReplay = replays.get(bare(url))
     if (kvEvents === undefined && kvEventsReplay === undefined) return url
     return {
       url,
@@ -27,11 +27,11 @@ export function splitPrefills(values: Values): {
   const events = endpointsOf(values['pd_kv_events'])
   const given = (Array.isArray(values['prefill']) ? values['prefill'] : []) as string[][]
   const told = given.flatMap(([url = '', port = 'none']) => {
-    const [kvEvents] = events.get(url) ?? []
+    const kvEvents = events.get(bare(url))
     if (kvEvents === undefined) return []
     return [{ url, role: 'prefill', kvEvents, ...(/^\d+$/.test(port) && { bootstrapPort: Number(port) }) }]
   })
-  return { plain: given.filter(([url = '']) => !events.has(url)), told }
+  return { plain: given.filter(([url = '']) => !events.has(bare(url))), told }
 }
 
 /** A session's affinity under kv_aware. */
@@ -44,13 +44,15 @@ export function translateKv(values: Values, settings: Settings): void {
   )
 }
 
-/** `URL=ENDPOINT[,ENDPOINT…]` by URL, without trailing slashes. */
-function endpointsOf(value: unknown): Map<string, string[]> {
-  const found = new Map<string, string[]>()
+/** `URL=ENDPOINT[,ENDPOINT…]`: the lists by URL, without trailing slashes. */
+function endpointsOf(value: unknown): Map<string, string> {
+  const found = new Map<string, string>()
   for (const item of Array.isArray(value) ? value : []) {
     const text = String(item)
     const equals = text.indexOf('=')
-    if (equals > 0) found.set(text.slice(0, equals), text.slice(equals + 1).split(','))
+    if (equals > 0) found.set(bare(text.slice(0, equals)), text.slice(equals + 1))
   }
   return found
 }
+
+const bare = (url: string): string => url.replace(/\/+$/, '')
