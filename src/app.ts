@@ -4,12 +4,15 @@ import { BodyBudget } from './admission/body.ts'
 import { Models } from './admission/models.ts'
 import { Validation } from './admission/validation.ts'
 import type { PoolView } from './actors/pool-view.ts'
+import type { RunLine } from './batches/runner.ts'
+import { sendLine } from './batches/send-line.ts'
 import { workersOf } from './config/fleet.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { checkSources } from './discovery/source.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
+import { Alarms } from './forward/alarms.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import { opaqueId } from './hash.ts'
@@ -19,10 +22,11 @@ import { createMeter } from './metrics/prometheus.ts'
 import { Recorder } from './replay/recorder.ts'
 import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf, requestIdOf } from './openai/call.ts'
-import { endpoints, OTHER } from './openai/endpoints.ts'
+import { endpoints, OTHER, type Endpoint } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { withCors } from './routes/cors.ts'
 import { inference } from './routes/inference.ts'
+import { isKept, kept } from './routes/keeping.ts'
 import { metricsAlone, readForPeers } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
 import { version } from './version.ts'
@@ -45,6 +49,8 @@ export interface App {
   adopt(config: Config): void
   /** Its metrics, for an app beside it that answers for both. `view`: the pool as it is now. */
   read(view: PoolView): Reading
+  /** Answers a line of a batch. */
+  readonly line: RunLine
   /** Takes over what an app that is no more has counted. */
   inherit(reading: Reading): void
   /** /readyz says 503 from now on; new calls are still served. */
@@ -57,7 +63,9 @@ export interface App {
 export function createApp(config: Config, host: Host): App {
   const core = createCore(config, host)
   const { meter } = core
-  const { fetch, admin } = handlersOf(core)
+  const { fetch, admin, vouched } = handlersOf(core)
+  const line: RunLine = (call) => sendLine(core, call, vouched)
+  let isHome = false
 
   const adopt = (next: Config) => {
     const kept = new Set(workersOf(next).map(({ url }) => url))
@@ -76,6 +84,8 @@ export function createApp(config: Config, host: Host): App {
       // In place of routers that go on without: it is looked for again until it is there, and each time told.
       if (config.dialect === undefined) await checkSources(host.parts?.sources ?? [], config, host.outside)
       await host.registry('main').start()
+      await host.batches?.('main').start(line)
+      isHome = true
       if (!host.isPerRequest) core.surface?.start?.(core)
     },
     reload: async (next) => {
@@ -84,18 +94,23 @@ export function createApp(config: Config, host: Host): App {
       await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
     },
     adopt,
+    line,
     read: (view) => readForPeers(core, view),
     inherit: meter.absorb,
     drain: () => {
       core.isDraining = true
+      if (isHome) void host.batches?.('main').rest()
     },
     inFlight: () => core.live,
-    close: async () => {},
+    close: async () => {
+      // Those of other threads go on.
+      if (isHome) await host.batches?.('main').stop()
+    },
   }
 }
 
 /** Both planes as handlers. A dialect is fixed once the router runs: what listens speaks it or doesn't. */
-function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
+function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['fetch'] } {
   const isNative = core.config.dialect === undefined
   const data = dataRoutes()
   const control = controlRoutes(isNative)
@@ -103,6 +118,7 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
   const route: Route = async (request, path) => {
     if (path === TUNNEL_PATH) return tunnel(core, request)
     if (isUpgrade(request)) return websocket(core, request)
+    if (isKept(core, path)) return kept(core, request, path)
     const found = await answer(data, request, core)
     if (found) return found
     return core.config.adminListen === undefined ? answer(control, request, core) : undefined
@@ -114,12 +130,12 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
   /** The common case goes straight to its corridor, which answers its own errors. */
   const direct = (request: Request): Promise<Response> => {
     const path = pathname(pathOf(request.url))
-    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
+    const endpoint = endpointOf(core, request, path)
     return endpoint ? inference(core, request, endpoint) : guarded(core, request, () => whole(request, path))
   }
 
   const native: Route = async (request, path) => {
-    const endpoint = request.method === 'POST' ? endpoints.get(path) : undefined
+    const endpoint = endpointOf(core, request, path)
     return endpoint ? inference(core, request, endpoint) : route(request, path)
   }
   const inDialect = dialectFirst(core, native, (request, path) => elsewhere(core, request, path))
@@ -132,19 +148,26 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> {
 
   const open = isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect))
   const { corsOrigins } = core.config
-  const vouched = new Validation(core.host)
+  const validation = new Validation(core.host)
   // Vouched for by others, or by nobody: then this costs nothing.
   const fetch: typeof open = (request) =>
     core.config.apiKeyValidationUrls.length === 0
       ? open(request)
       : guarded(core, request, async () => {
-          await vouched.check(core.config, request.headers)
+          await validation.check(core.config, request.headers)
           return open(request)
         })
   return {
     fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch) : fetch,
     admin: (request) => guarded(core, request, adminRoute),
+    vouched: open,
   }
+}
+
+/** Where a POST is an inference call, and not for what the router keeps itself. */
+function endpointOf(core: Core, { method }: Request, path: string): Endpoint | undefined {
+  const endpoint = method === 'POST' ? endpoints.get(path) : undefined
+  return endpoint?.makesState && isKept(core, path) ? undefined : endpoint
 }
 
 function createCore(config: Config, host: Host): Core {
@@ -155,6 +178,7 @@ function createCore(config: Config, host: Host): Core {
     models: new Models(host),
     buffers: new BodyBudget(config.maxBuffered, host.buffered),
     notes: new Notes(host),
+    alarms: new Alarms(host),
     links: new Links(),
     instruments: createInstruments(meter, {
       version,
@@ -162,6 +186,7 @@ function createCore(config: Config, host: Host): Core {
       ...(config.durationBuckets.length > 0 && { durations: ascending(config.durationBuckets) }),
     }),
     meter,
+    callers: new WeakMap(),
     recorder: host.recording ? new Recorder(host.recording) : null,
     nextId: idMaker(host),
     surface: null,

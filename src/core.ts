@@ -1,8 +1,10 @@
 // What the parts of the corridor share: the configuration in force, the host, and the few things one router process holds.
+import type { Caller } from './admission/auth.ts'
 import type { BodyBudget } from './admission/body.ts'
 import type { Config } from './config/schema.ts'
 import type { Links } from './execute/links.ts'
 import type { Models } from './admission/models.ts'
+import type { Alarms } from './forward/alarms.ts'
 import type { Notes } from './forward/notes.ts'
 import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
@@ -17,12 +19,16 @@ export interface Core {
   readonly models: Models
   readonly buffers: BodyBudget
   readonly notes: Notes
+  /** The clocks of the calls under way. */
+  readonly alarms: Alarms
   /** Which engines were introduced to each other. */
   readonly links: Links
   readonly instruments: Instruments
   readonly meter: Meter
   /** Null: calls are not recorded. */
   readonly recorder: Recorder | null
+  /** Who makes the calls that come from the router itself. */
+  readonly callers: WeakMap<Request, Caller>
   /** A new id: unique over all routers. */
   readonly nextId: () => string
   /** The dialect that is spoken; null: none, or not loaded yet. */

@@ -2,6 +2,8 @@
 import type { Registry } from './actors/registry.ts'
 import type { Pool } from './actors/pool.ts'
 import type { Limiter } from './actors/limiter.ts'
+import type { Batches } from './actors/batches.ts'
+import type { Tables } from './batches/tables.ts'
 import type { Config } from './config/schema.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
@@ -21,6 +23,8 @@ export interface WorkerRef {
   readonly engine: string
   /** Sent as `Authorization: Bearer …` in place of the client's key. */
   readonly apiKey?: string
+  /** Sent in its place with what the router itself asks. */
+  readonly probeKey?: string
   /** Extra headers for this worker (Access service tokens and the like). */
   readonly headers?: Readonly<Record<string, string>>
   /** How the worker is told a name for each call, by which its KV events tell whose blocks they are; absent: not at all. */
@@ -43,6 +47,18 @@ export interface WorkerRef {
 /** A buffered body is a list of slices that are sent one after the other (edits never copy); a stream is sent once. */
 export type OutgoingBody = null | readonly Uint8Array[] | ReadableStream<Uint8Array>
 
+/** What tells that something is over before its end: an AbortSignal, or as much of one as is needed. It happens once. */
+export interface Signal {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(
+    type: 'abort',
+    listener: (() => void) | { handleEvent(): void },
+    options?: { readonly once: boolean },
+  ): void
+  removeEventListener(type: 'abort', listener: (() => void) | { handleEvent(): void }): void
+}
+
 /** One request to one worker. Header names are lower-case; hop-by-hop headers, host and content-length are not in it. */
 export interface Outgoing {
   readonly method: string
@@ -54,7 +70,7 @@ export interface Outgoing {
   readonly connectTimeout: number
   /** It makes state: a host must never send it a second time on its own, whatever became of a kept connection. */
   readonly isOnce?: boolean
-  readonly signal: AbortSignal
+  readonly signal: Signal
 }
 
 /** A worker's answer whose head is here and whose body is still on its way. */
@@ -62,6 +78,8 @@ export interface Upstream {
   readonly status: number
   /** As the engine sent them, minus hop-by-hop headers. */
   readonly headers: HeaderList
+  /** The first bytes are here already: `first` need not be waited for. A host that can't tell leaves it out. */
+  readonly hasBegun?: boolean
   /** The first bytes of the body, or null when it ended empty. Rejects with `UpstreamFailure` when it dies before. Call it before `relay`. */
   first(): Promise<Uint8Array | null>
   /** Reads the whole rest (after `first`, including it) up to `limit` bytes; for small answers that the router itself needs. */
@@ -229,7 +247,11 @@ export interface Host {
   readonly peers?: Peers
   /** Bytes of request bodies in memory, when several apps share the budget. */
   readonly buffered?: Tally
+  /** Opens what files and batches are kept in, where that is configured. Rejects when it can't be, or another router has it. */
+  readonly tables?: () => Promise<Tables>
   readonly registry: ActorRef<Registry>
   readonly pool: ActorRef<Pool>
   readonly limiter: ActorRef<Limiter>
+  /** Absent: this runtime has nothing to keep files and batches in. */
+  readonly batches?: ActorRef<Batches>
 }

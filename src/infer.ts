@@ -3,6 +3,7 @@ import { admit } from './admission/admit.ts'
 import { authenticate } from './admission/auth.ts'
 import type { Core } from './core.ts'
 import { attempt } from './forward/attempt.ts'
+import type { Signal } from './host.ts'
 import { relay } from './forward/relay.ts'
 import type { Endpoint } from './openai/endpoints.ts'
 import { readCall, type Call } from './openai/call.ts'
@@ -12,9 +13,9 @@ export async function infer(
   core: Core,
   request: Request,
   endpoint: Endpoint,
-  { seen, signal }: { seen: (call: Call) => void; signal: AbortSignal },
+  { seen, signal }: { seen: (call: Call) => void; signal: Signal },
 ): Promise<Response> {
-  const caller = authenticate(core.config, request.headers)
+  const caller = core.callers.get(request) ?? authenticate(core.config, request.headers)
   const call = await readCall(core, request, endpoint, { caller, signal })
   seen(call)
   const admitted = await admit(core, call, caller)

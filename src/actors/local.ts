@@ -3,20 +3,21 @@
 import type { Config } from '../config/schema.ts'
 import type { Host } from '../host.ts'
 import type { ActorRef, ActorState, Remote, Storage } from './actor.ts'
+import { Batches } from './batches.ts'
 import { Limiter } from './limiter.ts'
 import { Pool } from './pool.ts'
 import { Registry } from './registry.ts'
 import { led } from '../sharing/leader.ts'
 import { sharded } from './sharded.ts'
 
-type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
+type Actors = Pick<Host, 'registry' | 'pool' | 'limiter' | 'batches'>
 export type Seams = Omit<Host, keyof Actors>
 
 interface Alarmed {
   alarm?(): Promise<void>
 }
 
-/** Gives the three actor references of a host. `storage` is asked once per actor name. */
+/** Gives the actor references of a host; that of batches where there is something to keep them in. `storage` is asked once per actor name. */
 export function localActors(config: Config, seams: Seams, storage: (name: string) => Storage): Actors {
   const registry = home((state) => new Registry(config, state))
   const pools = home((state) => new Pool(config, state))
@@ -24,6 +25,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
     registry,
     pool: led(sharded(pools, config.poolShards), config, { ...seams, registry }),
     limiter: home((state) => new Limiter(config, state)),
+    ...(seams.tables && { batches: home((state) => new Batches(config, state)) }),
   }
 
   function home<T extends object>(make: (state: ActorState) => T): ActorRef<T> {
@@ -39,7 +41,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
   }
 
   function stateOf(name: string, ring: () => Promise<void> | undefined): ActorState {
-    const { now, random, log, fetch, timer, after, sockets, outside, parts } = seams
+    const { now, random, log, fetch, timer, after, sockets, outside, parts, tables } = seams
     let cancel = () => {}
     const setAlarm = (at: number) => {
       cancel()
@@ -60,6 +62,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
       pool,
       ...(sockets && { sockets }),
       ...(outside && { outside }),
+      ...(tables && { tables }),
       ...(parts && { parts }),
     }
     return { ...own, now, random, log, fetch, timer, after }

@@ -42,7 +42,7 @@ export function authenticate(config: Config, headers: Headers): Caller {
       'This router needs an API key: send it as "Authorization: Bearer KEY".',
     )
   }
-  let found: Config['apiKeys'][number] | undefined
+  let found: ApiKey | undefined
   // Every key is compared, so that the time tells nothing of where it stands.
   for (const candidate of config.apiKeys) if (isSame(sent, candidate.key)) found = candidate
   if (!found)
@@ -51,11 +51,27 @@ export function authenticate(config: Config, headers: Headers): Caller {
       'invalid_api_key',
       'This API key is not known here: check it, or ask who runs this router.',
     )
-  const tenant = found.tenant ?? `key-${hashText(found.key).toString(36).slice(0, 6)}`
+  return callerOf(found)
+}
+
+type ApiKey = Config['apiKeys'][number]
+
+const tenantOf = ({ tenant, key }: ApiKey): string =>
+  tenant ?? `key-${hashText(key).toString(36).slice(0, 6)}`
+
+function callerOf(found: ApiKey): Caller {
+  const tenant = tenantOf(found)
   const { requestsPerMinute, tokensPerMinute } = found
   const isLimited = requestsPerMinute > 0 || tokensPerMinute > 0
   const allowance = isLimited ? { tenant, requestsPerMinute, tokensPerMinute } : null
   return { tenant, priority: found.priority ?? null, allowance }
+}
+
+/** The caller that a tenant is; null when no key has that name any more. */
+export function callerNamed(config: Config, tenant: string): Caller | null {
+  if (config.apiKeys.length === 0) return ANYBODY
+  const found = config.apiKeys.find((key) => tenantOf(key) === tenant)
+  return found ? callerOf(found) : null
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i

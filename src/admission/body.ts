@@ -69,7 +69,7 @@ interface CountedRequest extends Request {
 
 /** The rate is looked at this often, ms. */
 const RATE_WINDOW = 10_000
-const EMPTY = new Uint8Array(0)
+const EMPTY: Uint8Array = new Uint8Array(0)
 
 const tooLarge = (limit: number) =>
   new Refusal(
@@ -98,38 +98,72 @@ export async function readBody(
 ): Promise<HeldBody> {
   const length = lengthOf(request.headers)
   if (length === 0 || (length === null && request.body === null)) return { bytes: EMPTY, release() {} }
-  checkSize(length ?? 0, rules)
-  let held = length ?? 0
-  budget.reserve(held)
-  const release = once(() => budget.release(held))
+  const held = new Holding(budget, length, rules)
   try {
-    const progress = { received: () => request.received ?? 0 }
-    if (length !== null && request.received !== undefined) {
-      const reading = request.bytes()
-      // What came together with its head is here a turn later, and needs no clock.
-      await Promise.resolve()
-      const isHere = request.received === length
-      return { bytes: await (isHere ? reading : inTime(reading, progress, rules, host)), release }
+    if (length === null || request.received === undefined) {
+      held.bytes = await readStream(request, rules, host, held)
+      return held
     }
-    const bytes = await readStream(request, rules, host, (more) => {
-      if (length !== null) return
-      budget.reserve(more)
-      held += more
-    })
-    return { bytes, release }
+    const reading = request.bytes()
+    // What came together with its head is here a turn later, and needs no clock.
+    await Promise.resolve()
+    held.bytes = await (request.received === length ? reading : counted(request, reading, rules, host))
+    return held
   } catch (error) {
-    release()
-    throw error instanceof Refusal
-      ? error
-      : new Refusal(400, 'body_broken', 'The request body ended before it was complete.')
+    held.release()
+    throw broken(error)
   }
+}
+
+/** Reserved bytes of the budget, and what fills them. */
+class Holding implements HeldBody {
+  bytes = EMPTY
+  readonly #budget: BodyBudget
+  /** Announced: nothing more is reserved while it comes. */
+  readonly #isSized: boolean
+  #reserved: number
+  #isReleased = false
+
+  constructor(budget: BodyBudget, length: number | null, rules: BodyRules) {
+    checkSize(length ?? 0, rules)
+    budget.reserve(length ?? 0)
+    this.#budget = budget
+    this.#isSized = length !== null
+    this.#reserved = length ?? 0
+  }
+
+  grow(bytes: number): void {
+    if (this.#isSized) return
+    this.#budget.reserve(bytes)
+    this.#reserved += bytes
+  }
+
+  readonly release = (): void => {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#budget.release(this.#reserved)
+  }
+}
+
+const broken = (error: unknown): Refusal =>
+  error instanceof Refusal
+    ? error
+    : new Refusal(400, 'body_broken', 'The request body ended before it was complete.')
+
+function counted(
+  request: CountedRequest,
+  reading: Promise<Uint8Array>,
+  rules: BodyRules,
+  host: Pick<Host, 'timer'>,
+): Promise<Uint8Array> {
+  return inTime(reading, { received: () => request.received ?? 0 }, rules, host)
 }
 
 async function readStream(
   request: Request,
   rules: BodyRules,
   host: Pick<Host, 'timer'>,
-  grow: (bytes: number) => void,
+  held: Holding,
 ): Promise<Uint8Array> {
   const reader = (request.body as ReadableStream<Uint8Array>).getReader()
   const chunks: Uint8Array[] = []
@@ -140,7 +174,7 @@ async function readStream(
       if (done) return join(chunks, size)
       size += value.length
       checkSize(size, rules)
-      grow(value.length)
+      held.grow(value.length)
       chunks.push(value)
     }
   }
@@ -154,7 +188,7 @@ async function readStream(
 }
 
 /** Waits for the bytes; rejects when fewer of them come than the minimum rate over a window. */
-function inTime<T>(
+export function inTime<T>(
   work: Promise<T>,
   progress: { received(): number },
   rules: BodyRules,
@@ -193,13 +227,4 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
     at += chunk.length
   }
   return bytes
-}
-
-function once(run: () => void): () => void {
-  let isDone = false
-  return () => {
-    if (isDone) return
-    isDone = true
-    run()
-  }
 }

@@ -24,6 +24,13 @@ const FIXED: readonly (keyof Config)[] = [
   'workerTlsCa',
   'workerKeepAlive',
   'record',
+  'batches',
+  'batchStore',
+  'batchConcurrency',
+  'batchLines',
+  'maxFile',
+  'fileQuota',
+  'fileExpiry',
   'corsOrigins',
   'dialect',
   'dialectOptions',
@@ -39,19 +46,33 @@ export interface Reload {
   readonly needRestart: readonly (keyof Config)[]
 }
 
-/** Compares a running configuration with a new one. */
+/** Compares a running configuration with a new one. Of a dialect's options those under `live` can change. */
 export function planReload(running: Config, next: Config): Reload {
   const keys = [...new Set([...Object.keys(running), ...Object.keys(next)])] as (keyof Config)[]
-  const different = keys.filter((key) => JSON.stringify(running[key]) !== JSON.stringify(next[key]))
+  const different = keys.filter((key) => !isSame(fixedPart(running, key), fixedPart(next, key)))
   const kept = Object.fromEntries(
     FIXED.filter((key) => running[key] !== undefined).map((key) => [key, running[key]]),
   )
   const free = Object.fromEntries(
     Object.entries(next).filter(([key]) => !FIXED.includes(key as keyof Config)),
   )
+  const live = next.dialectOptions['live']
+  const dialectOptions = { ...running.dialectOptions, ...(live !== undefined && { live }) }
+  const isLiveOther = !isSame(running.dialectOptions['live'], live)
   return {
-    config: Object.freeze({ ...free, ...kept } as Config),
-    changed: different.filter((key) => !FIXED.includes(key)),
+    config: Object.freeze({ ...free, ...kept, dialectOptions } as Config),
+    changed: [
+      ...different.filter((key) => !FIXED.includes(key)),
+      ...(isLiveOther ? (['dialectOptions'] as const) : []),
+    ],
     needRestart: different.filter((key) => FIXED.includes(key)),
   }
+}
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+function fixedPart(config: Config, key: keyof Config): unknown {
+  if (key !== 'dialectOptions') return config[key]
+  const { live: _, ...rest } = config.dialectOptions
+  return rest
 }

@@ -3,6 +3,7 @@ import * as z from './form.ts'
 import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
+import { batching } from './batching.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
 import { about, count, flag, PROBE_KINDS, read, whole } from './kinds.ts'
@@ -60,7 +61,7 @@ export const workerSchema = z.strictObject({
   ),
   kvEvents: about(
     z.optional(read(checkKvEndpoint)),
-    'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; found by asking when absent',
+    'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; commas between those of its ranks; found by asking when absent',
   ),
   kvEventsReplay: about(
     z.optional(read(checkKvEndpoint)),
@@ -260,6 +261,7 @@ export const groups = {
   'Health probes': health,
   'Load of the workers': load,
   'KV events of the workers': events,
+  'Files and batches': batching,
   'Telemetry and headers': telling,
   'Standing in for another router': speaking,
 } as const
@@ -279,6 +281,7 @@ export const configSchema = z.strictObject({
   ...health,
   ...load,
   ...events,
+  ...batching,
   ...telling,
   ...speaking,
 })

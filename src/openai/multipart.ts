@@ -125,14 +125,21 @@ function endOfHeaders(bytes: Uint8Array, start: number): number {
   return -1
 }
 
-function nameOf(headers: string): string {
+const nameOf = (headers: string): string => parameterOf(headers, 'name') ?? ''
+
+/** A parameter of the content-disposition among the headers of a part; null when they name none. */
+export function parameterOf(headers: string, name: 'name' | 'filename'): string | null {
   const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1] ?? ''
-  const match = /;\s*name\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(disposition)
-  return match === null ? '' : (match[1]?.replace(/\\(.)/g, '$1') ?? match[2]!)
+  const pattern = name === 'name' ? NAME : FILENAME
+  const match = pattern.exec(disposition)
+  return match === null ? null : (match[1]?.replace(/\\(.)/g, '$1') ?? match[2]!)
 }
 
+const NAME = /;\s*name\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i
+const FILENAME = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i
+
 /** How far a window may move, by its last byte. */
-function skipTable(needle: Uint8Array): Uint8Array {
+export function skipTable(needle: Uint8Array): Uint8Array {
   const skips = new Uint8Array(256).fill(Math.min(255, needle.length))
   const last = needle.length - 1
   for (let i = 0; i < last; i++) skips[needle[i]!] = Math.min(255, last - i)
@@ -140,7 +147,7 @@ function skipTable(needle: Uint8Array): Uint8Array {
 }
 
 /** First position of the needle at or after `at`, or -1 (Horspool 1980: a boundary is long, so files are skipped in strides). */
-function find(bytes: Uint8Array, needle: Uint8Array, skips: Uint8Array, at: number): number {
+export function find(bytes: Uint8Array, needle: Uint8Array, skips: Uint8Array, at: number): number {
   const last = needle.length - 1
   while (at + last < bytes.length) {
     if (startsWith(bytes, at, needle)) return at
