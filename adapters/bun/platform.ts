@@ -8,6 +8,7 @@ import { filesOf } from '../web/storage.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { nearOf } from '../web/websocket.ts'
 import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
+import { openBunTables } from './tables.ts'
 
 /** Connections that bring no whole request in this time are closed, seconds. */
 const IDLE = 75
@@ -17,7 +18,10 @@ const upgrading = new WeakMap<Request, BunServer>()
 const switched = new Response(null, { status: 101 })
 
 export const bunPlatform: Platform = {
-  host: (config, log) => createSocketHost(config, { log, storage: filesOf(config, log), take }),
+  host: (config, log) => {
+    const tables = () => openBunTables(config)
+    return createSocketHost(config, { log, storage: filesOf(config, log), tables, take })
+  },
 
   async listen(handler, options) {
     const { host, port, socket, tls } = options

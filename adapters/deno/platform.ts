@@ -9,12 +9,13 @@ import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { nearOf } from '../web/websocket.ts'
 import { serve } from '../node/http.ts'
 import { NodeRequest } from '../node/request.ts'
+import { openTables } from '../node/tables.ts'
 import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
 export const denoPlatform: Platform = {
   host(config, log) {
     const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
-    return createSocketHost(config, { log, storage, take })
+    return createSocketHost(config, { log, storage, tables: () => openTables(config), take })
   },
 
   /**

@@ -16,6 +16,7 @@ import { machineReadings } from './machine.ts'
 import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
 import { recordTo } from './recording.ts'
+import { openTables } from './tables.ts'
 import { relay, reply } from './relay.ts'
 import { createUpgrade } from './upgrade.ts'
 import { reachOf, type Reach } from './certificates.ts'
@@ -46,7 +47,7 @@ export function createHost(
 ): NodeHost {
   const plain = withOutside(createSeams(log, reachOf(config)))
   const tunnels = createTunnels(config, { seams: () => host, take: takeSocket, times: tunnelTimes })
-  const seams = withTunnels(plain, tunnels)
+  const seams = { ...withTunnels(plain, tunnels), tables: () => openTables(config) }
   const disk = fileStorage(stateFile(config), log, stateFormat(config))
   const recording = config.record === undefined ? null : recordTo(config.record, log)
   const host: NodeHost = {

@@ -22,6 +22,8 @@ import { openWorkerSocket } from './websocket.ts'
 export interface SocketHostOptions {
   readonly log: (event: LogEvent) => void
   readonly storage: (name: string) => Storage
+  /** Opens what files and batches are kept in. */
+  readonly tables: NonNullable<Host['tables']>
   /** How the runtime's server takes WebSockets. */
   readonly take: TakeSocket
 }
@@ -31,7 +33,10 @@ export interface SocketHost extends WebHost {
 }
 
 /** Puts the host together; its `close` also closes all connections to workers. */
-export function createSocketHost(config: Config, { log, storage, take }: SocketHostOptions): SocketHost {
+export function createSocketHost(
+  config: Config,
+  { log, storage, tables, take }: SocketHostOptions,
+): SocketHost {
   const direct = createFetch()
   const sockets = createSockets()
   const outside = createOutside()
@@ -55,7 +60,7 @@ export function createSocketHost(config: Config, { log, storage, take }: SocketH
   const host = createWebHost(config, {
     log,
     storage,
-    extra: { fetch, relay, upgrade, sockets, outside, process: readings },
+    extra: { fetch, relay, upgrade, sockets, outside, tables, process: readings },
   })
   const close = () => {
     tunnels.close()

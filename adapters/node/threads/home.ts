@@ -1,19 +1,21 @@
 // The home of actors for a router of several threads: they live in one of them, the others reach them over a line.
 import type { ActorRef, Remote } from '../../../src/actors/actor.ts'
 import type { Ask, Failure, Outcome, Pick as Picked } from '../../../src/actors/ask.ts'
+import { Batches } from '../../../src/actors/batches.ts'
 import { Limiter } from '../../../src/actors/limiter.ts'
 import { Pool } from '../../../src/actors/pool.ts'
 import { Registry } from '../../../src/actors/registry.ts'
 import type { Host } from '../../../src/host.ts'
 import type { Line, Target } from './line.ts'
 
-export type Actors = Pick<Host, 'registry' | 'pool' | 'limiter'>
+export type Actors = Pick<Host, 'registry' | 'pool' | 'limiter' | 'batches'>
 
 /** Methods that return nothing: nobody waits for them, and what is called later comes later. */
 const SILENT: Readonly<Record<keyof Actors, readonly string[]>> = {
   registry: ['refresh'],
   pool: ['hear', 'note', 'renew', 'settle', 'expire', 'hold', 'hint'],
   limiter: ['book'],
+  batches: [],
 }
 
 /**
@@ -25,6 +27,7 @@ export function remoteActors(line: Line): Actors {
     registry: refTo(line, 'registry', Registry.prototype),
     pool: refTo(line, 'pool', Pool.prototype),
     limiter: refTo(line, 'limiter', Limiter.prototype),
+    batches: refTo(line, 'batches', Batches.prototype),
   }
 }
 
@@ -63,6 +66,7 @@ export function openDoor(actors: Actors): Door {
     find(kind, name) {
       if (kind === 'pool') return pool(name)
       if (kind === 'registry' || kind === 'limiter') return actors[kind](name) as unknown as Target
+      if (kind === 'batches') return actors.batches?.(name) as unknown as Target | undefined
       return undefined
     },
     close() {
