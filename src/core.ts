@@ -5,6 +5,7 @@ import type { Config } from './config/schema.ts'
 import type { Links } from './execute/links.ts'
 import type { Models } from './admission/models.ts'
 import type { Alarms } from './forward/alarms.ts'
+import type { Alarms } from './forward/alarms.ts'
 import type { Notes } from './forward/notes.ts'
 import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
@@ -19,6 +20,8 @@ export interface Core {
   readonly models: Models
   readonly buffers: BodyBudget
   readonly notes: Notes
+  /** The clocks of the calls under way. */
+  readonly alarms: Alarms
   /** The clocks of the calls under way. */
   readonly alarms: Alarms
   /** Which engines were introduced to each other. */

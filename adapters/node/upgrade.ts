@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { Host, Outgoing } from '../../src/host.ts'
+import type { Host, Outgoing, Signal } from '../../src/host.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
@@ -162,7 +162,7 @@ function refuse(client: Duplex, worker: Socket, { framing }: ResponseHead, rest:
   worker.resume()
 }
 
-function readAnswer(socket: Socket, signal: AbortSignal): Promise<{ answer: ResponseHead; rest: Buffer }> {
+function readAnswer(socket: Socket, signal: Signal): Promise<{ answer: ResponseHead; rest: Buffer }> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0)
     const stop = (failure: UpstreamFailure) => {

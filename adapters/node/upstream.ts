@@ -1,6 +1,6 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
 import { UpstreamFailure } from '../../src/host.ts'
-import type { HeaderList, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
+import type { HeaderList, Outgoing, Signal, Upstream, WorkerRef } from '../../src/host.ts'
 import { Workbench } from './wire/connection.ts'
 import type { Receiver } from './wire/connection.ts'
 import { formatHead } from './wire/head.ts'
@@ -110,7 +110,7 @@ export class NodeUpstream implements Upstream, Receiver {
   isHeld = false
   headers: HeaderList = []
   readonly #connection: Carrier
-  readonly #signal: AbortSignal
+  readonly #signal: Signal
   #queue: Uint8Array[] = []
   #queued = 0
   #sink: BodySink | null = null
@@ -122,13 +122,17 @@ export class NodeUpstream implements Upstream, Receiver {
   /** Wakes `first`. */
   #wake: (() => void) | null = null
 
-  constructor(connection: Carrier, signal: AbortSignal) {
+  constructor(connection: Carrier, signal: Signal) {
     this.#connection = connection
     this.#signal = signal
   }
 
   get heard(): boolean {
     return this.#connection.heard
+  }
+
+  get hasBegun(): boolean {
+    return this.#queue.length > 0
   }
 
   /** Has the request sent; resolves with itself when the head is here. */

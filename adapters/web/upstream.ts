@@ -1,7 +1,7 @@
 // A worker's answer by fetch and Web Streams: what the hosts of web standards have in common.
 import { join } from '../../src/openai/bytes.ts'
 import { UpstreamFailure } from '../../src/host.ts'
-import type { HeaderList, Outgoing, Upstream, WorkerRef } from '../../src/host.ts'
+import type { HeaderList, Outgoing, Signal, Upstream, WorkerRef } from '../../src/host.ts'
 
 export type Send = (url: string, init: RequestInit) => Promise<Response>
 
@@ -62,7 +62,7 @@ const UNREACHED =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT|bad port|connection refused|unable to connect|dns error/i
 
 /** The runtimes word their errors differently; what is known of the cause is in `code`, where there is one. */
-function failureOf(error: unknown, signal: AbortSignal): UpstreamFailure {
+function failureOf(error: unknown, signal: Signal): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error
   if (signal.aborted) {
     const reason: unknown = signal.reason
@@ -88,7 +88,7 @@ function causes(error: unknown): string {
 
 interface Call {
   readonly controller: AbortController
-  readonly signal: AbortSignal
+  readonly signal: Signal
   /** Stops listening to the caller's signal. */
   readonly release: () => void
 }

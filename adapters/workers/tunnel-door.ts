@@ -1,6 +1,6 @@
 // Workers that dial in, as every isolate and object reaches them: requests to the object of each worker.
 import { UpstreamFailure, type FailureKind, type HeaderList, type Host } from '../../src/host.ts'
-import type { Outgoing, TunnelDoor, WorkerRef } from '../../src/host.ts'
+import type { Outgoing, Signal, TunnelDoor, WorkerRef } from '../../src/host.ts'
 import { Refusal } from '../../src/openai/errors.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { protocolsOf } from '../../src/tunnel/socket.ts'
@@ -141,7 +141,7 @@ async function ask(env: Env, worker: WorkerRef, outgoing: Outgoing, asking: Aski
   return { response, head }
 }
 
-function aborted({ reason }: AbortSignal): UpstreamFailure {
+function aborted({ reason }: Signal): UpstreamFailure {
   return reason instanceof UpstreamFailure
     ? reason
     : new UpstreamFailure('aborted', 'the call was ended by the router')

@@ -88,8 +88,10 @@ async function handshake(
   headers.set('upgrade', 'websocket')
   const protocols = request.headers.get('sec-websocket-protocol')
   if (protocols !== null) headers.set('sec-websocket-protocol', protocols)
+  const leaving = new AbortController()
+  outgoing.signal.addEventListener('abort', () => leaving.abort())
   try {
-    return await send(worker.url.replace(/\/+$/, '') + outgoing.path, { headers, signal: outgoing.signal })
+    return await send(worker.url.replace(/\/+$/, '') + outgoing.path, { headers, signal: leaving.signal })
   } catch (error) {
     throw new UpstreamFailure('connect', String(error))
   }

@@ -33,9 +33,18 @@ export interface Admitted {
 /** Share of calls whose streams are counted with `--usage sample`. */
 const SAMPLE = 0.1
 
-/** Admits a call or throws a `Refusal`: 404 for an unknown model, 429 when the tenant's allowance is used up. */
-export async function admit(core: Core, call: Call, caller: Caller): Promise<Admitted> {
-  const { config } = core
+/**
+ * Admits a call or throws a `Refusal`: 404 for an unknown model, 429 when the tenant's allowance is used up. A promise only where
+ * somebody has to be asked.
+ */
+export function admit(core: Core, call: Call, caller: Caller): Admitted | Promise<Admitted> {
+  const model = knownModel(core, call)
+  const isBound = call.pin === undefined && call.builtOn !== null
+  if (model === undefined || caller.allowance !== null || isBound) return askAround(core, call, caller)
+  return admitted(core, call, caller, { model, pin: call.pin ?? null })
+}
+
+async function askAround(core: Core, call: Call, caller: Caller): Promise<Admitted> {
   const model = await resolveModel(core, call)
   if (caller.allowance) {
     const seconds = await overLimit(core, caller.allowance, call.tokens)
@@ -44,26 +53,43 @@ export async function admit(core: Core, call: Call, caller: Caller): Promise<Adm
       throw new Refusal(429, 'rate_limited', message, seconds)
     }
   }
+  const pin = call.pin === undefined && call.builtOn !== null ? await holderOf(core, call.builtOn) : call.pin
+  return admitted(core, call, caller, { model, pin: pin ?? null })
+}
+
+/** What was found out before: the model as the workers know it, and the only worker that it may go to. */
+interface Found {
+  readonly model: string | null
+  readonly pin: string | null
+}
+
+function admitted(core: Core, call: Call, caller: Caller, { model, pin }: Found): Admitted {
+  const { config } = core
   const asksUsage = wantsUsage(core, call)
   const edits = editsOf(call, model, asksUsage)
   const kvSession = clientSession(call)
-  const ask: Ask = {
+  const { prefix, promptBytes, conversation } = promptKeyOf(config, call, model)
+  // Set one by one: spreading three objects into it would cost more than the rest of this function.
+  const ask: { -readonly [K in keyof Ask]: Ask[K] } = {
     id: call.id,
     model: config.models === 'ignore' ? null : model,
-    ...promptKeyOf(config, call, model),
+    prefix,
+    promptBytes,
     tokens: call.tokens,
     session: call.session,
-    ...(kvSession !== undefined && { kvSession }),
     priority: call.priority,
     tenant: caller.tenant,
     stream: call.isStream,
     queueUntil: waitsUntil(core, call),
     engines: call.endpoint.engines,
-    pin:
-      call.pin !== undefined ? call.pin : call.builtOn === null ? null : await holderOf(core, call.builtOn),
+    pin,
     makesState: call.makesState,
-    ...pairsOf(call),
   }
+  const pairs = pairsOf(call)
+  if (pairs !== undefined) ask.pairs = pairs
+  if (conversation !== undefined) ask.conversation = conversation
+  if (call.chunks !== undefined) ask.chunks = call.chunks
+  if (kvSession !== undefined) ask.kvSession = kvSession
   return { call, caller, ask, body: bodyOf(call, model, edits), edits, stripUsage: asksUsage, model }
 }
 
@@ -91,13 +117,25 @@ function waitsUntil({ config, host }: Core, call: Call): number {
 const aliasOf = ({ config }: Core, name: string): string | undefined =>
   Object.hasOwn(config.aliases, name) ? config.aliases[name] : undefined
 
-/** The model that a call means: an alias resolved, and known to exist. */
-async function resolveModel(core: Core, call: Call): Promise<string | null> {
-  const named = call.model ?? (call.body.kind === 'json' ? (core.config.defaultModel ?? null) : null)
+/** What a call named, or is taken to mean. */
+const namedBy = ({ config }: Core, { model, body }: Call): string | null =>
+  model ?? (body.kind === 'json' ? (config.defaultModel ?? null) : null)
+
+/** The model that a call means, aliases resolved, where it is known to exist; undefined: somebody has to be asked. */
+function knownModel(core: Core, call: Call): string | null | undefined {
+  const named = namedBy(core, call)
   if (named === null) return null
   const model = aliasOf(core, named) ?? named
   if (core.config.models === 'ignore') core.models.glance()
-  if (core.config.models === 'ignore' || core.models.has(model)) return model
+  return core.config.models === 'ignore' || core.models.has(model) ? model : undefined
+}
+
+/** The same; asks for it where it is not known. */
+async function resolveModel(core: Core, call: Call): Promise<string | null> {
+  const known = knownModel(core, call)
+  if (known !== undefined) return known
+  const named = namedBy(core, call) as string
+  const model = aliasOf(core, named) ?? named
   if (await core.models.find(model)) return model
   const { directory } = core.models
   if (directory.wildcard) return model
@@ -150,22 +188,28 @@ function includesUsage(top: TopLevel): boolean {
 }
 
 /** Engines that hand over calls of a shape. What builds on stored state is done where that is. */
-const PAIRS: Partial<Record<Shape, { readonly pairs: readonly string[] }>> = {
-  chat: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
-  completions: { pairs: ['vllm', 'sglang', 'lmdeploy'] },
-  messages: { pairs: ['sglang'] },
-  responses: { pairs: ['vllm', 'sglang'] },
-  generate: { pairs: ['sglang'] },
+const PAIRS: Partial<Record<Shape, readonly string[]>> = {
+  chat: ['vllm', 'sglang', 'lmdeploy'],
+  completions: ['vllm', 'sglang', 'lmdeploy'],
+  messages: ['sglang'],
+  responses: ['vllm', 'sglang'],
+  generate: ['sglang'],
 }
 
 const pairsOf = ({ shape, body, builtOn, makesState, method }: Call) =>
   body.kind === 'json' && builtOn === null && !makesState && method === 'POST' ? PAIRS[shape] : undefined
 
-function editsOf(call: Call, model: string | null, asksUsage: boolean): Edit[] {
-  const edits: Edit[] = call.body.kind === 'json' ? withoutPdKeys(call.body.top) : []
-  if (model !== null && model !== call.model)
-    edits.push({ kind: 'set', key: 'model', value: JSON.stringify(model) })
-  if (asksUsage) edits.push({ kind: 'setIn', key: 'stream_options', inner: 'include_usage', value: 'true' })
+const NO_EDITS: readonly Edit[] = []
+const ASK_USAGE: Edit = { kind: 'setIn', key: 'stream_options', inner: 'include_usage', value: 'true' }
+const USAGE_ALONE: readonly Edit[] = [ASK_USAGE]
+
+function editsOf(call: Call, model: string | null, asksUsage: boolean): readonly Edit[] {
+  const removals = call.body.kind === 'json' ? withoutPdKeys(call.body.top) : NO_EDITS
+  const isRenamed = model !== null && model !== call.model
+  if (removals.length === 0 && !isRenamed) return asksUsage ? USAGE_ALONE : NO_EDITS
+  const edits = [...removals]
+  if (isRenamed) edits.push({ kind: 'set', key: 'model', value: JSON.stringify(model) })
+  if (asksUsage) edits.push(ASK_USAGE)
   return edits
 }
 

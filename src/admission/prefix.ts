@@ -27,9 +27,8 @@ export function promptKeyOf(
   const prompt = readPrompt(body.top, model)
   const hashes = hashBlocks(prompt)
   const conversation = config.poolShards > 1 && session === null ? conversationOf(body.top) : null
-  return {
-    prefix: hashes.length > 0 ? hashes : null,
-    promptBytes: prompt.length,
-    ...(conversation !== null && { conversation }),
-  }
+  const prefix = hashes.length > 0 ? hashes : null
+  return conversation === null
+    ? { prefix, promptBytes: prompt.length }
+    : { prefix, promptBytes: prompt.length, conversation }
 }

@@ -2,6 +2,7 @@
 import type { PairPlan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
+import type { Stop } from '../forward/stop.ts'
 import { isEventStream } from '../forward/headers.ts'
 import { UpstreamFailure, type Upstream } from '../host.ts'
 import type { Attempted, Started } from './attempted.ts'
@@ -31,12 +32,7 @@ const BLAME_TIME = 20
 const COUNTS_TIME = 1000
 
 /** Sends both and returns the decode engine's answer as it comes. Never throws. Either leg's failure ends the other at once. */
-export async function dual(
-  core: Core,
-  admitted: Admitted,
-  plan: PairPlan,
-  abort: AbortController,
-): Promise<Attempted> {
+export async function dual(core: Core, admitted: Admitted, plan: PairPlan, abort: Stop): Promise<Attempted> {
   const pair = openPair(core, admitted, plan, abort)
   const { call } = admitted
   const top = call.body.kind === 'json' ? call.body.top : null

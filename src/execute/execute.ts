@@ -1,6 +1,7 @@
 // Carries out a plan: how is written in the plan, so that prefill/decode is one more executor and not a second router.
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
+import type { Stop } from '../forward/stop.ts'
 import type { PairPlan, Plan } from '../actors/ask.ts'
 import type { Attempted } from './attempted.ts'
 import { distserve } from './distserve.ts'
@@ -15,12 +16,7 @@ const FORMS: Readonly<
 > = { nixl, nixl_p2p: nixlP2p, orchestrated, plain, p2p, mooncake, moriio }
 
 /** Never throws: what went wrong is a value. `abort` ends the attempt, on both legs of a pair. */
-export function execute(
-  core: Core,
-  admitted: Admitted,
-  plan: Plan,
-  abort: AbortController,
-): Promise<Attempted> {
+export function execute(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Promise<Attempted> {
   if (plan.kind === 'single') return single(core, admitted, plan, abort)
   if (plan.protocol === 'sglang') return dual(core, admitted, plan, abort)
   if (plan.protocol === 'distserve') return distserve(core, admitted, plan, abort)

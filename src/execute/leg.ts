@@ -2,12 +2,13 @@
 import type { PairPlan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
-import { Deadline } from '../forward/deadline.ts'
+import { Deadline, type Late } from '../forward/deadline.ts'
 import { headersFor } from '../forward/headers.ts'
 import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
 import { pairRankEdits, rankEdits } from '../forward/rank.ts'
-import { UpstreamFailure, type HeaderList, type Upstream, type WorkerRef } from '../host.ts'
+import { Stop } from '../forward/stop.ts'
+import { UpstreamFailure, type HeaderList, type Signal, type Upstream, type WorkerRef } from '../host.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import { blameless } from './single.ts'
 
@@ -27,7 +28,7 @@ export interface LegAnswer {
   readonly bytes: Uint8Array
 }
 
-export class Leg {
+export class Leg implements Late {
   readonly name: 'prefill' | 'decode'
   readonly worker: WorkerRef
   /** Why the router itself ended it; null: it did not. */
@@ -39,14 +40,10 @@ export class Leg {
   readonly #core: Core
   readonly #admitted: Admitted
   readonly #plan: PairPlan
-  readonly #abort = new AbortController()
+  readonly #abort = new Stop()
 
   /** `signal`: the attempt's; it ends both legs. */
-  constructor(
-    name: Leg['name'],
-    by: { core: Core; admitted: Admitted; plan: PairPlan },
-    signal: AbortSignal,
-  ) {
+  constructor(name: Leg['name'], by: { core: Core; admitted: Admitted; plan: PairPlan }, signal: Signal) {
     this.name = name
     this.#core = by.core
     this.#admitted = by.admitted
@@ -67,12 +64,14 @@ export class Leg {
 
   /** Starts its clock: until its first token (whole answer), and that of the call. */
   time(firstToken: number): Deadline {
-    const { host, config } = this.#core
+    const { alarms, config } = this.#core
     const rules = { firstToken, idle: config.idleTimeout, total: config.totalTimeout }
-    this.deadline = new Deadline(host, rules, this.#admitted.call.startedAt, (failure) =>
-      this.cut(this.upstream?.isHeld ? blameless(failure) : failure),
-    )
+    this.deadline = new Deadline(alarms, rules, this.#admitted.call.startedAt, this)
     return this.deadline
+  }
+
+  late(failure: UpstreamFailure): void {
+    this.cut(this.upstream?.isHeld ? blameless(failure) : failure)
   }
 
   /** Sends it; resolves with the head of the answer. Rejects with an `UpstreamFailure` that names the leg. */

@@ -2,6 +2,7 @@
 import type { PairPlan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
+import type { Stop } from '../forward/stop.ts'
 import { isEventStream } from '../forward/headers.ts'
 import { UpstreamFailure, type Upstream } from '../host.ts'
 import type { Failed, Started } from './attempted.ts'
@@ -20,7 +21,7 @@ export interface Pair {
   readonly startedAt: number
 }
 
-export function openPair(core: Core, admitted: Admitted, plan: PairPlan, abort: AbortController): Pair {
+export function openPair(core: Core, admitted: Admitted, plan: PairPlan, abort: Stop): Pair {
   const by = { core, admitted, plan }
   const prefill = new Leg('prefill', by, abort.signal)
   return { ...by, prefill, decode: new Leg('decode', by, abort.signal), startedAt: core.host.now() }

@@ -2,71 +2,106 @@
 import type { Plan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
-import { Deadline } from '../forward/deadline.ts'
+import type { Stop } from '../forward/stop.ts'
+import { Deadline, type DeadlineRules, type Late } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
 import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
 import { rankInBody } from '../forward/rank.ts'
-import { UpstreamFailure, type OutgoingBody, type Upstream } from '../host.ts'
-import type { Attempted } from './attempted.ts'
+import type { Config } from '../config/schema.ts'
+import { UpstreamFailure, type Outgoing, type OutgoingBody, type Upstream } from '../host.ts'
+import type { Attempted, Started } from './attempted.ts'
 
 /** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
-export async function single(
-  core: Core,
-  admitted: Admitted,
-  plan: Plan,
-  abort: AbortController,
-): Promise<Attempted> {
-  const { host, config } = core
-  const { call } = admitted
-  let broken: UpstreamFailure | null = null
-  const rules = { firstToken: config.firstTokenTimeout, idle: config.idleTimeout, total: config.totalTimeout }
-  let upstream: Upstream | null = null
-  const sending = tracked(nameInBody(rankInBody(admitted, plan.worker), plan.worker, call))
-  const deadline = new Deadline(host, rules, call.startedAt, (failure) => {
-    broken = sending.isOpen() || upstream?.isHeld ? blameless(failure) : failure
-    abort.abort(broken)
-  })
-  const sentAt = host.now()
-  try {
-    upstream = await host.fetch(plan.worker, {
+export function single(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Promise<Attempted> {
+  return new Single(core, admitted, plan, abort).send()
+}
+
+class Single implements Started, Late {
+  readonly kind = 'started'
+  readonly plan: Plan
+  readonly deadline: Deadline
+  readonly sentAt: number
+  upstream!: Upstream
+  readonly #core: Core
+  readonly #admitted: Admitted
+  readonly #abort: Stop
+  #broken: UpstreamFailure | null = null
+  /** The end of a body that streams is still to come. */
+  #isSending = false
+
+  constructor(core: Core, admitted: Admitted, plan: Plan, abort: Stop) {
+    this.plan = plan
+    this.#core = core
+    this.#admitted = admitted
+    this.#abort = abort
+    this.deadline = new Deadline(core.alarms, deadlineRules(core.config), admitted.call.startedAt, this)
+    this.sentAt = core.host.now()
+  }
+
+  async send(): Promise<Attempted> {
+    const { plan, deadline } = this
+    try {
+      const upstream = await this.#core.host.fetch(plan.worker, this.#outgoing())
+      this.upstream = upstream
+      if (upstream.hasBegun) return this
+      const first = await upstream.first()
+      // Nothing at all is no stream: another worker may do better.
+      if (first === null && upstream.status === 200 && isEventStream(upstream.headers)) {
+        throw new UpstreamFailure('reset', 'the stream ended before its first byte')
+      }
+      return this
+    } catch (error) {
+      deadline.stop()
+      return { kind: 'failed', plan, failure: this.#broken ?? failureOf(error) }
+    }
+  }
+
+  late(failure: UpstreamFailure): void {
+    const isHeld = this.#isSending || (this.upstream as Upstream | undefined)?.isHeld
+    this.#broken = isHeld ? blameless(failure) : failure
+    this.#abort.abort(this.#broken)
+  }
+
+  broken(): UpstreamFailure | null {
+    return this.#broken
+  }
+
+  #outgoing(): Outgoing {
+    const { worker } = this.plan
+    const { call } = this.#admitted
+    const headers = askLoad(headersFor(worker, call.headers, call.ids), this.plan)
+    return {
       method: call.method,
       path: call.path,
-      headers: nameInHeaders(
-        askLoad(headersFor(plan.worker, call.headers, call.ids), plan),
-        plan.worker,
-        call,
-      ),
-      body: sending.body,
-      connectTimeout: config.connectTimeout,
+      headers: nameInHeaders(headers, worker, call),
+      body: this.#tracked(nameInBody(rankInBody(this.#admitted, worker), worker, call)),
+      connectTimeout: this.#core.config.connectTimeout,
       isOnce: call.makesState,
-      signal: abort.signal,
-    })
-    const first = await upstream.first()
-    // Nothing at all is no stream: another worker may do better.
-    if (first === null && upstream.status === 200 && isEventStream(upstream.headers)) {
-      throw new UpstreamFailure('reset', 'the stream ended before its first byte')
+      signal: this.#abort,
     }
-    return { kind: 'started', plan, upstream, deadline, sentAt, broken: () => broken }
-  } catch (error) {
-    deadline.stop()
-    return { kind: 'failed', plan, failure: broken ?? failureOf(error) }
+  }
+
+  /** The body; of a stream it is noticed when its end was sent. */
+  #tracked(body: OutgoingBody): OutgoingBody {
+    if (body === null || !('getReader' in body)) return body
+    this.#isSending = true
+    const flush = () => {
+      this.#isSending = false
+    }
+    return body.pipeThrough(new TransformStream({ flush }))
   }
 }
+
+const deadlineRules = ({ firstTokenTimeout, idleTimeout, totalTimeout }: Config): DeadlineRules => ({
+  firstToken: firstTokenTimeout,
+  idle: idleTimeout,
+  total: totalTimeout,
+})
 
 /** A client that reads no further, or whose upload stalls, is no fault of the worker: no breaker may count it. */
 export function blameless(failure: UpstreamFailure): UpstreamFailure {
   return failure.kind === 'total_timeout' ? failure : new UpstreamFailure('aborted', 'the client stood still')
-}
-
-/** The body, and whether a stream's end is still to come. */
-function tracked(body: OutgoingBody): { readonly body: OutgoingBody; readonly isOpen: () => boolean } {
-  if (body === null || !('getReader' in body)) return { body, isOpen: () => false }
-  let isOpen = true
-  const flush = () => {
-    isOpen = false
-  }
-  return { body: body.pipeThrough(new TransformStream({ flush })), isOpen: () => isOpen }
 }
 
 function failureOf(error: unknown): UpstreamFailure {

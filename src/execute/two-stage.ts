@@ -2,6 +2,7 @@
 import type { PairPlan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
+import type { Stop } from '../forward/stop.ts'
 import type { UpstreamFailure } from '../host.ts'
 import type { Edit } from '../openai/spans.ts'
 import type { Attempted } from './attempted.ts'
@@ -26,7 +27,7 @@ export async function twoStage(
   core: Core,
   admitted: Admitted,
   plan: PairPlan,
-  { form, abort }: { form: Form; abort: AbortController },
+  { form, abort }: { form: Form; abort: Stop },
 ): Promise<Attempted> {
   const pair = openPair(core, admitted, plan, abort)
   const { prefill } = pair

@@ -1,84 +1,149 @@
 // Tries workers until one answers: a failed attempt goes to another worker, as long as the client has seen nothing of it.
-import type { Ask, Failure, Pick, RefusalValue } from '../actors/ask.ts'
+import type { Ask, Failure, Pick, Plan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Attempted, Failed, Started } from '../execute/attempted.ts'
 import { execute } from '../execute/execute.ts'
 import { Refusal } from '../openai/errors.ts'
 import { ClientLeft } from './left.ts'
+import { Stop } from './stop.ts'
 import { retryAfterOf } from './headers.ts'
 
 /** Returns an answer that has begun. Throws a `Refusal`, or `ClientLeft`. When it throws, the lease is settled. */
 export async function attempt(core: Core, admitted: Admitted): Promise<Started> {
-  const { host, notes } = core
-  const { ask, call } = admitted
-  let current: AbortController | null = null
-  const tried: string[] = []
-  const leave = () => {
-    current?.abort()
-    host.after(Promise.resolve(host.pool('main').settle(ask.id, { kind: 'left' })))
-  }
+  const attempts = new Attempts(core, admitted)
+  const { signal } = admitted.call
   // Until the answer is under way: from then on the host notices a client that leaves.
-  call.signal.addEventListener('abort', leave, { once: true })
-  notes.began(ask.id, ask.tokens)
+  signal.addEventListener('abort', attempts)
   try {
-    return await attempts(core, admitted, tried, (abort) => (current = abort))
+    return await attempts.run()
   } catch (error) {
-    notes.ended(ask.id)
-    core.surface?.follow?.({ kind: 'over', id: ask.id }, core)
-    // Settling twice is harmless, and the listener may have been too early.
-    leave()
-    throw error instanceof Refusal ? error.of(ask.id, tried.at(-1)) : error
+    throw attempts.gaveUp(error)
   } finally {
-    call.signal.removeEventListener('abort', leave)
+    signal.removeEventListener('abort', attempts)
   }
 }
 
-/** `tried`: gets the ids of the workers that it is sent to. */
-async function attempts(
-  core: Core,
-  admitted: Admitted,
-  tried: string[],
-  begin: (abort: AbortController) => void,
-): Promise<Started> {
-  const { ask, call } = admitted
-  const pool = core.host.pool('main')
-  const askedAt = core.host.now()
-  let pick = await inTime(core, ask, pool.pick(ask))
-  if ('plan' in pick)
-    core.instruments.decisionTime.with().observe((core.host.now() - askedAt - pick.plan.waited) / 1000)
-  for (;;) {
-    if (!call.signal.aborted && 'plan' in pick && pick.plan.delay > 0) await sleep(core, pick.plan.delay)
+/**
+ * The attempts of one call. What an async function names is kept on the heap for each call, whatever becomes of it: so `run` has
+ * the loop alone.
+ */
+class Attempts {
+  readonly #core: Core
+  readonly #admitted: Admitted
+  /** Ids of the workers that it was sent to. */
+  readonly #tried: string[] = []
+  /** Ends the attempt under way. */
+  #stop: Stop | null = null
+
+  constructor(core: Core, admitted: Admitted) {
+    this.#core = core
+    this.#admitted = admitted
+    core.notes.began(admitted.ask.id, admitted.ask.tokens)
+  }
+
+  async run(): Promise<Started> {
+    const asked = this.#ask()
+    let plan = this.#planOf(asked instanceof Promise ? await asked : asked)
+    for (;;) {
+      const attempted = await this.#send(plan)
+      const failure = this.#look(plan, attempted)
+      if (failure === null) return answer(attempted)
+      const next = await this.#again(failure)
+      if (next === null) return answer(attempted)
+      this.#core.instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
+      drop(attempted)
+      plan = next
+    }
+  }
+
+  /** The client has left: the attempt under way ends, and so does the lease. */
+  handleEvent(): void {
+    const { host } = this.#core
+    this.#stop?.abort()
+    host.after(Promise.resolve(host.pool('main').settle(this.#admitted.ask.id, { kind: 'left' })))
+  }
+
+  /** Nothing came of it. Returns what is to be thrown. */
+  gaveUp(error: unknown): unknown {
+    const { id } = this.#admitted.ask
+    this.#core.notes.ended(id)
+    this.#core.surface?.follow?.({ kind: 'over', id }, this.#core)
+    // Settling twice is harmless, and the listener may have been too early.
+    this.handleEvent()
+    return error instanceof Refusal ? error.of(id, this.#tried.at(-1)) : error
+  }
+
+  #ask(): Pick | Promise<Pick> {
+    const { host } = this.#core
+    const { ask } = this.#admitted
+    const askedAt = host.now()
+    const pick = inTime(this.#core, ask, host.pool('main').pick(ask))
+    if (pick instanceof Promise) return pick.then((later) => this.#timed(later, askedAt))
+    return this.#timed(pick, askedAt)
+  }
+
+  #timed(pick: Pick, askedAt: number): Pick {
+    const { instruments, host } = this.#core
+    if ('plan' in pick)
+      instruments.decisionTime.with().observe((host.now() - askedAt - pick.plan.waited) / 1000)
+    return pick
+  }
+
+  #planOf(pick: Pick): Plan {
+    if (this.#admitted.call.signal.aborted) throw new ClientLeft()
+    if ('plan' in pick) return pick.plan
+    const { status, code, message, retryAfter } = pick.refusal
+    throw new Refusal(status, code, message, retryAfter)
+  }
+
+  #send(plan: Plan): Promise<Attempted> {
+    const { signal } = this.#admitted.call
+    if (!signal.aborted && plan.delay > 0)
+      return sleep(this.#core, plan.delay).then(() => this.#execute(plan))
+    return this.#execute(plan)
+  }
+
+  #execute(plan: Plan): Promise<Attempted> {
+    const { notes, instruments, surface } = this.#core
+    const { call, ask } = this.#admitted
     if (call.signal.aborted) throw new ClientLeft()
-    if ('refusal' in pick) throw asRefusal(pick.refusal)
-    if (pick.plan.isDegraded) core.instruments.degradedDecisions.with().add()
-    tried.push(pick.plan.worker.id)
-    core.notes.sent(ask.id, pick.plan.worker.id)
-    core.surface?.follow?.({ kind: 'sent', admitted, plan: pick.plan }, core)
-    const abort = new AbortController()
-    begin(abort)
-    const attempted = await execute(core, admitted, pick.plan, abort)
-    if (call.signal.aborted) {
+    if (plan.isDegraded) instruments.degradedDecisions.with().add()
+    this.#tried.push(plan.worker.id)
+    notes.sent(ask.id, plan.worker.id)
+    surface?.follow?.({ kind: 'sent', admitted: this.#admitted, plan }, this.#core)
+    this.#stop = new Stop()
+    return execute(this.#core, this.#admitted, plan, this.#stop)
+  }
+
+  /** Why another attempt would be in order; null: the answer is for the client. */
+  #look(plan: Plan, attempted: Attempted): Failure | null {
+    if (this.#admitted.call.signal.aborted) {
       drop(attempted)
       throw new ClientLeft()
     }
-    const failure = failureOf(core, attempted)
-    if (failure === null) return answer(attempted)
-    if (failure.leg && pick.plan.kind === 'pair') tried[tried.length - 1] = pick.plan.prefill.id
-    count(core, attempted, failure, ask.id)
+    const failure = failureOf(this.#core, attempted)
+    if (failure === null) return null
+    if (failure.leg && plan.kind === 'pair') this.#tried[this.#tried.length - 1] = plan.prefill.id
+    count(this.#core, attempted, failure, this.#admitted.ask.id)
+    return failure
+  }
+
+  /** The plan of the next attempt; null: there is none, and what came is for the client. */
+  async #again(failure: Failure): Promise<Plan | null> {
+    const { host, notes, instruments } = this.#core
+    const { ask, call } = this.#admitted
+    const pool = host.pool('main')
     if (call.body.kind === 'stream') {
       // Its bytes are gone: nobody else can be tried.
       await pool.settle(ask.id, { kind: 'failed', failure })
-      return answer(attempted)
+      return null
     }
-    core.notes.sent(ask.id, null)
-    pick = await inTime(core, ask, pool.repick(failure, ask, tried))
-    if ('refusal' in pick) {
-      if (pick.refusal.code === 'retry_budget') core.instruments.retryBudgetExhausted.with().add()
-      return answer(attempted)
-    }
-    core.instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
-    drop(attempted)
+    notes.sent(ask.id, null)
+    const pick = await inTime(this.#core, ask, pool.repick(failure, ask, this.#tried))
+    if ('plan' in pick) return pick.plan
+    if (pick.refusal.code === 'retry_budget') instruments.retryBudgetExhausted.with().add()
+    return null
   }
 }
 
@@ -104,9 +169,6 @@ function count(core: Core, attempted: Attempted, { kind, leg }: Failure, id: str
   const worker = failure.leg && plan.kind === 'pair' ? plan.prefill : plan.worker
   instruments.upstreamFailures.with(worker.id, failure.kind).add()
 }
-
-const asRefusal = ({ status, code, message, retryAfter }: RefusalValue): Refusal =>
-  new Refusal(status, code, message, retryAfter)
 
 /** A pool that did not see a deadline pass is told again after this, ms. */
 const EXPIRE_AGAIN = 50

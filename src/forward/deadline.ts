@@ -1,5 +1,6 @@
-// The four clocks of a call after its connection: first token, silence inside the answer, and the whole. One timer serves all.
-import { UpstreamFailure, type FailureKind, type Host } from '../host.ts'
+// The four clocks of a call after its connection: first token, silence inside the answer, and the whole. One alarm serves all.
+import { UpstreamFailure, type FailureKind } from '../host.ts'
+import type { Alarm, Alarms } from './alarms.ts'
 
 export interface DeadlineRules {
   /** All in ms; 0: no limit. */
@@ -14,28 +15,28 @@ const SENTENCES: Partial<Record<FailureKind, string>> = {
   total_timeout: 'The answer took longer than allowed',
 }
 
-/** Calls `onLate` once, with the failure, when a limit passes. Its timer is moved only when it rings: a chunk costs one assignment. */
-export class Deadline {
-  readonly #host: Pick<Host, 'now' | 'timer'>
+/** Whoever is told that a limit has passed. */
+export interface Late {
+  late(failure: UpstreamFailure): void
+}
+
+/** Calls `late` once, with the failure, when a limit passes. Its alarm is moved only when it rings: a chunk costs one assignment. */
+export class Deadline implements Alarm {
+  dueAt = Infinity
+  readonly #alarms: Alarms
   readonly #rules: DeadlineRules
-  readonly #onLate: (failure: UpstreamFailure) => void
+  readonly #owner: Late
   readonly #totalAt: number
   #phase: 'first_token_timeout' | 'idle_timeout' = 'first_token_timeout'
   #isUnseen = false
   #since: number
-  #cancel: (() => void) | null = null
 
   /** `startedAt`: when the whole call began (for `total`); the first-token clock starts now. */
-  constructor(
-    host: Pick<Host, 'now' | 'timer'>,
-    rules: DeadlineRules,
-    startedAt: number,
-    onLate: (failure: UpstreamFailure) => void,
-  ) {
-    this.#host = host
+  constructor(alarms: Alarms, rules: DeadlineRules, startedAt: number, owner: Late) {
+    this.#alarms = alarms
     this.#rules = rules
-    this.#onLate = onLate
-    this.#since = host.now()
+    this.#owner = owner
+    this.#since = alarms.now()
     this.#totalAt = rules.total > 0 ? startedAt + rules.total : Infinity
     this.#arm(this.#since)
   }
@@ -58,30 +59,32 @@ export class Deadline {
   }
 
   stop(): void {
-    this.#cancel?.()
-    this.#cancel = null
+    this.#alarms.drop(this)
   }
 
-  #due(): { at: number; kind: FailureKind } {
-    if (this.#isUnseen) return { at: this.#totalAt, kind: 'total_timeout' }
-    const limit = this.#phase === 'first_token_timeout' ? this.#rules.firstToken : this.#rules.idle
-    const at = limit > 0 ? this.#since + limit : Infinity
-    return this.#totalAt <= at ? { at: this.#totalAt, kind: 'total_timeout' } : { at, kind: this.#phase }
+  /** Its limit may have passed, or was moved meanwhile. */
+  ring(now: number): void {
+    const kind = this.#kind()
+    // Timers may ring a fraction of a millisecond early.
+    if (this.#limitAt(kind) <= now + 1) this.#owner.late(new UpstreamFailure(kind, `${SENTENCES[kind]}.`))
+    else this.#arm(now)
+  }
+
+  /** The limit that passes next. */
+  #kind(): FailureKind {
+    return this.#isUnseen || this.#totalAt <= this.#limitAt(this.#phase) ? 'total_timeout' : this.#phase
+  }
+
+  #limitAt(kind: FailureKind): number {
+    if (kind === 'total_timeout') return this.#totalAt
+    const limit = kind === 'first_token_timeout' ? this.#rules.firstToken : this.#rules.idle
+    return limit > 0 ? this.#since + limit : Infinity
   }
 
   #arm(now: number): void {
-    let { at } = this.#due()
+    const at = this.#limitAt(this.#kind())
     // The idle clock may begin to count at any moment: never sleep longer than it lasts.
-    if (this.#rules.idle > 0) at = Math.min(at, now + this.#rules.idle)
-    if (at < Infinity) this.#cancel = this.#host.timer(Math.max(0, at - now), () => this.#ring())
-  }
-
-  #ring(): void {
-    this.#cancel = null
-    const now = this.#host.now()
-    const { at, kind } = this.#due()
-    // Timers may ring a fraction of a millisecond early.
-    if (at <= now + 1) this.#onLate(new UpstreamFailure(kind, `${SENTENCES[kind]}.`))
-    else this.#arm(now)
+    this.dueAt = this.#rules.idle > 0 ? Math.min(at, now + this.#rules.idle) : at
+    if (this.dueAt < Infinity) this.#alarms.set(this, now)
   }
 }

@@ -14,7 +14,10 @@ const PD_KEYS = [
   'preserve_cache',
 ]
 
+const NONE: readonly Edit[] = []
+
 /** Edits that take a client's hand-over keys out; none where it sent none. */
-export function withoutPdKeys(top: TopLevel): Edit[] {
+export function withoutPdKeys(top: TopLevel): readonly Edit[] {
+  if (!PD_KEYS.some((key) => top.has(key))) return NONE
   return PD_KEYS.filter((key) => top.has(key)).map((key) => ({ kind: 'delete', key }))
 }

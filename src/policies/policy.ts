@@ -166,8 +166,17 @@ type WithPolicies = Pick<
   'policy' | 'shadowPolicy' | 'prefillPolicy' | 'decodePolicy' | 'pdSkipBelow' | 'record'
 >
 
+/** What was found out of configurations: they never change, and each call asks. */
+const needing = new WeakMap<WithPolicies, boolean>()
+
 /** Whether prompts have to be hashed under a configuration: for a policy that asks, to skip a hand-over, or for a recording. */
 export function needsPrefix(config: WithPolicies): boolean {
+  let isNeeded = needing.get(config)
+  if (isNeeded === undefined) needing.set(config, (isNeeded = findNeed(config)))
+  return isNeeded
+}
+
+function findNeed(config: WithPolicies): boolean {
   if (config.record !== undefined || config.pdSkipBelow > 0) return true
   const { policy, shadowPolicy, prefillPolicy, decodePolicy } = config
   return [policy, shadowPolicy, prefillPolicy, decodePolicy].some(

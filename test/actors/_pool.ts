@@ -63,7 +63,7 @@ export async function rig(config: ConfigInput, ...members: Member[]): Promise<Ri
     fetch: (worker: WorkerRef, outgoing: Outgoing) => {
       if (outgoing.path !== '/health') return page(metrics.get(worker.id))
       probed.push(worker.id)
-      return answer(health.get(worker.id) ?? 'up', outgoing.signal)
+      return answer(health.get(worker.id) ?? 'up', outgoing.signal as AbortSignal)
     },
     registry: () => registry,
     pool: () => {

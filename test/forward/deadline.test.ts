@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Alarms } from '../../src/forward/alarms.ts'
 import { Deadline } from '../../src/forward/deadline.ts'
 import { createClock } from '../_clock.ts'
 
@@ -7,9 +8,10 @@ function start(rules: Partial<{ firstToken: number; idle: number; total: number 
   const clock = createClock()
   const late: [string, number][] = []
   const begin = clock.now()
-  const deadline = new Deadline(clock, { firstToken: 0, idle: 0, total: 0, ...rules }, begin, (failure) =>
-    late.push([failure.kind, clock.now() - begin]),
-  )
+  const alarms = new Alarms(clock)
+  const deadline = new Deadline(alarms, { firstToken: 0, idle: 0, total: 0, ...rules }, begin, {
+    late: (failure) => late.push([failure.kind, clock.now() - begin]),
+  })
   return { clock, deadline, late }
 }
 

@@ -3,7 +3,7 @@ import { connect as connectTcp } from 'node:net'
 import type { OnReadOpts, Socket } from 'node:net'
 import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { UpstreamFailure } from '../../../src/host.ts'
+import { UpstreamFailure, type Signal } from '../../../src/host.ts'
 import { Connection } from './connection.ts'
 import type { Workbench } from './connection.ts'
 
@@ -72,7 +72,7 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
 export function openSocket(
   target: Target,
   timeout: number,
-  signal: AbortSignal,
+  signal: Signal,
   read?: Read,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -109,7 +109,7 @@ export function openSocket(
 }
 
 /** The failure that an aborted signal stands for: its reason when that is one already (a deadline), else `aborted`. */
-export function abortFailure(signal: AbortSignal): UpstreamFailure {
+export function abortFailure(signal: Signal): UpstreamFailure {
   const reason: unknown = signal.reason
   return reason instanceof UpstreamFailure
     ? reason
@@ -144,7 +144,7 @@ export class Origin {
   }
 
   /** A new connection; errors as `openSocket`. */
-  async connect(timeout: number, signal: AbortSignal): Promise<Connection> {
+  async connect(timeout: number, signal: Signal): Promise<Connection> {
     const early: Buffer[] = []
     let read: Read = (bytes) => {
       early.push(bytes)

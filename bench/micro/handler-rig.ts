@@ -1,0 +1,188 @@
+// The whole app on a host in memory: engines that answer at once, so that what is left is the router's own work.
+import { createTimers } from '../../adapters/web/timers.ts'
+import { HeaderView } from '../../adapters/node/headers.ts'
+import { localActors, memoryStorage } from '../../src/actors/local.ts'
+import { createApp, type App } from '../../src/app.ts'
+import { configSchema } from '../../src/config/schema.ts'
+import type { Answer, Host, Outgoing, Upstream, Watch } from '../../src/host.ts'
+import { allParts } from '../../src/parts.ts'
+import { eventCount, makeBodies, type Column } from '../bodies.ts'
+
+/** What is sent and what comes back. */
+export interface Shape {
+  readonly name: string
+  /** Bytes of the request's body. */
+  readonly bytes: number
+  /** One JSON object, or 64 events, each a chunk of its own. */
+  readonly reply: 'json' | 'sse0'
+}
+
+export const shapes: readonly Shape[] = [
+  { name: '1 KB JSON', bytes: 1024, reply: 'json' },
+  { name: '16 KB JSON', bytes: 16 * 1024, reply: 'json' },
+  { name: '128 KB JSON', bytes: 128 * 1024, reply: 'json' },
+  { name: 'SSE 64 events', bytes: 1024, reply: 'sse0' },
+]
+
+export interface Rig {
+  readonly app: App
+  /** Sends one request of a shape and reads the answer to its end; returns the bytes that the client got. */
+  send(shape: Shape): Promise<number>
+  close(): void
+}
+
+const encoder = new TextEncoder()
+const about = '"created":1700000000,"model":"bench-model"'
+const usage =
+  '"usage":{"prompt_tokens":256,"completion_tokens":64,"total_tokens":320,"prompt_tokens_details":{"cached_tokens":0}}'
+const wholeAnswer = encoder.encode(
+  `{"id":"chatcmpl-bench","object":"chat.completion",${about},"choices":[{"index":0,"message":{"role":"assistant","content":"${'An answer of a usual length. '.repeat(16)}"},"finish_reason":"stop"}],${usage}}`,
+)
+const event = (data: string) => encoder.encode(`data: ${data}\n\n`)
+const events = [
+  ...Array.from({ length: eventCount }, (_, index) =>
+    event(
+      `{"id":"chatcmpl-bench","object":"chat.completion.chunk",${about},"choices":[{"index":0,"delta":{"content":" word${index}"},"logprobs":null,"finish_reason":${index === eventCount - 1 ? '"stop"' : 'null'}}]}`,
+    ),
+  ),
+  event(`{"id":"chatcmpl-bench","object":"chat.completion.chunk",${about},"choices":[],${usage}}`),
+  event('[DONE]'),
+]
+const models = encoder.encode(
+  '{"object":"list","data":[{"id":"bench-model","object":"model","owned_by":"vllm"}]}',
+)
+const jsonHead = ['content-type', 'application/json', 'content-length', String(wholeAnswer.length)]
+const sseHead = ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache']
+
+/** An answer whose head and body are here already. */
+class Ready implements Upstream {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly chunks: readonly Uint8Array[]
+
+  constructor(status: number, headers: readonly string[], chunks: readonly Uint8Array[]) {
+    this.status = status
+    this.headers = headers
+    this.chunks = chunks
+  }
+
+  first(): Promise<Uint8Array | null> {
+    return Promise.resolve(this.chunks[0] ?? null)
+  }
+
+  bytes(): Promise<Uint8Array> {
+    return Promise.resolve(this.chunks[0] ?? new Uint8Array(0))
+  }
+
+  cancel(): void {}
+}
+
+/** What the app returns for an answer that it passes on. */
+class Relayed {
+  readonly upstream: Ready
+  readonly answer: Answer
+  readonly watch: Watch
+
+  constructor(upstream: Ready, answer: Answer, watch: Watch) {
+    this.upstream = upstream
+    this.answer = answer
+    this.watch = watch
+  }
+
+  /** Passes all of it by the watch. */
+  flow(): number {
+    let bytes = 0
+    for (const chunk of this.upstream.chunks) bytes += this.watch.chunk(chunk)?.length ?? 0
+    return bytes + (this.watch.end()?.length ?? 0)
+  }
+}
+
+/** As a lean adapter hands a request over: parts are made when they are touched. */
+class RigRequest {
+  readonly method = 'POST'
+  readonly url = 'http://127.0.0.1:8000/v1/chat/completions'
+  readonly headers: HeaderView
+  readonly received: number
+  readonly #body: Uint8Array
+  #controller: AbortController | null = null
+
+  constructor(headers: readonly string[], body: Uint8Array) {
+    this.headers = new HeaderView(headers)
+    this.received = body.length
+    this.#body = body
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
+  }
+
+  bytes(): Promise<Uint8Array> {
+    return Promise.resolve(this.#body)
+  }
+}
+
+function engine(_worker: unknown, { path, body }: Outgoing): Promise<Upstream> {
+  if (path === '/v1/chat/completions') {
+    const isStream = (body as readonly Uint8Array[]).length > 1
+    return Promise.resolve(
+      isStream ? new Ready(200, sseHead, events) : new Ready(200, jsonHead, [wholeAnswer]),
+    )
+  }
+  if (path === '/v1/models')
+    return Promise.resolve(new Ready(200, ['content-type', 'application/json'], [models]))
+  return Promise.resolve(new Ready(404, [], []))
+}
+
+/** Two workers, the policy given, and everything else as it comes: metrics, ids, timeouts, breakers, decision records. */
+export async function createRig(policy: string): Promise<Rig> {
+  const config = configSchema.parse({
+    policy,
+    workers: [{ url: 'http://127.0.0.1:1' }, { url: 'http://127.0.0.1:2' }],
+    healthInterval: 'off',
+    loadInterval: 'off',
+  })
+  const timers = createTimers()
+  const { timeOrigin } = performance
+  const seams = {
+    fetch: engine,
+    relay: (upstream: Upstream, answer: Answer, watch: Watch) =>
+      new Relayed(upstream as Ready, answer, watch) as unknown as Response,
+    now: () => timeOrigin + performance.now(),
+    random: Math.random,
+    timer: timers.start,
+    after: (work: Promise<unknown>) => void work.catch((error: unknown) => console.error(error)),
+    log() {},
+    parts: allParts,
+  }
+  const host: Host = { ...seams, ...localActors(config, seams, () => memoryStorage()) }
+  const app = createApp(config, host)
+  await app.start()
+  await host.registry('main').settled()
+  const sources = new Map(shapes.map((shape) => [shape, sourceOf(shape)]))
+
+  const send = async (shape: Shape): Promise<number> => {
+    const { headers, next } = sources.get(shape)!
+    const request = new RigRequest(headers, next()) as unknown as Request
+    const response = (await app.fetch(request)) as unknown as Relayed | Response
+    if (response instanceof Relayed) return response.flow()
+    throw new Error(`${response.status}: ${await response.text()}`)
+  }
+  return { app, send, close: timers.close }
+}
+
+/** Bodies that differ each time, in one buffer that is written over. */
+function sourceOf({ name, bytes, reply }: Shape): { headers: readonly string[]; next: () => Uint8Array } {
+  const column: Column = { name, title: name, bytes, reply, clients: 1 }
+  const bodies = makeBodies(column, 1000)
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  const headers = ['Host', '127.0.0.1:8000', 'Content-Type', 'application/json', 'Accept', '*/*']
+  headers.push('User-Agent', 'bench', 'Content-Length', String(bytes))
+  return {
+    headers,
+    next() {
+      bodies.write(buffer)
+      return buffer
+    },
+  }
+}

@@ -1,0 +1,139 @@
+// Reads the body of an inference request as far as the router must know it. The bytes stay as they came.
+import { checkSize, lengthOf, readBody, type HeldBody } from '../admission/body.ts'
+import type { Core } from '../core.ts'
+import type { Endpoint } from './endpoints.ts'
+import { Refusal } from './errors.ts'
+import { readMultipart, streamMultipart } from './form.ts'
+import { BodyError, scanTop, type TopLevel } from './scan.ts'
+
+/** A body as it came. `json`, `form` and `raw` are in memory and can be sent again; a `stream` is sent once. */
+export type CallBody =
+  | { readonly kind: 'json'; readonly bytes: Uint8Array; readonly top: TopLevel }
+  | { readonly kind: 'form'; readonly bytes: Uint8Array; readonly boundary: string }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
+  | { readonly kind: 'stream'; readonly stream: ReadableStream<Uint8Array> }
+  | { readonly kind: 'none' }
+
+/** What a body tells of a call. */
+export interface Reading {
+  readonly body: CallBody
+  readonly model: string | null
+  readonly isStream: boolean
+  readonly release: () => void
+  readonly size: number
+}
+
+/** The reading of a request that is no body to hold: a form, or nothing at all. Null: its body has to be read. */
+export function formOf(core: Core, request: Request, endpoint: Endpoint): Reading | Promise<Reading> | null {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity') {
+    throw new Refusal(
+      415,
+      'unsupported_encoding',
+      `Send the body without content-encoding: ${encoding} is not read here.`,
+    )
+  }
+  if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') {
+    if (!lengthOf(request.headers)) return nothing(request)
+  }
+  const type = request.headers.get('content-type') ?? ''
+  return isMultipart(type) ? readForm(core, request, endpoint, type) : null
+}
+
+const isMultipart = (type: string): boolean => /^multipart\/form-data/i.test(type)
+
+/** Reads the body that `formOf` left. Throws a `Refusal` when it can't be read. */
+export async function readHeld(core: Core, request: Request, endpoint: Endpoint): Promise<Reading> {
+  const held = await readBody(request, core.buffers, core.config, core.host)
+  return read(held, request, endpoint)
+}
+
+async function readForm(core: Core, request: Request, endpoint: Endpoint, type: string): Promise<Reading> {
+  let source = request
+  if (endpoint.body !== 'json') {
+    const length = lengthOf(request.headers) ?? 0
+    checkSize(length, core.config)
+    if (length > MAX_HELD_FORM) {
+      const streamed = await streamMultipart(request, type)
+      if (streamed.model !== null || streamed.body.kind !== 'stream') return streamed
+      // Its model comes later, and tells which worker it is for: it has to be held.
+      source = { headers: request.headers, body: streamed.body.stream } as Request
+    }
+  }
+  const held = await readBody(source, core.buffers, core.config, core.host)
+  return read(held, request, endpoint)
+}
+
+/** What a body tells. It is given back to the budget when it makes no sense. */
+function read(held: HeldBody, request: Request, endpoint: Endpoint): Reading {
+  const type = request.headers.get('content-type') ?? ''
+  try {
+    if (isMultipart(type)) return readMultipart(held, type, request)
+    if (held.bytes.length === 0) return emptyBody(request, held)
+    return endpoint.body === 'any' && !/json/i.test(type) ? readAny(held, request) : readJson(held)
+  } catch (error) {
+    held.release()
+    throw unreadable(error)
+  }
+}
+
+/** Forms up to this size are kept in memory, so that another worker can be tried. */
+const MAX_HELD_FORM = 25_000_000
+
+/** JSON that does not say so, or something that only the worker understands. */
+function readAny(held: HeldBody, request: Request): Reading {
+  try {
+    return readJson(held)
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error
+    const { model } = nothing(request)
+    return {
+      body: { kind: 'raw', bytes: held.bytes },
+      model,
+      isStream: false,
+      release: held.release,
+      size: 0,
+    }
+  }
+}
+
+function readJson(held: HeldBody): Reading {
+  const top = scanTop(held.bytes)
+  return {
+    body: { kind: 'json', bytes: held.bytes, top },
+    model: modelOf(top),
+    isStream: top.boolean('stream') === true,
+    release: held.release,
+    size: held.bytes.length,
+  }
+}
+
+function modelOf(top: TopLevel): string | null {
+  const kind = top.kind('model')
+  if (kind === null || kind === 'null') return null
+  if (kind !== 'string')
+    throw new Refusal(
+      400,
+      'invalid_model',
+      `"model" must be a string, not ${kind === 'object' || kind === 'array' ? 'an' : 'a'} ${kind}.`,
+    )
+  return top.string('model')
+}
+
+function emptyBody(request: Request, held: HeldBody): Reading {
+  if (request.method === 'POST' && new URL(request.url).pathname.startsWith('/v1/chat')) {
+    throw new Refusal(400, 'empty_body', 'The request has no body: send JSON with "model" and "messages".')
+  }
+  return { ...nothing(request), release: held.release }
+}
+
+function nothing(request: Request): Reading {
+  const model = new URL(request.url).searchParams.get('model')
+  return { body: { kind: 'none' }, model, isStream: false, release() {}, size: 0 }
+}
+
+/** What a client is told of a body that is no JSON; any other error as it is. */
+export function unreadable(error: unknown): unknown {
+  if (!(error instanceof BodyError)) return error
+  return new Refusal(400, 'invalid_json', `The request body is not valid JSON: ${error.message}.`)
+}
