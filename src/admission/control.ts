@@ -29,7 +29,9 @@ export async function controlled(
   const { config } = core
   let who: Principal | null = null
   try {
-    who = await admitted(core, request, fallback)
+    who = await identified(core, request, fallback)
+    if (who.role !== 'admin')
+      throw refused(403, 'admin_role_required', 'The control plane is for the role admin.')
     const response = await handle()
     if (config.audit) audit(core, request, who, response.status)
     return response
@@ -39,7 +41,7 @@ export async function controlled(
   }
 }
 
-async function admitted(core: Core, { headers }: Request, fallback: () => void): Promise<Principal> {
+async function identified(core: Core, { headers }: Request, fallback: () => void): Promise<Principal> {
   const { config } = core
   if (config.controlKeys.length === 0 && config.jwtIssuer === undefined) {
     fallback()
@@ -50,8 +52,6 @@ async function admitted(core: Core, { headers }: Request, fallback: () => void):
   const found = principalOfKey(core, sent) ?? (isJwt(sent) ? await principalOfToken(core, sent) : null)
   if (found === null)
     throw refused(401, 'invalid_admin_key', 'This key or token is not good for the control plane.')
-  if (found.role !== 'admin')
-    throw refused(403, 'admin_role_required', 'The control plane is for the role admin.')
   return found
 }
 

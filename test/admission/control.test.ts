@@ -1,36 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rig } from '../dialects/_rig.ts'
-
-const ISSUER = 'https://issuer'
-const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-
-async function issuer() {
-  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
-    'sign',
-    'verify',
-  ])
-  const jwk = { ...(await crypto.subtle.exportKey('jwk', pair.publicKey)), kid: 'k1' }
-  let fetched = 0
-  const server = {
-    fetch: async ({ url }: Request) => {
-      fetched++
-      if (url.endsWith('/.well-known/openid-configuration'))
-        return Response.json({ jwks_uri: `${ISSUER}/keys` })
-      return Response.json({ keys: [jwk] })
-    },
-  }
-  const sign = async (claims: object, header: object = {}) => {
-    const signed = `${encode({ alg: 'ES256', kid: 'k1', ...header })}.${encode(claims)}`
-    const bytes = await crypto.subtle.sign(
-      { name: 'ECDSA', hash: 'SHA-256' },
-      pair.privateKey,
-      new TextEncoder().encode(signed),
-    )
-    return `${signed}.${Buffer.from(bytes).toString('base64url')}`
-  }
-  return { server, sign, fetched: () => fetched }
-}
+import { encode, ISSUER, issuer } from './_issuer.ts'
 
 const WORKERS = '/fetchway/v1/workers'
 const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
@@ -48,12 +19,14 @@ test('keys with roles: admin may, user may not, others are unknown', async () =>
 test('who did what is logged where that is asked for', async () => {
   const { ask, logged } = await rig(null, '', {}, { ...KEYS, audit: true })
   await ask(WORKERS, bearer('sk-ann'))
+  await ask(WORKERS, bearer('sk-bob'))
   await ask(WORKERS, bearer('sk-eve'))
   const lines = logged.filter(({ message }) => message === 'control plane')
   assert.deepEqual(
     lines.map(({ who, status, method, path }) => [who, status, method, path]),
     [
       ['1', 200, 'GET', WORKERS],
+      ['2', 403, 'GET', WORKERS],
       ['unknown', 401, 'GET', WORKERS],
     ],
   )

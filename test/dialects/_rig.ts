@@ -37,7 +37,16 @@ export interface Rigged {
   metrics(): Promise<string>
   pass(ms: number): Promise<void>
   drain(): void
+  /** Milliseconds since the router was opened. */
+  now(): number
   readonly logged: LogEvent[]
+}
+
+/** What a router gets besides its flags. */
+export type Besides = ConfigInput & {
+  readonly movesClock?: boolean
+  /** What the runtime lends, in place of its own. */
+  readonly lends?: Partial<Pick<Host, 'random' | 'outside' | 'sockets'>>
 }
 
 /** Opens a router by a line of a dialect's flags (none: natively). Time passes only by `pass` where `movesClock`. */
@@ -45,9 +54,9 @@ export async function rig(
   dialect: Dialect | null,
   line: string,
   fleet: Readonly<Record<string, Server | null>>,
-  more: ConfigInput & { readonly movesClock?: boolean } = {},
+  more: Besides = {},
 ): Promise<Rigged> {
-  const { movesClock, ...extra } = more
+  const { movesClock, lends = {}, ...extra } = more
   const config = configSchema.parse({ ...(await inputOf(dialect, line)), logLevel: 'info', ...extra })
   const clock = movesClock ? createClock(Date.now()) : null
   const logged: LogEvent[] = []
@@ -61,7 +70,8 @@ export async function rig(
     live.add(cancel)
     return cancel
   }
-  const seams = { ...plain, timer, ...(clock && { now: clock.now, timer: clock.timer }) }
+  const seams = { ...plain, timer, ...(clock && { now: clock.now, timer: clock.timer }), ...lends }
+  const opened = seams.now()
   const host: Host = { ...seams, ...localActors(config, seams, () => memoryStorage()) }
   const app = createApp(config, host)
   await app.start()
@@ -70,6 +80,7 @@ export async function rig(
   await settled
   return {
     logged,
+    now: () => seams.now() - opened,
     metrics: async () => (await app.metrics(new Request('http://metrics/metrics'))).text(),
     pass: async (ms) => {
       await clock?.advance(0)

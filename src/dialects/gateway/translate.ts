@@ -153,12 +153,15 @@ function translateBalance(values: Values, settings: Settings): void {
   settings.set('prefixLoadFactor', values['prefix_hash_load_factor'], 'prefix_hash_load_factor')
 }
 
-/** `--prefill URL [PORT|none]`, once for each worker. Their problem sentences are the program's own. */
+/**
+ * `--prefill URL [PORT|none]`, once for each worker; without a port engines are told none, and take their own. The problem
+ * sentences are the program's own.
+ */
 export function prefillsOf(value: unknown): { readonly urls: string[]; readonly problems: string[] } {
   const urls: string[] = []
   const problems: string[] = []
   for (const [url, port] of (Array.isArray(value) ? value : []) as string[][]) {
-    if (port === undefined || port.toLowerCase() === 'none') urls.push(String(url))
+    if (port === undefined || port.toLowerCase() === 'none') urls.push(`${url},none`)
     else if (/^\d+$/.test(port)) urls.push(`${url},${port}`)
     else problems.push(`Invalid bootstrap port: ${port}. Must be a number or 'none'`)
   }

@@ -10,6 +10,7 @@ import { throughDoor } from '../gateway/doors.ts'
 import { ID_NAME, PREFIXES, requestIdFor, withId } from '../gateway/ids.ts'
 import { Joining, joiningRules } from '../gateway/joining.ts'
 import { addByUrl, listUrls, removeByUrl } from '../gateway/legacy.ts'
+import { createLines } from '../gateway/lines.ts'
 import { rerank } from '../gateway/rerank.ts'
 import { checkBody, checkMessages } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
@@ -49,6 +50,7 @@ export function surface(options: Options): Surface {
   const storesThere = options['backend'] === 'openai'
   const bare = new WeakSet<Response>()
   const tap = createTap(options)
+  const lines = createLines('info')
   const nowhere = (): Response => {
     const response = empty(404)
     bare.add(response)
@@ -58,6 +60,7 @@ export function surface(options: Options): Surface {
   return {
     idName: ID_NAME,
     answer: (core, request, path) => {
+      lines.began(core, request)
       const method = request.method === 'HEAD' ? 'GET' : request.method
       const name = `${method} ${path}`
       const handler = open.get(name) ?? (storesThere ? undefined : unstored(method, path))
@@ -86,6 +89,7 @@ export function surface(options: Options): Surface {
       if (!response.headers.has(ID_NAME) && !bare.has(response) && response.status !== 101)
         response.headers.set(ID_NAME, requestIdFor(core, request.headers, pathOf(request.url), IDS))
       tap.answered(request, response)
+      lines.ended(core, request, response)
       return response
     },
     count: tap.count,

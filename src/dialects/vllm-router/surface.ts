@@ -19,6 +19,7 @@ import { fleetOf } from '../gateway/fleet.ts'
 import { ID_NAME, PREFIXES, requestIdFor, withId } from '../gateway/ids.ts'
 import { Joining, joiningRules, specOf } from '../gateway/joining.ts'
 import { added, addByUrl, listUrls, normalized, removeByUrl, removed } from '../gateway/legacy.ts'
+import { createLines } from '../gateway/lines.ts'
 import { pairGenerates } from '../gateway/pairs.ts'
 import { askFirst } from '../gateway/proxy.ts'
 import { rerank } from '../gateway/rerank.ts'
@@ -55,9 +56,11 @@ export function surface(options: Options): Surface {
   const pass = (core: Core, request: Request, endpoint: Endpoint = PROXY) =>
     passOn(core, request, { endpoint, isPaired })
   const tap = createTap(options)
+  const lines = createLines('debug')
   return {
     idName: ID_NAME,
     answer: (core, request, path) => {
+      lines.began(core, request)
       const name = `${request.method === 'HEAD' ? 'GET' : request.method} ${path}`
       const handler = routes.get(name)
       if (handler) return handler(core, request)
@@ -82,6 +85,7 @@ export function surface(options: Options): Surface {
     finish: (response, request, core) => {
       if (!response.headers.has(ID_NAME) && response.status !== 101)
         response.headers.set(ID_NAME, requestIdFor(core, request.headers, pathOf(request.url), PREFIXES))
+      lines.ended(core, request, response)
       return response
     },
     count: tap.count,
