@@ -40,6 +40,13 @@ function mergeSeats(seats: readonly SeatView[]): SeatView {
     state: STATES[most(({ state }) => STATES.indexOf(state))]!,
     breaker: BREAKERS[most(({ breaker }) => BREAKERS.indexOf(breaker))]!,
     breaker_trips: sum((seat) => seat.breaker_trips),
+    breaker_moves: {
+      closed_open: sum((seat) => seat.breaker_moves.closed_open),
+      open_half_open: sum((seat) => seat.breaker_moves.open_half_open),
+      half_open_open: sum((seat) => seat.breaker_moves.half_open_open),
+      half_open_closed: sum((seat) => seat.breaker_moves.half_open_closed),
+    },
+    probes: { good: sum((seat) => seat.probes.good), bad: sum((seat) => seat.probes.bad) },
     in_flight: sum((seat) => seat.in_flight),
     backlog_tokens: sum((seat) => seat.backlog_tokens),
     speed: Math.round(sum((seat) => seat.speed) / seats.length),

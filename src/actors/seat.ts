@@ -1,5 +1,5 @@
 // One worker as its pool sees it: load, health, breaker. All state of a pool about a worker is here.
-import { createBreaker, forget, type Breaker } from '../forward/breaker.ts'
+import { createBreaker, forget, type Breaker, type BreakerMoves } from '../forward/breaker.ts'
 import type { Binding } from '../binding/order.ts'
 import type { Candidate } from '../policies/policy.ts'
 import type { ReportedLoad } from './ask.ts'
@@ -16,6 +16,8 @@ const RECENT = 15
 /** What an engine told longer ago than this (ms) says nothing of now, unless it is asked more rarely. */
 const FRESH = 15_000
 
+const NO_MODELS: ReadonlySet<string> = new Set()
+
 export class Seat implements Candidate {
   member: Member
   /** The data-parallel ranks of its server that are members, itself among them: one list for all of them. */
@@ -28,8 +30,12 @@ export class Seat implements Candidate {
   /** Probes say that it is out. */
   isDown = false
   probeFailures = 0
+  /** Models that fail their probes while others of its models don't. */
+  failing: ReadonlySet<string> = NO_MODELS
   /** When the first of them was; 0: there is none. */
   failingSince = 0
+  /** Probes in all, by what they found. */
+  readonly probes = { good: 0, bad: 0 }
   /** Good probes in a row while it was out. */
   probeSuccesses = 0
   probeAt = 0
@@ -209,6 +215,9 @@ export interface SeatView {
   readonly state: 'up' | 'suspect' | 'busy' | 'down' | 'draining'
   readonly breaker: Breaker['state']
   readonly breaker_trips: number
+  readonly breaker_moves: Readonly<BreakerMoves>
+  /** Probes in all, by what they found. */
+  readonly probes: { readonly good: number; readonly bad: number }
   readonly in_flight: number
   readonly backlog_tokens: number
   /** Prefill tokens a second. */
@@ -227,6 +236,8 @@ export interface SeatView {
   readonly prediction_error_tokens: number
   readonly served: number
   readonly failed: number
+  /** Models that fail their probes while others don't; absent: none. */
+  readonly failing_models?: readonly string[]
   /** Null: it told nothing of late, or nobody asked. */
   readonly load: LoadView | null
   /** Questions for its load that it did not answer. */
@@ -247,6 +258,8 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
     state: stateOf(seat, now),
     breaker: seat.breaker.state,
     breaker_trips: seat.trips,
+    breaker_moves: { ...seat.breaker.moves },
+    probes: { ...seat.probes },
     in_flight: seat.inFlight,
     backlog_tokens: seat.backlogTokens,
     speed: Math.round(seat.speed),
@@ -260,6 +273,7 @@ export function viewOfSeat(seat: Seat, indexTokens: number, now: number): SeatVi
     prediction_error_tokens: Math.round(seat.reuse.error),
     served: seat.served,
     failed: seat.failed,
+    ...(seat.failing.size > 0 && { failing_models: [...seat.failing] }),
     load: loadOfSeat(seat, now),
     load_failures: seat.loadsMissed,
     kv_events: seat.kvEvents,

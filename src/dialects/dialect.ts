@@ -9,6 +9,7 @@ import type { Ending, Passing } from '../forward/closing.ts'
 import type { HeaderList, UpstreamFailure } from '../host.ts'
 import type { Reading } from '../metrics/reading.ts'
 import type { Call } from '../openai/call.ts'
+import type { SourceStatus } from '../discovery/source.ts'
 import type { GivenFlag } from './flag.ts'
 import type { DialectFlag } from './flag.ts'
 
@@ -74,8 +75,8 @@ export interface Surface {
   mark?(plan: Plan): HeaderList
   /** Header of an answer that carries the request's id; default: the first of `requestIdHeaders`. */
   readonly idName?: string
-  /** Metrics under its own names, beside ours. `withUrls`: whoever reads them may see where workers are. */
-  read?(core: Core, view: PoolView, withUrls: boolean): Reading
+  /** Metrics under its own names, beside ours. `withUrls`: whoever reads them may see where workers are; `sources`: of discovery. */
+  read?(core: Core, view: PoolView, withUrls: boolean, sources?: readonly SourceStatus[]): Reading
   /** Counts for metrics of its own. */
   count?(happened: Happened, core: Core): void
   /** Where calls are between their beginning and their end. */

@@ -3,6 +3,7 @@ import type { Seat } from '../actors/seat.ts'
 import { allows, enter, succeed, type BreakerRules } from '../forward/breaker.ts'
 import type { Host } from '../host.ts'
 import { askWorker } from './ask.ts'
+import { check, type Checked } from './checks.ts'
 
 export interface ProbeRules {
   readonly path: string
@@ -33,21 +34,43 @@ export async function probe(
   if (!first) return []
   const startedAt = host.now()
   for (const seat of seats) seat.probeAt = startedAt + rules.interval + rules.timeout
-  const asked = await askWorker(host, first.member.ref, {
-    method: 'GET',
-    path: rules.path,
-    timeout: rules.timeout,
-  })
-  // A server whose /health times out while any of its ranks answers tokens is busy, not dead.
-  const isTimeout = 'timedOut' in asked && asked.timedOut
-  const isBusy = isTimeout && seats.some((seat) => isAlive(seat, startedAt - rules.interval))
-  // A client error (no such path, no key) still comes from a live server: requests will tell.
-  const found = asked.status > 0 && asked.status < 500 ? 'good' : isBusy ? 'busy' : 'bad'
+  const { found: answer, failing } = await look(host, first.member, rules)
+  // A server that takes its time while any of its ranks answers tokens is busy, not dead.
+  const isBusy = answer === 'late' && seats.some((seat) => isAlive(seat, startedAt - rules.interval))
+  const found = answer === 'good' ? answer : isBusy ? 'busy' : 'bad'
+  for (const seat of seats) if (found !== 'busy') seat.failing = failing
   return seats.map((seat) => judge(seat, found, rules, host.now()))
+}
+
+interface Found {
+  readonly found: Checked
+  /** Models that failed while others did not. */
+  readonly failing: ReadonlySet<string>
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** By its path of health, or by real calls to each of its models: it is down when all of them fail. */
+async function look(
+  host: Pick<Host, 'fetch' | 'timer'>,
+  { ref, probes }: Seat['member'],
+  { path, timeout }: ProbeRules,
+): Promise<Found> {
+  if (probes) {
+    const results = await Promise.all(probes.map((one) => check(host, ref, one, timeout)))
+    const bad = new Set(probes.filter((_, i) => results[i] !== 'good').map(({ model }) => model))
+    if (probes.some(({ model }) => !bad.has(model))) return { found: 'good', failing: bad }
+    return { found: results.includes('late') ? 'late' : 'bad', failing: NONE }
+  }
+  const asked = await askWorker(host, ref, { method: 'GET', path, timeout })
+  // A client error (no such path, no key) still comes from a live server: requests will tell.
+  if (asked.status > 0 && asked.status < 500) return { found: 'good', failing: NONE }
+  return { found: 'timedOut' in asked && asked.timedOut ? 'late' : 'bad', failing: NONE }
 }
 
 function judge(seat: Seat, found: 'good' | 'busy' | 'bad', rules: ProbeRules, now: number): ProbeChange {
   if (found === 'good' && rules.breaker) trust(seat, rules.breaker, now)
+  if (found !== 'busy') seat.probes[found]++
   const change =
     found === 'good' ? recover(seat, rules) : found === 'busy' ? 'none' : weaken(seat, rules, now)
   seat.probeAt =

@@ -14,6 +14,14 @@ export interface BreakerRules {
 
 export type BreakerState = 'closed' | 'open' | 'half_open'
 
+/** How often a breaker went from one state to another. */
+export interface BreakerMoves {
+  closed_open: number
+  open_half_open: number
+  half_open_open: number
+  half_open_closed: number
+}
+
 export interface Breaker {
   state: BreakerState
   /** Times of the consecutive failures, oldest first; at most `failures` of them. */
@@ -22,6 +30,7 @@ export interface Breaker {
   successes: number
   /** A half-open breaker lets one call through at a time. */
   probing: boolean
+  readonly moves: BreakerMoves
 }
 
 export const createBreaker = (): Breaker => ({
@@ -30,6 +39,7 @@ export const createBreaker = (): Breaker => ({
   openedAt: 0,
   successes: 0,
   probing: false,
+  moves: { closed_open: 0, open_half_open: 0, half_open_open: 0, half_open_closed: 0 },
 })
 
 /** True when a call may go through now. Does not change anything: `enter` does. */
@@ -43,7 +53,10 @@ export function allows(breaker: Breaker, rules: BreakerRules, now: number): bool
 export function enter(breaker: Breaker): boolean {
   if (breaker.state === 'closed') return false
   const changed = breaker.state === 'open'
-  if (changed) breaker.successes = 0
+  if (changed) {
+    breaker.successes = 0
+    breaker.moves.open_half_open++
+  }
   breaker.state = 'half_open'
   breaker.probing = true
   return changed
@@ -56,6 +69,7 @@ export function succeed(breaker: Breaker, rules: BreakerRules): boolean {
   breaker.probing = false
   if (++breaker.successes < rules.successes) return false
   breaker.state = 'closed'
+  breaker.moves.half_open_closed++
   return true
 }
 
@@ -76,10 +90,11 @@ export function release(breaker: Breaker): void {
 
 /** What was known of the worker counts no more: it is closed, as a new one is. */
 export function forget(breaker: Breaker): void {
-  Object.assign(breaker, createBreaker())
+  Object.assign(breaker, createBreaker(), { moves: breaker.moves })
 }
 
 function open(breaker: Breaker, now: number): boolean {
+  breaker.moves[breaker.state === 'closed' ? 'closed_open' : 'half_open_open']++
   breaker.state = 'open'
   breaker.openedAt = now
   breaker.failedAt.length = 0

@@ -9,14 +9,14 @@ export type Gather = 'sum' | 'max' | 'first'
 export interface SeriesReading {
   /** Label values in the order of the metric's labels. */
   readonly values: readonly string[]
-  /** A counter's or gauge's value; of a histogram the count of each bucket (not cumulative, the last is `+Inf`), then the sum. */
+  /** A counter's or gauge's value; of a summary its count and its sum; of a histogram the count of each bucket (not cumulative, the last is `+Inf`), then the sum. */
   readonly numbers: readonly number[]
 }
 
 export interface FamilyReading {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly labels: readonly string[]
   readonly gather: Gather
   /** Upper bounds of a histogram's buckets without `+Inf`; else empty. */
@@ -80,6 +80,14 @@ function exposeSeries(
   const { name, type, labels, bounds } = family
   const pairs = labels.map((label, index) => `${label}="${escapeValue(values[index] ?? '')}"`).join(',')
   const after = pairs === '' ? '' : `{${pairs}}`
+  if (type === 'summary') {
+    // Without quantiles, which cannot be added up over several meters.
+    lines.push(
+      `${name}_sum${after} ${format(numbers[1] ?? 0)}`,
+      `${name}_count${after} ${format(numbers[0] ?? 0)}`,
+    )
+    return
+  }
   if (type !== 'histogram') {
     lines.push(`${name}${after} ${format(numbers[0] ?? 0)}`)
     return

@@ -119,6 +119,8 @@ const NO_SEAT: SeatView = {
   state: 'down',
   breaker: 'closed',
   breaker_trips: 0,
+  breaker_moves: { closed_open: 0, open_half_open: 0, half_open_open: 0, half_open_closed: 0 },
+  probes: { good: 0, bad: 0 },
   in_flight: 0,
   backlog_tokens: 0,
   speed: 0,

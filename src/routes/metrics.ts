@@ -5,6 +5,7 @@ import type { LoadView } from '../actors/load-view.ts'
 import type { SeatView } from '../actors/seat.ts'
 import type { ShadowView } from '../actors/shadow.ts'
 import type { Core } from '../core.ts'
+import type { SourceStatus } from '../discovery/source.ts'
 import { contentType } from '../metrics/prometheus.ts'
 import { expose, merge, type Reading } from '../metrics/reading.ts'
 import type { PoolReading, ShareReading, WorkerReading, WorkerState } from '../metrics/worker-gauges.ts'
@@ -25,9 +26,9 @@ export async function metricsAlone(core: Core): Promise<Response> {
 
 async function page(core: Core, withUrls: boolean, view: PoolView): Promise<Response> {
   showPool(core, view, withUrls)
-  if (core.config.discover.length > 0)
-    core.instruments.showSources(await core.host.registry('main').sources())
-  const own = readAll(core, view, withUrls)
+  const sources = core.config.discover.length > 0 ? await core.host.registry('main').sources() : []
+  if (sources.length > 0) core.instruments.showSources(sources)
+  const own = readAll(core, view, withUrls, sources)
   const others = (await core.host.peers?.metrics(own)) ?? []
   return text(expose(merge(own, others)), 200, contentType)
 }
@@ -38,8 +39,13 @@ export function readForPeers(core: Core, view: PoolView): Reading {
   return readAll(core, view, true)
 }
 
-function readAll(core: Core, view: PoolView, withUrls: boolean): Reading {
-  return [...core.meter.read(), ...(core.surface?.read?.(core, view, withUrls) ?? [])]
+function readAll(
+  core: Core,
+  view: PoolView,
+  withUrls: boolean,
+  sources: readonly SourceStatus[] = [],
+): Reading {
+  return [...core.meter.read(), ...(core.surface?.read?.(core, view, withUrls, sources) ?? [])]
 }
 
 /** Fills the gauges from the pool as it is now; what was counted for workers that are gone is dropped. */

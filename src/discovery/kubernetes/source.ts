@@ -36,7 +36,10 @@ class KubernetesSource implements Source {
   readonly #want: Want
   #following: Following | null = null
   #problem: string | null = null
-  #workers = 0
+  /** Keys of the workers that it wants now, and how many came and went in all. */
+  #keys: ReadonlySet<string> = new Set()
+  #came = 0
+  #went = 0
   #isStopped = false
   #cancel = () => {}
 
@@ -66,8 +69,12 @@ class KubernetesSource implements Source {
       isSettled: isSynced || problem !== null,
       synced_at: isSynced ? new Date(listedAt).toISOString() : null,
       problem,
-      workers: this.#workers,
-      counts: { stale_watches: states.reduce((sum, state) => sum + state.staleWatches, 0) },
+      workers: this.#keys.size,
+      counts: {
+        stale_watches: states.reduce((sum, state) => sum + state.staleWatches, 0),
+        came: this.#came,
+        went: this.#went,
+      },
     }
   }
 
@@ -118,8 +125,14 @@ class KubernetesSource implements Source {
     const isWhole = watches.every((watch) => watch.status().listedAt > 0)
     if (!isWhole) return this.#want(null)
     const workers = wanted()
-    this.#workers = workers.length
+    this.#count(new Set(workers.map(({ key }) => key)))
     this.#want(workers)
+  }
+
+  #count(keys: ReadonlySet<string>): void {
+    this.#came += [...keys].filter((key) => !this.#keys.has(key)).length
+    this.#went += [...this.#keys].filter((key) => !keys.has(key)).length
+    this.#keys = keys
   }
 }
 
