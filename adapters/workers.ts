@@ -1,4 +1,5 @@
 // The router on Cloudflare Workers: one fetch handler in every isolate, and its actors as Durable Objects.
+import { Batches } from '../src/actors/batches.ts'
 import { Limiter } from '../src/actors/limiter.ts'
 import { Pool } from '../src/actors/pool.ts'
 import { Registry } from '../src/actors/registry.ts'
@@ -18,6 +19,10 @@ const pullMembers = (pool: Pool) => pool.hint(1)
 export class FetchwayRegistry extends durable(Registry, askAll) {}
 export class FetchwayPool extends durable(Pool, pullMembers) {}
 export class FetchwayLimiter extends durable(Limiter, () => undefined) {}
+
+/** Its lines go out from where it is. No incarnation begins with a wrong configuration. */
+const sendLines = (batches: Batches, env: Env) => batches.start((line) => open(env)!.line(line))
+export class FetchwayBatches extends durable(Batches, sendLines) {}
 
 export { FetchwayTunnel } from './workers/tunnel.ts'
 

@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
 import { workersOutside } from './outside.ts'
+import { tablesOf } from './tables.ts'
 import { workersParts } from './parts.ts'
 import { workersSockets } from './sockets.ts'
 
@@ -19,7 +20,7 @@ type Callable = Living & Record<string, (...args: unknown[]) => unknown>
 type ActorClass = new (config: Config, state: ActorState) => object
 
 /** What a new incarnation does before the first call reaches it. */
-type Begin = (actor: never) => unknown
+type Begin = (actor: never, env: Env) => unknown
 
 /** Called by the home, not by callers. */
 const OWN = new Set(['constructor', 'start', 'alarm'])
@@ -48,14 +49,14 @@ export function durable(Actor: ActorClass, begin: Begin) {
         this.#isBegun ? state.pool(name) : unawaited(state.pool(name), state.after)
       this.#state = { ...state, pool }
       this.#actor = new Actor(config, this.#state) as Callable
-      void ctx.blockConcurrencyWhile(() => this.#begin())
+      void ctx.blockConcurrencyWhile(() => this.#begin(env))
     }
 
     /** Never throws: that would end the incarnation. */
-    async #begin(): Promise<void> {
+    async #begin(env: Env): Promise<void> {
       let cancel = () => {}
       const late = new Promise<void>((resolve) => (cancel = this.#state.timer(BEGIN_TIME, resolve)))
-      const begun = Promise.resolve(begin(this.#actor as never)).catch((error: unknown) => {
+      const begun = Promise.resolve(begin(this.#actor as never, env)).catch((error: unknown) => {
         this.#state.log({ level: 'error', message: 'an actor began badly', error: String(error) })
       })
       await Promise.race([begun, late])
@@ -103,6 +104,7 @@ function stateOf(ctx: DurableObjectState, env: Env, config: Config): ActorState 
     after,
     sockets: workersSockets,
     outside: workersOutside,
+    tables: async () => tablesOf(ctx.storage),
     parts: workersParts,
     registry,
     pool: sharded(pool, poolShards),

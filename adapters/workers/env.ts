@@ -1,4 +1,5 @@
 // What Cloudflare gives to a Worker and to its Durable Objects, and the configuration in it, read once.
+import type { Batches } from '../../src/actors/batches.ts'
 import type { Limiter } from '../../src/actors/limiter.ts'
 import type { Pool } from '../../src/actors/pool.ts'
 import type { Registry } from '../../src/actors/registry.ts'
@@ -19,6 +20,8 @@ export interface Env {
   readonly REGISTRY: Actors<Registry>
   readonly POOL: Actors<Pool>
   readonly LIMITER: Actors<Limiter>
+  /** Absent: files and batches are not kept here. */
+  readonly BATCHES?: Actors<Batches>
   readonly TUNNEL: Pick<DurableObjectNamespace<FetchwayTunnel>, 'getByName'>
   readonly [variable: string]: unknown
 }

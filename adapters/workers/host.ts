@@ -16,12 +16,12 @@ import { createTunnelDoor, fetchTunnel, upgradeTunnel } from './tunnel-door.ts'
 import { telling } from './unreached.ts'
 import { upgrade } from './upgrade.ts'
 
-type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter'>
+type ActorRefs = Pick<Host, 'registry' | 'pool' | 'limiter' | 'batches'>
 
 /** The host of one isolate. `waitUntil`, timers and stubs belong to the request that runs when they are made. */
 export function createHost(config: Config, env: Env): Host {
   const seams = createSeams(config, env)
-  const { registry, pool, limiter } = actorRefs(env)
+  const { registry, pool, limiter, batches } = actorRefs(env)
   const { log } = seams
   return {
     ...seams,
@@ -30,6 +30,7 @@ export function createHost(config: Config, env: Env): Host {
     registry: telling('registry', registry, log),
     pool: telling('pool', sharded(degrading({ pool, registry, config, log }), config.poolShards), log),
     limiter,
+    ...(batches && { batches }),
   }
 }
 
@@ -80,6 +81,7 @@ export function actorRefs(env: Env): ActorRefs {
     registry: refTo(env.REGISTRY, place),
     pool: refTo(env.POOL, place),
     limiter: refTo(env.LIMITER, place),
+    ...(env.BATCHES && { batches: refTo(env.BATCHES, place) }),
   }
 }
 

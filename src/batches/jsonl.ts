@@ -124,7 +124,7 @@ export function bodyOf(line: Uint8Array): Uint8Array {
 /** Undefined for what is no JSON. */
 export function parse(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
   } catch {
     return undefined // told of by the caller, who knows the line
   }

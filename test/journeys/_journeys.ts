@@ -1,6 +1,7 @@
 // One suite of black-box journeys for every runtime: a client, the router behind a fetch, and a simulated fleet.
 import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
+import { batches } from './_batches.ts'
 import { beats } from './_beats.ts'
 import { control } from './_control.ts'
 import { endpoints } from './_endpoints.ts'
@@ -53,6 +54,7 @@ const GROUPS = {
   ranks,
   beats,
   shards,
+  batches,
 } as const
 const ALL = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
 

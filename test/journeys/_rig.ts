@@ -41,6 +41,7 @@ export type Open = (config: ConfigInput, fleet: Fleet, options: OpenOptions) => 
  * client that leaves before its answer has begun is not noticed. `blind-connect`: a connection that was refused looks like one
  * that broke. `fixed-configuration`: it changes with a new deployment alone, and so does readiness.
  * `no-sockets`: it opens no TCP connections to what engines publish.
+ * `no-tables`: it keeps no files and batches.
  * `dialled-in`: workers come by themselves, so that nobody adds one by its URL.
  */
 export type Gap =
@@ -50,6 +51,7 @@ export type Gap =
   | 'fixed-configuration'
   | 'dialled-in'
   | 'no-sockets'
+  | 'no-tables'
 
 /** A journey that no runtime with that gap can make. */
 export const unless = <T extends object>(gap: Gap, journey: T): T & { readonly gap: Gap } =>

@@ -33,6 +33,7 @@ async function start() {
       POOL: { className: 'Pool', useSQLite: true },
       LIMITER: { className: 'Limiter', useSQLite: true },
       TUNNEL: { className: 'Tunnel', useSQLite: true },
+      BATCHES: { className: 'Batches', useSQLite: true },
     },
     // Miniflare's own front would be one more proxy between client and router.
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],

@@ -2,4 +2,4 @@
 import { journeys } from './_journeys.ts'
 import { open } from './_web.ts'
 
-journeys({ name: 'web', open, gaps: ['no-sockets'] })
+journeys({ name: 'web', open, gaps: ['no-sockets', 'no-tables'] })

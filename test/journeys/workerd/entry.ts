@@ -9,8 +9,8 @@ interface Router {
 }
 
 type Namespace = DurableObjectNamespace<adapter.FetchwayPool & { end(): void }>
-type Bindings = Record<'REGISTRY' | 'POOL' | 'LIMITER' | 'TUNNEL', Namespace>
-const KINDS = ['REGISTRY', 'POOL', 'LIMITER', 'TUNNEL'] as const
+type Bindings = Record<'REGISTRY' | 'POOL' | 'LIMITER' | 'TUNNEL' | 'BATCHES', Namespace>
+const KINDS = ['REGISTRY', 'POOL', 'LIMITER', 'TUNNEL', 'BATCHES'] as const
 
 const routers = new Map<string, Router>()
 
@@ -58,10 +58,11 @@ function tenanted(Object: new (ctx: DurableObjectState, env: Env) => object): Ho
 export class Registry extends tenanted(adapter.FetchwayRegistry) {}
 export class Pool extends tenanted(adapter.FetchwayPool) {}
 export class Limiter extends tenanted(adapter.FetchwayLimiter) {}
+export class Batches extends tenanted(adapter.FetchwayBatches) {}
 export class Tunnel extends tenanted(adapter.FetchwayTunnel) {}
 
 export default {
-  /** `/open/NAME` (variables in the body), `/close/NAME`, `/lose/NAME`, `/forget/NAME` and `/cut/NAME/WORKER` are for the test; other requests name their router in a header. */
+  /** `/open/NAME` (variables in the body), `/close/NAME`, `/lose/NAME`, `/forget/NAME`, `/halt/NAME` and `/cut/NAME/WORKER` are for the test; other requests name their router in a header. */
   async fetch(request: Request, bindings: Bindings, ctx: ExecutionContext): Promise<Response> {
     const url = new URL(request.url)
     const [, command, name = '', ...rest] = url.pathname.split('/')
@@ -74,6 +75,7 @@ export default {
     if (command === 'lose') return end(bindings, name, ['POOL'])
     if (command === 'forget') return end(bindings, name, ['REGISTRY'])
     if (command === 'cut') return end(bindings, name, ['TUNNEL'], rest[0])
+    if (command === 'halt') return end(bindings, name, ['BATCHES'])
     // Those that dial in send no headers of ours: /in/NAME stands before their path.
     const isIn = command === 'in'
     const router = routers.get(isIn ? name : (request.headers.get('x-router') ?? ''))
