@@ -37,7 +37,7 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
   const at = program?.at ?? HERE
   const first = await translate(spoken, at)
   for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
-  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program)
+  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
   const loaded = await loadTranslated(spoken, at)
   if (loaded.config === null) {
     printIssues(loaded.issues)

@@ -12,6 +12,7 @@ import { formatLog } from '../../src/metrics/log.ts'
 import { loadSources, printIssues, type Surroundings } from './sources.ts'
 import { printVersion, type Status } from './command.ts'
 import type { Dialer } from './connect.ts'
+import { watchFiles } from './watch.ts'
 
 /** What of a running router a reload needs. */
 export interface Reloadable {
@@ -46,10 +47,14 @@ export async function serve(argv: readonly string[], program: Program = onNode):
 }
 
 /**
- * Serves by the configuration that `load` gives, now and at each reload.
+ * Serves by the configuration that `load` gives, now and at each reload: at SIGHUP, and when one of the files changes that are watched.
  * @returns 2 when the configuration is wrong, null once it listens
  */
-export async function serveFrom(load: () => Promise<Loaded>, program: Program = onNode): Promise<Status> {
+export async function serveFrom(
+  load: () => Promise<Loaded>,
+  program: Program = onNode,
+  watched: readonly string[] = [],
+): Promise<Status> {
   // Loaded beside the configuration; should it fail, that is told only where the configuration is good.
   const router = program.load()
   router.catch(() => undefined)
@@ -67,7 +72,12 @@ export async function serveFrom(load: () => Promise<Loaded>, program: Program = 
   const { serveApp } = await router
   try {
     const starting = serveApp(loaded.config)
-    reloadOnHangup(loaded.config, starting, (current, running) => reloadFrom(load, current, running))
+    const reload = reloading(loaded.config, starting, (current, running) =>
+      reloadFrom(load, current, running),
+    )
+    reloadOnHangup(reload)
+    const { directory } = program.at ?? { directory: process.cwd() }
+    if (watched.length > 0) watchFiles(watched, reload, { directory })
     await starting
     return null
   } catch (error) {
@@ -99,16 +109,23 @@ export function explainStart(error: unknown, { host, port, socket }: Config): st
   return error instanceof Error ? error.message : String(error)
 }
 
-function reloadOnHangup(
+/** Reloads one after the other. */
+function reloading(
   started: Config,
   starting: Promise<Reloadable>,
   again: (current: Config, running: Reloadable) => Promise<Config>,
-): void {
-  const isOnTerminal = process.stdin.isTTY || process.stderr.isTTY
+): () => void {
   let last = Promise.resolve(started)
+  return () => {
+    last = last.then(async (current) => again(current, await starting))
+  }
+}
+
+function reloadOnHangup(reload: () => void): void {
+  const isOnTerminal = process.stdin.isTTY || process.stderr.isTTY
   process.on('SIGHUP', () => {
     if (isOnTerminal && hasLostTerminal()) return void process.kill(process.pid, 'SIGTERM')
-    last = last.then(async (current) => again(current, await starting))
+    reload()
   })
 }
 

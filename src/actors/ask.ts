@@ -16,6 +16,8 @@ export interface Ask {
   /** A guess of the prompt's length in tokens. */
   readonly tokens: number
   readonly session: string | null
+  /** Chained hashes of the prompt as a dialect cuts it; absent: it does not. */
+  readonly chunks?: Float64Array
   /** A number that the turns of a conversation without a session have in common; absent: nobody looked. */
   readonly conversation?: number
   /** What engines call it in their KV events, where the client has named it; absent: by `id`. */

@@ -1,4 +1,5 @@
 // What the registry tells of its workers: to the pools (membership), to the app (directory), to people (views).
+import type { Check } from '../discovery/checks.ts'
 import type { WorkerRef } from '../host.ts'
 import type { EngineFacts, ModelFacts } from '../engines/engine.ts'
 import { kvSourcesOf, type KvSourceSpec } from '../engines/kv-sources.ts'
@@ -50,6 +51,8 @@ export interface Member {
   readonly loadPath?: string
   /** Where its engine publishes its load by itself. */
   readonly loadSources?: readonly LoadSource[]
+  /** What it is probed with in place of the path of health; absent: that path. */
+  readonly probes?: readonly Check[]
   /** Where its engine publishes KV events, when they are followed. */
   readonly kvEvents?: readonly KvSourceSpec[]
 }
@@ -103,14 +106,19 @@ export interface WorkerView {
   readonly added_at: string
 }
 
-export function refOf(record: WorkerRecord, sharedKey: string | undefined): WorkerRef {
+/** What is needed to reach a worker, with the keys that hold for it. */
+export function refOf(
+  record: WorkerRecord,
+  { workerApiKey, workerProbeKey }: Pick<Config, 'workerApiKey' | 'workerProbeKey'>,
+): WorkerRef {
   const { spec, facts } = record
-  const apiKey = spec.apiKey ?? sharedKey
+  const apiKey = spec.apiKey ?? workerApiKey
   return {
     id: record.id,
     url: spec.url,
     engine: spec.engine ?? facts?.engine ?? 'unknown',
     ...(apiKey !== undefined && { apiKey }),
+    ...(workerProbeKey !== undefined && { probeKey: workerProbeKey }),
     ...(spec.headers && { headers: spec.headers }),
     ...(spec.via && { via: spec.via }),
     ...(spec.bootstrapPort !== undefined && { bootstrapPort: spec.bootstrapPort }),
@@ -127,7 +135,7 @@ export function modelsOf(record: WorkerRecord, takesAny = false): readonly strin
 }
 
 export function memberOf(record: WorkerRecord, config: Config): Member {
-  const ref = refOf(record, config.workerApiKey)
+  const ref = refOf(record, config)
   const kvSession = kvSessionOf(record, ref.engine, config)
   const kvEvents = followsEvents(config) ? kvSourcesOf(record.spec, record.facts) : []
   const loadSources = loadSourcesOf(record.spec.url, record.facts)
@@ -146,6 +154,7 @@ export function memberOf(record: WorkerRecord, config: Config): Member {
     ...(record.facts?.loadPath && { loadPath: record.facts.loadPath }),
     ...(loadSources.length > 0 && { loadSources }),
     ...(kvEvents.length > 0 && { kvEvents }),
+    ...(record.spec.probes && record.spec.probes.length > 0 && { probes: record.spec.probes }),
   }
 }
 

@@ -7,7 +7,7 @@ import { accountLeg, type Books } from './account.ts'
 import type { Ask, Note, Outcome, Plan, SinglePlan } from './ask.ts'
 import { Ledger } from './ledger.ts'
 import { place, type Placement, type PlacementRules, type Turn } from './placement.ts'
-import type { Pairing } from './roster.ts'
+import { serves, type Pairing } from './roster.ts'
 import { hasSameOptions, type PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
 import type { Sense } from './sense.ts'
@@ -79,7 +79,8 @@ export class Pairs {
   place(ask: Ask, turn: Turn, sense: Sense): Placement {
     const { roster, ledger } = this.#books
     const pairing = roster.pairing(ask)
-    if (pairing === null) return place(ask, roster.serving(ask), turn.tried, { sense, rules: this.#rules })
+    if (pairing === null)
+      return this.#halved(ask) ?? place(ask, roster.serving(ask), turn.tried, { sense, rules: this.#rules })
     for (const seat of pairing.prefill) ledger.age(seat, sense.now)
     return (
       this.#skip(ask, turn, { pairing, sense }) ??
@@ -138,6 +139,17 @@ export class Pairs {
     if (!ended) return null
     this.#books.knowledge.ended(ended.lease, outcome)
     return ended.isUnreachable ? ended.lease.seat : null
+  }
+
+  /** Refuses a call for pairs of which only one half is there, where nobody may stand in; null: another reason. */
+  #halved(ask: Ask): Placement | null {
+    if (this.#config.pdStandIn || ask.pairs === undefined || ask.pin !== null) return null
+    const able = [...this.#books.roster.seats.values()].filter(({ member }) => serves(member, ask))
+    const has = (role: string) => able.some((seat) => seat.role === role)
+    if (has('prefill') === has('decode')) return null
+    const message = 'No worker can take this call now: its mates are missing.'
+    const refusal = { status: 503, code: 'no_workers', message, retryAfter: 5 }
+    return of(has('prefill') ? 'decode' : 'prefill', { kind: 'refused', refusal })
   }
 
   /** Null: a role has nobody, and mixed workers stand in. */

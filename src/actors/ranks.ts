@@ -88,7 +88,7 @@ export function viewsOf(record: WorkerRecord, config: Config): WorkerView[] {
 
 /** A server as a whole, whatever its ranks. */
 function serverView(record: WorkerRecord, config: Config): WorkerView {
-  const hasKey = refOf(record, config.workerApiKey).apiKey !== undefined
+  const hasKey = refOf(record, config).apiKey !== undefined
   return { ...viewOf(record, hasKey), ranks: ranksOf(record, config) }
 }
 

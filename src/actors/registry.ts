@@ -202,8 +202,8 @@ export class Registry {
   }
 
   async #ask(record: WorkerRecord): Promise<void> {
-    const { healthTimeout, workerApiKey } = this.#config
-    const worker = refOf(record, workerApiKey)
+    const { healthTimeout } = this.#config
+    const worker = refOf(record, this.#config)
     const { facts, isKeyRefused } = await askFacts(this.#state, worker, record, healthTimeout)
     if (this.#records.get(record.id) !== record) return
     const now = this.#state.now()

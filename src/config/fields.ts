@@ -36,6 +36,7 @@ const SECRETS: readonly string[] = [
   'apiKeys',
   'adminKey',
   'workerApiKey',
+  'workerProbeKey',
   'tunnelTokens',
   'heartbeatToken',
   'controlKeys',

@@ -35,7 +35,10 @@ export const pairing = {
     count(0),
     'prompt tokens that a decode worker may compute itself: with fewer to compute, prefill is skipped (vLLM alone); 0: never',
   ),
-  pdStandIn: about(flag(true), 'mixed workers take calls alone while a role has nobody'),
+  pdStandIn: about(
+    flag(true),
+    'mixed workers take calls alone while a role has nobody, and decode workers while there is no prefill worker at all',
+  ),
   migrationProtocol: about(
     z.prefault(z.enum(['TCP', 'RDMA', 'NVLINK']), 'RDMA'),
     'LMDeploy: how KV migrates',

@@ -13,8 +13,17 @@ export function redact(config: Config): Config {
     ...(config.adminKey === undefined ? {} : { adminKey: HIDDEN }),
     ...(config.heartbeatToken === undefined ? {} : { heartbeatToken: HIDDEN }),
     ...(config.workerApiKey === undefined ? {} : { workerApiKey: HIDDEN }),
+    ...(config.workerProbeKey === undefined ? {} : { workerProbeKey: HIDDEN }),
     ...(config.kubernetesToken === undefined ? {} : { kubernetesToken: HIDDEN }),
     kubernetesHeaders: hideValues(config.kubernetesHeaders),
+    providers: config.providers.map((provider) => ({
+      ...provider,
+      ...(provider.apiKey === undefined ? {} : { apiKey: HIDDEN }),
+      headers: hideValues(provider.headers),
+    })),
+    ...(config.semanticCache?.apiKey === undefined
+      ? {}
+      : { semanticCache: { ...config.semanticCache, apiKey: HIDDEN } }),
     workers: config.workers.map((worker) => ({
       ...worker,
       ...(worker.apiKey === undefined ? {} : { apiKey: HIDDEN }),

@@ -22,7 +22,8 @@ export function ownHeaders(worker: WorkerRef): string[] {
     'user-agent',
     'fetchway',
   ]
-  if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
+  const key = worker.apiKey ?? worker.probeKey
+  if (key !== undefined) headers.push('authorization', `Bearer ${key}`)
   for (const [name, value] of Object.entries(worker.headers ?? {})) headers.push(name.toLowerCase(), value)
   return headers
 }
@@ -30,8 +31,10 @@ export function ownHeaders(worker: WorkerRef): string[] {
 export interface Question {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly path: string
-  /** JSON text. */
-  readonly body?: string
+  /** JSON text, or bytes. */
+  readonly body?: string | Uint8Array
+  /** Content type of the body; none: JSON. */
+  readonly type?: string
   /** Milliseconds for the whole answer. */
   readonly timeout: number
 }
@@ -50,12 +53,12 @@ export async function askWorker(
   })
   try {
     const headers = ownHeaders(worker)
-    if (question.body !== undefined) headers.push('content-type', 'application/json')
+    if (question.body !== undefined) headers.push('content-type', question.type ?? 'application/json')
     const upstream = await host.fetch(worker, {
       method: question.method,
       path: question.path,
       headers,
-      body: question.body === undefined ? null : [new TextEncoder().encode(question.body)],
+      body: bytesOf(question.body),
       connectTimeout: question.timeout,
       signal: abort.signal,
     })
@@ -66,6 +69,11 @@ export async function askWorker(
   } finally {
     cancel()
   }
+}
+
+function bytesOf(body: Question['body']): Uint8Array[] | null {
+  if (body === undefined) return null
+  return [typeof body === 'string' ? new TextEncoder().encode(body) : body]
 }
 
 function record(headers: readonly string[]): Record<string, string> {

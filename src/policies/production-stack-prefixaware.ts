@@ -1,15 +1,44 @@
 import type { Config } from '../config/schema.ts'
+import { ChunkTrie } from './chunk-trie.ts'
 import { leastBy } from './least-by.ts'
 import { leastLoaded } from './least-load.ts'
 import { OwnTree } from './own-tree.ts'
-import type { Choose, Policy } from './policy.ts'
+import type { Candidate, Choose, Policy, PoolSense } from './policy.ts'
+
+/** Characters of a chunk. */
+const CHUNK = 128
 
 /**
- * production-stack's prefixaware: by chance among those that were sent the longest match, whatever their load; below `prefixMinMatch`
- * bytes by load. It cuts prompts into chunks of 128 characters and never forgets one; here they are blocks of 256 bytes and more, the
- * oldest are forgotten, and below the least match it is calls in flight that count, not calls a second.
+ * production-stack's prefixaware: among those that were sent the longest match; below `prefixMinMatch` characters by load, by calls
+ * in flight and not by calls a second. There chance decides among equals, and where nothing matches (`strictCompat`), and nothing is
+ * ever forgotten; here load does, and the older half is. In its dialect prompts come cut as there; else blocks of 256 bytes and more
+ * stand for the chunks.
  */
 function make(config: Config): Choose {
+  const trie = new ChunkTrie(config.treeSize / CHUNK)
+  const native = makeNative(config)
+  return (ask, candidates, sense) => {
+    const { chunks } = ask
+    if (chunks === undefined) return native(ask, candidates, sense)
+    const ids = candidates.map(({ id }) => id)
+    const { workers, depth } = trie.find(chunks, ids)
+    const isMatch = depth * CHUNK >= config.prefixMinMatch
+    const among = isMatch ? workers : ids
+    const index = config.strictCompat && isMatch ? byChance(among, ids, sense) : byLoad(among, candidates)
+    if (sense.isDry !== true) trie.add(chunks, ids[index] as string)
+    return index
+  }
+}
+
+const byChance = (among: readonly string[], ids: readonly string[], sense: PoolSense): number =>
+  ids.indexOf(among[Math.floor(sense.random() * among.length)] as string)
+
+function byLoad(among: readonly string[], candidates: readonly Candidate[]): number {
+  const left = candidates.filter(({ id }) => among.includes(id))
+  return candidates.indexOf(left[leastLoaded(left)] as Candidate)
+}
+
+function makeNative(config: Config): Choose {
   const tree = new OwnTree(config.treeSize)
   return (ask, candidates, sense) => {
     tree.look(ask.prefix)
@@ -26,7 +55,7 @@ function make(config: Config): Choose {
 
 export const productionStackPrefixaware: Policy = {
   name: 'production_stack_prefixaware',
-  about: 'by chance among the longest matches, as in production-stack',
+  about: 'among the longest matches, as in production-stack',
   needsPrefix: true,
   make,
 }

@@ -23,7 +23,7 @@ function make(): Choose {
 
 export const productionStackRoundrobin: Policy = {
   name: 'production_stack_roundrobin',
-  about: 'each in turn by URL, every set of workers by itself, as in production-stack',
+  about: 'each in turn by URL, every set of workers by itself',
   needsPrefix: false,
   make,
 }

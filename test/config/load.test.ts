@@ -45,6 +45,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   adminKey: { text: 'sk-admin', value: 'sk-admin' },
   adminListen: { text: '127.0.0.1:9009', value: '127.0.0.1:9009' },
   workerApiKey: { text: 'sk-worker', value: 'sk-worker' },
+  workerProbeKey: { text: 'sk-probe', value: 'sk-probe' },
   tunnelTokens: { text: 'box', file: '[box]', value: [{ token: 'box', name: undefined, revoked: false }] },
   apiKeyValidationUrls: {
     text: 'https://a.example/me',

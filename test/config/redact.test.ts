@@ -8,6 +8,7 @@ test('keys and extra headers are hidden, and nothing else', () => {
     apiKeys: ['s3cret-1', { key: 's3cret-2', tenant: 'team' }],
     adminKey: 's3cret-3',
     workerApiKey: 's3cret-4',
+    workerProbeKey: 's3cret-4b',
     kubernetesToken: 's3cret-7',
     kubernetesHeaders: { 'x-token': 's3cret-8' },
     workers: [

@@ -36,7 +36,7 @@ function told({ code, status, message }: RefusalValue, { path, model }: RefusedA
       400,
     )
   const name = model ?? ''
-  const isKnown = name in core.config.aliases || core.models.known(name) !== ''
+  const isKnown = Object.hasOwn(core.config.aliases, name) || core.models.known(name) !== ''
   if (code === 'model_not_found' || (code === 'no_workers' && !isKnown))
     return FORMS.has(path) && code === 'model_not_found'
       ? failure(`No backend for model ${name}`, 404)

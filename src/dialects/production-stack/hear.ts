@@ -5,6 +5,7 @@ import { Refusal } from '../../openai/errors.ts'
 import { uuidOf } from '../gateway/fleet.ts'
 import { withId } from '../gateway/ids.ts'
 import { MODEL_WORDS } from './answers.ts'
+import { chunksOf } from './chunks.ts'
 import { optionsOf } from './options.ts'
 
 /** The call with its session and an id that is a UUID. Throws a `Refusal` for one without a model. */
@@ -15,7 +16,11 @@ export function hear(call: Call, { headers }: Request, core: Core): Call {
   if (call.model === null && call.body.kind !== 'stream') throw new Refusal(400, 'missing_model', MODEL_WORDS)
   const given = headers.get('x-request-id')
   const named = given ? call : withId(call, uuidOf(core.nextId()))
-  return { ...named, session }
+  if (routing !== 'prefixaware' || call.body.kind !== 'json') return { ...named, session }
+  const model = call.model ?? ''
+  const { aliases } = core.config
+  const chunks = chunksOf(call.body.top, Object.hasOwn(aliases, model) ? (aliases[model] as string) : model)
+  return { ...named, session, ...(chunks && { chunks }) }
 }
 
 /** The header, else the field of the body, as Python's `str` writes it. */

@@ -1,5 +1,7 @@
 // production-stack's endpoints, as they answer.
 import type { Core } from '../../core.ts'
+import type { Endpoint } from '../../openai/endpoints.ts'
+import { inference } from '../../routes/inference.ts'
 import type { Surface } from '../dialect.ts'
 import { answer, methodNotAllowed, notFound } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
@@ -46,6 +48,9 @@ const CALLS: ReadonlySet<string> = new Set([
   '/v1/images/edits',
 ])
 
+/** A call like any: it has to name its model, in its query here. */
+const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null }
+
 /** Its surface; what is measured is measured by this one. */
 export function surface(given: Readonly<Record<string, unknown>>): Surface {
   const { refused, ...measured } = measuring(given as unknown as Options)
@@ -65,6 +70,8 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
 function route(core: Core, request: Request, path: string): Promise<Response> | Response | undefined {
   const method = request.method === 'HEAD' ? 'GET' : request.method
   if (CALLS.has(path)) return method === 'POST' ? undefined : methodNotAllowed('POST')
+  if (path === VOICES.name)
+    return method === 'GET' ? inference(core, request, VOICES) : methodNotAllowed('GET')
   const page = PAGES[path]
   if (!page) return undefined
   const handler = page[method]
