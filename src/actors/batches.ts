@@ -46,15 +46,19 @@ export class Batches {
   }
 
   async alarm(): Promise<void> {
+    const runner = this.#runner
+    // Switched off meanwhile.
+    if (!runner) return
     const { book, files } = await this.#open()
     const active = book.active()
     const now = this.#state.now()
     this.#state.setAlarm(now + (active.length > 0 ? LOOK : SWEEP))
-    if (!this.#hasBegun) for (const batch of active) this.#runner?.go(batch)
+    if (!this.#hasBegun) for (const batch of active) runner.go(batch)
     this.#hasBegun = true
+    runner.pump()
     for (const batch of active)
       if (batch.expires <= now && batch.status !== 'cancelling')
-        this.#state.after(this.#runner!.cancel(batch, 'expired'))
+        this.#state.after(runner.cancel(batch, 'expired'))
     files.sweep()
     book.sweep()
   }
@@ -130,10 +134,11 @@ export class Batches {
         `A key may have ${MAX_ACTIVE} batches under way: wait for one of them.`,
       )
     const made = book.create(owner, request, input['seq'] as number, this.#idMaker(tables, digits))
+    // The first alarm, which finds it, must not be put off.
+    if (!this.#hasBegun) return made
     this.#state.setAlarm(this.#state.now() + LOOK)
     const batch = book.active(owner).find((one) => one.id === made.id)
-    // Before the first alarm it is found by that.
-    if (batch && this.#hasBegun) this.#runner?.go(batch)
+    if (batch) this.#runner?.go(batch)
     return made
   }
 

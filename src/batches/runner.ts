@@ -196,7 +196,8 @@ export class Runner {
     if (now >= work.pausedUntil) work.delay = Math.min(MAX_PAUSE, Math.max(FIRST_PAUSE, work.delay * 2))
     const pause = Math.max(work.delay * (0.8 + 0.4 * host.random()), Math.min(retryAfter * 1000, MAX_PAUSE))
     work.pausedUntil = Math.max(work.pausedUntil, now + pause)
-    host.timer(work.pausedUntil - now, () => this.pump())
+    // Timers may ring a little early.
+    host.timer(work.pausedUntil - now + 5, () => this.pump())
     return true
   }
 

@@ -1,6 +1,7 @@
 // A router that stands in for another one by its command line, in this process, with embedded engines behind it.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { openTables } from '../../adapters/node/tables.ts'
 import { createWebHost } from '../../adapters/web/host.ts'
 import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import type { Storage } from '../../src/actors/actor.ts'
@@ -109,7 +110,8 @@ export async function speak(t: TestContext, dialect: Dialect, spoken: Spoken): P
   const { config } = loaded
   const clock = spoken.movesClock ? createClock() : null
   const plain = createWebHost(config, { log: () => undefined, fetch: network(fleet) })
-  const seams = { ...plain, ...(clock && { now: clock.now, timer: clock.timer }) }
+  const tables = () => openTables(config)
+  const seams = { ...plain, tables, ...(clock && { now: clock.now, timer: clock.timer }) }
   const storage = spoken.storage ?? memoryStorage()
   const host: Host = { ...seams, ...localActors(config, seams, () => storage) }
   const app = createApp(config, host)

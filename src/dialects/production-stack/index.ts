@@ -82,6 +82,9 @@ function translateServer(values: Values, settings: Settings): void {
   settings.set('loadInterval', seconds(values['engine_stats_interval']), 'engine_stats_interval')
   settings.set('loadAlways', true)
   settings.set('state', 'off')
+  const keeps = values['enable_batch_api'] === true
+  settings.set('batches', keeps, 'enable_batch_api')
+  if (keeps) settings.set('batchStore', values['file_storage_path'], 'file_storage_path')
   // An engine may take as long as it likes there.
   for (const key of ['firstTokenTimeout', 'idleTimeout']) settings.set(key, 'off')
 }

@@ -7,10 +7,12 @@ import { answer, methodNotAllowed, notFound } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
 import { version } from '../../version.ts'
 import { refuse } from './answers.ts'
+import { filesAndBatches } from './batches.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
 import { listModels } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
+import { withoutRoot } from './root-path.ts'
 import { isSleeping, sleep, wakeUp } from './sleeping.ts'
 import { measuring } from './statistics.ts'
 
@@ -54,7 +56,9 @@ const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null
 /** Its surface; what is measured is measured by this one. */
 export function surface(given: Readonly<Record<string, unknown>>): Surface {
   const { refused, ...measured } = measuring(given as unknown as Options)
+  const { rootPath } = given as unknown as Options
   return {
+    ...(rootPath !== '' && { enter: (request: Request) => withoutRoot(request, rootPath) }),
     answer: route,
     fallback: async () => notFound(),
     refuse: (refusal, at, core) => {
@@ -73,7 +77,7 @@ function route(core: Core, request: Request, path: string): Promise<Response> | 
   if (path === VOICES.name)
     return method === 'GET' ? inference(core, request, VOICES) : methodNotAllowed('GET')
   const page = PAGES[path]
-  if (!page) return undefined
+  if (!page) return filesAndBatches(core, request, path)
   const handler = page[method]
   return handler ? handler(core, request) : methodNotAllowed(Object.keys(page).join(', '))
 }
