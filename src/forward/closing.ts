@@ -1,5 +1,5 @@
 // The end of a call, exactly once: the lease is settled, the tokens are booked, the meters turned.
-import type { Failure, Usage } from '../actors/ask.ts'
+import type { Failure, Outcome, Usage } from '../actors/ask.ts'
 import type { Allowance } from '../actors/limiter.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
@@ -44,14 +44,36 @@ export interface Ending {
   readonly load?: OrcaLoad | null
 }
 
-/** An answer on its way through, and the function that ends it. */
-export interface Passage {
+/** An answer on its way through. */
+export class Passage {
   readonly core: Core
   readonly passing: Passing
   readonly started: Started
   /** What the worker told of its load with the answer's head. */
   readonly load: OrcaLoad | null
-  readonly close: (ending: Ending) => void
+  #isClosed = false
+
+  constructor(core: Core, passing: Passing, started: Started, load: OrcaLoad | null) {
+    this.core = core
+    this.passing = passing
+    this.started = started
+    this.load = load
+  }
+
+  /** Ends the call; only its first use counts. */
+  close(ending: Ending): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { core, passing } = this
+    core.live--
+    core.notes.ended(passing.id)
+    core.recorder?.ended(passing, ending, core.host.now())
+    settle(core, passing, ending)
+    measure(core, passing, ending)
+    core.surface?.count?.({ kind: 'ended', passing, ending }, core)
+    core.surface?.follow?.({ kind: 'over', id: passing.id }, core)
+    book(core, passing, ending.usage)
+  }
 }
 
 export function passingOf(
@@ -76,33 +98,17 @@ export function passingOf(
   }
 }
 
-/** Returns the function that ends the call; only its first use counts. */
-export function closing(core: Core, passing: Passing): (ending: Ending) => void {
-  let isClosed = false
-  return (ending) => {
-    if (isClosed) return
-    isClosed = true
-    core.live--
-    core.notes.ended(passing.id)
-    core.recorder?.ended(passing, ending, core.host.now())
-    settle(core, passing, ending)
-    measure(core, passing, ending)
-    core.surface?.count?.({ kind: 'ended', passing, ending }, core)
-    core.surface?.follow?.({ kind: 'over', id: passing.id }, core)
-    book(core, passing, ending.usage)
-  }
-}
-
 function settle({ host }: Core, { id, status }: Passing, ending: Ending): void {
   const { outcome, usage, failure, state, load } = ending
-  const settled = host.pool('main').settle(id, {
+  const told: { -readonly [K in keyof Outcome]: Outcome[K] } = {
     kind: outcome === 'left' ? 'left' : failure ? 'failed' : 'done',
     status,
-    ...(usage && { usage }),
-    ...(failure && { failure: failureOf(failure) }),
-    ...(state && { state }),
-    ...(load && { load }),
-  })
+  }
+  if (usage) told.usage = usage
+  if (failure) told.failure = failureOf(failure)
+  if (state) told.state = state
+  if (load) told.load = load
+  const settled = host.pool('main').settle(id, told)
   if (settled) host.after(settled)
 }
 

@@ -5,11 +5,11 @@ import type { Started } from '../execute/attempted.ts'
 import { watchPair } from '../execute/pair-watch.ts'
 import type { Answer, Host, Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
-import { createJsonWatch } from '../openai/watch.ts'
-import { closing, passingOf, type Ending, type Passage } from './closing.ts'
-import { answerHeaders, headerOf, hideOrigin, isEventStream, withoutHeader } from './headers.ts'
+import { Passage, passingOf } from './closing.ts'
+import { answerHeaders, hideOrigin, isEventStream, withoutHeader } from './headers.ts'
 import { takeReport, type Reported } from './load-report.ts'
 import { StreamRelay } from './stream-relay.ts'
+import { WholeRelay } from './whole-relay.ts'
 
 /** The client's Response. From here on the call ends by its Watch, once. */
 export function relay(core: Core, admitted: Admitted, started: Started): Response {
@@ -28,8 +28,9 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     plan.worker.id,
     'x-fetchway-decision',
     plan.decision,
-    ...(core.surface?.mark?.(plan) ?? []),
   ]
+  const marks = core.surface?.mark?.(plan)
+  if (marks) ours.push(...marks)
   if (plan.kind === 'pair') ours.push('x-fetchway-prefill', plan.prefill.id)
   // An event stream may end with other bytes than the engine announced.
   const isRead = started.whole !== undefined || started.partner?.merges
@@ -39,8 +40,8 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   const answer = { status: upstream.status, headers: answerHeaders(engine, ours) }
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
-  const passage = { core, passing, started, load: report.load, close: closing(core, passing) }
-  const watch = isStream ? new StreamRelay(passage, stripUsage) : watchWhole(passage, upstream.headers)
+  const passage = new Passage(core, passing, started, report.load)
+  const watch = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
   if (started.whole !== undefined) return relayRead(core.host, started.whole, answer, watch)
   return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
 }
@@ -56,49 +57,3 @@ function relayRead(host: Host, bytes: Uint8Array, answer: Answer, watch: Watch):
   for (let i = 0; i < list.length; i += 2) headers.append(list[i] as string, list[i + 1] as string)
   return new Response(isBare ? null : (bytes as Uint8Array<ArrayBuffer>), { status: answer.status, headers })
 }
-
-/** An answer that is no event stream: JSON, sound, pictures. Its usage is read where it is JSON. */
-function watchWhole({ core, passing, started, load, close }: Passage, headers: readonly string[]): Watch {
-  const { host } = core
-  const { deadline } = started
-  const json = headerOf(headers, 'content-type')?.includes('json') ? createJsonWatch() : null
-  const finish = (ending: Ending) => {
-    deadline.stop()
-    close(ending)
-  }
-  deadline.began(host.now())
-  core.surface?.follow?.({ kind: 'first', id: passing.id, at: host.now() }, core)
-  return {
-    chunk(bytes) {
-      deadline.touch(host.now())
-      json?.chunk(bytes)
-      return bytes
-    },
-    end() {
-      const isGood = passing.status < 400
-      const keepsState = isGood && json !== null && STATEFUL.test(passing.endpoint)
-      const outcome = isGood ? 'ok' : passing.status < 500 ? 'client_error' : 'upstream_error'
-      finish({
-        outcome,
-        usage: isGood ? (json?.usage() ?? null) : null,
-        state: keepsState ? json.id() : null,
-        load: isGood ? load : null,
-      })
-      return null
-    },
-    fail(given) {
-      const failure = started.broken() ?? given
-      const isTimeout = failure.kind.endsWith('_timeout')
-      if (failure.kind === 'aborted') finish({ outcome: 'left', usage: null })
-      else finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: null, failure })
-      // Only a broken connection can't be taken for a whole answer.
-      return null
-    },
-    leave() {
-      finish({ outcome: 'left', usage: null })
-    },
-  }
-}
-
-/** Endpoints whose answers name something that stays on the worker. */
-const STATEFUL = /^\/v1\/(responses|conversations|batches|files)$/

@@ -106,16 +106,16 @@ export class StreamRelay implements Watch {
   }
 
   #finish(ending: Ending): void {
-    const { core, passing, started, close } = this.#passage
+    const { core, passing, started } = this.#passage
     const { firstTokenAt, tokens, responseId } = this.#stream
     started.deadline.stop()
     if (firstTokenAt === null || tokens < 2 || this.#isUnseen) {
-      close({ ...ending, state: responseId, firstTokenAt })
+      this.#passage.close({ ...ending, state: responseId, firstTokenAt })
       return
     }
     const interToken = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
     core.instruments.interToken.with(passing.model, passing.worker).observe(interToken)
-    close({ ...ending, state: responseId, firstTokenAt, interToken })
+    this.#passage.close({ ...ending, state: responseId, firstTokenAt, interToken })
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Usage } from '../actors/ask.ts'
 import { scanTop } from './scan.ts'
 import { append, join } from './bytes.ts'
-import { findUsage, usageAtEnd, usageIn, usageOf } from './usage.ts'
+import { usageAtEnd } from './usage-end.ts'
+import { findUsage, usageIn, usageOf } from './usage.ts'
 
 export interface JsonWatch {
   /** The next bytes of the body; they pass as they are. */
@@ -17,8 +18,7 @@ export interface JsonWatch {
 
 /** Bytes kept of the body's beginning, and as many of its end, by reference to the chunks. */
 const WINDOW = 64 * 1024
-/** Engines put `usage` into this many last bytes. */
-const USUAL = 1024
+const EMPTY: Uint8Array = new Uint8Array(0)
 const decoder = new TextDecoder()
 
 /** Watches one answer. A body up to 64 KiB is read exactly; of a larger one the first and the last 64 KiB are searched. */
@@ -28,13 +28,41 @@ export function createJsonWatch(): JsonWatch {
 
 class Windows implements JsonWatch {
   length = 0
-  readonly #head: Uint8Array[] = []
+  /** The first chunk: most answers have no other. */
+  #first = EMPTY
+  /** The windows of a body in several chunks. */
+  #head: Uint8Array[] | null = null
   #tail: Uint8Array[] = []
   #tailBytes = 0
 
   chunk(bytes: Uint8Array): void {
-    if (this.length < WINDOW) append(this.#head, bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
+    if (this.length === 0) this.#first = bytes
+    else {
+      if (this.#head === null) {
+        this.#head = []
+        this.#keep(this.#head, this.#first, 0)
+      }
+      this.#keep(this.#head, bytes, this.length)
+    }
     this.length += bytes.length
+  }
+
+  usage(): Usage | null {
+    const body = this.#whole()
+    if (body !== null) return usageAtEnd(body) ?? usageOfBody(body)
+    const end = decoder.decode(this.#end().subarray(-WINDOW))
+    return findUsage(end) ?? findUsage(decoder.decode(this.#begin()))
+  }
+
+  id(): string | null {
+    const body = this.#whole()
+    if (body !== null) return idOfBody(body)
+    const start = decoder.decode(this.#begin())
+    return /^[\ufeff\s]*\{(?:[^{}[\]]*,)?\s*"id"\s*:\s*"([^"\\]+)"/.exec(start)?.[1] ?? null
+  }
+
+  #keep(head: Uint8Array[], bytes: Uint8Array, before: number): void {
+    if (before < WINDOW) append(head, bytes.length > WINDOW ? bytes.subarray(0, WINDOW) : bytes)
     append(this.#tail, bytes)
     this.#tailBytes += bytes.length
     let drop = 0
@@ -42,22 +70,17 @@ class Windows implements JsonWatch {
     if (drop > 0) this.#tail = this.#tail.slice(drop)
   }
 
-  usage(): Usage | null {
-    const body = this.#whole()
-    if (body !== null) return usageAtEnd(decoder.decode(body.subarray(-USUAL))) ?? usageOfBody(body)
-    const end = decoder.decode(join(this.#tail).subarray(-WINDOW))
-    return findUsage(end) ?? findUsage(decoder.decode(join(this.#head)))
+  #begin(): Uint8Array {
+    return this.#head === null ? this.#first.subarray(0, WINDOW) : join(this.#head)
   }
 
-  id(): string | null {
-    const body = this.#whole()
-    if (body !== null) return idOfBody(body)
-    const start = decoder.decode(join(this.#head))
-    return /^[\ufeff\s]*\{(?:[^{}[\]]*,)?\s*"id"\s*:\s*"([^"\\]+)"/.exec(start)?.[1] ?? null
+  #end(): Uint8Array {
+    return this.#head === null ? this.#first : join(this.#tail)
   }
 
   #whole(): Uint8Array | null {
-    return this.length <= WINDOW ? join(this.#head) : null
+    if (this.length > WINDOW) return null
+    return this.#head === null ? this.#first : join(this.#head)
   }
 }
 

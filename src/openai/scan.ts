@@ -1,5 +1,6 @@
 // Reads the top level of a JSON object in place: where each key and value lies, decoding only what is asked for.
 import { BodyError, skipBlank, skipString, skipValue } from './skip.ts'
+import { shortText } from './short-text.ts'
 import { textOf } from './words.ts'
 import type { ByteText } from './words.ts'
 
@@ -32,6 +33,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export class TopLevel {
   readonly bytes: Uint8Array
+  /** A view of the same buffer, for whoever looks for more in it. */
+  readonly words: Int32Array
   /** The object itself, braces included. */
   readonly object: Span
   /** Four offsets a member: key without its quotes, value. */
@@ -40,12 +43,13 @@ export class TopLevel {
   readonly #decoded: ReadonlyMap<number, string> | null
 
   constructor(
-    bytes: Uint8Array,
+    { bytes, words }: ByteText,
     object: Span,
     marks: readonly number[],
     decoded: ReadonlyMap<number, string> | null,
   ) {
     this.bytes = bytes
+    this.words = words
     this.object = object
     this.#marks = marks
     this.#decoded = decoded
@@ -108,6 +112,8 @@ export class TopLevel {
   string(key: string): string | null {
     const span = this.span(key)
     if (span === null || this.bytes[span.start] !== QUOTE) return null
+    const short = shortText(this.bytes, span.start + 1, span.end - 1)
+    if (short !== null) return short
     const text = decode(this.bytes, span.start + 1, span.end - 1)
     return text.includes('\\') ? (parse(`"${text}"`, span.start) as string) : text
   }
@@ -193,7 +199,7 @@ function finish(
 ): TopLevel {
   const rest = skipBlank(text, object.end)
   if (rest < text.end) throw new BodyError('unexpected text after the JSON object', rest)
-  return new TopLevel(text.bytes, object, marks, decoded)
+  return new TopLevel(text, object, marks, decoded)
 }
 
 /** The key's text when its bytes are not already that text in ASCII, else null. */

@@ -18,8 +18,6 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
-const ascii = new TextDecoder()
 
 /** First position at or after `at` that is no JSON whitespace, or the end. */
 export function skipBlank(text: ByteText, at: number): number {
@@ -39,8 +37,32 @@ export function skipValue(text: ByteText, at: number): number {
   let end = at
   while (end < text.end && isScalarByte(text.bytes[end]!)) end++
   if (end - at >= 4 && end - at <= 5 && isLiteral(text.bytes, at, end)) return end
-  if (NUMBER.test(ascii.decode(text.bytes.subarray(at, end)))) return end
+  if (isNumber(text.bytes, at, end)) return end
   throw new BodyError('expected a JSON value', at)
+}
+
+/** JSON's grammar: `-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?`. */
+function isNumber(bytes: Uint8Array, start: number, end: number): boolean {
+  const whole = bytes[start] === 0x2d ? start + 1 : start
+  let at = skipDigits(bytes, whole, end)
+  if (at === whole || (bytes[whole] === 0x30 && at > whole + 1)) return false
+  if (at < end && bytes[at] === 0x2e) {
+    const fraction = at + 1
+    at = skipDigits(bytes, fraction, end)
+    if (at === fraction) return false
+  }
+  if (at < end && (bytes[at]! | 0x20) === 0x65) {
+    const exponent = bytes[at + 1] === 0x2b || bytes[at + 1] === 0x2d ? at + 2 : at + 1
+    at = skipDigits(bytes, exponent, end)
+    if (at <= exponent) return false
+  }
+  return at === end
+}
+
+function skipDigits(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end && bytes[at]! >= 0x30 && bytes[at]! <= 0x39) at++
+  return at
 }
 
 function isLiteral(bytes: Uint8Array, start: number, end: number): boolean {

@@ -69,28 +69,13 @@ export function mergeUsage(earlier: Usage | null, later: Usage | null): Usage | 
   }
 }
 
-/** Members without brackets, up to the brace that closes the whole. */
-const LAST_MEMBERS = /^(?:"(?:[^"\\]|\\.)*"|[^"{}[\]])*\}\s*$/s
-
-/**
- * Token counts of a whole JSON object, by its last characters alone: for the usual case that `usage` is among its last members.
- * Null: it may tell them elsewhere.
- */
-export function usageAtEnd(text: string): Usage | null {
-  const key = '"usage"'
-  const at = text.lastIndexOf(key)
-  if (at < 0 || text[at - 1] === '\\') return null
-  const object = objectAt(text, at + key.length)
-  // Closed by the whole's own brace, so that it is no part of anything else.
-  return object !== null && LAST_MEMBERS.test(text.slice(object.end)) ? usageOfObject(object.json) : null
-}
-
 function usageAt(text: string, at: number): Usage | null {
   const object = objectAt(text, at)
   return object === null ? null : usageOfObject(object.json)
 }
 
-function usageOfObject(json: string): Usage | null {
+/** Token counts of a `usage` object given as JSON text; null when it is none. */
+export function usageOfObject(json: string): Usage | null {
   try {
     return usageFrom(fieldsOf(JSON.parse(json)))
   } catch {

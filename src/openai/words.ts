@@ -13,7 +13,12 @@ const BACKSLASH = 0x5c
 /** A view for the finders below. Makes no copy. Throws a RangeError from 2 GiB on, where 32-bit positions end. */
 export function textOf(bytes: Uint8Array, end: number): ByteText {
   if (bytes.byteOffset + end > 0x7fffff00) throw new RangeError('body too large to scan')
-  return { bytes, words: new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2), end }
+  return { bytes, words: wordsOf(bytes), end }
+}
+
+/** All of its buffer as 32-bit words. */
+export function wordsOf({ buffer }: Uint8Array): Int32Array {
+  return new Int32Array(buffer, 0, buffer.byteLength >> 2)
 }
 
 /**

@@ -1,5 +1,6 @@
 // Chained hashes of a prompt's blocks: equal up to a block when the prompts are equal up to its end, for the same model and keys.
 import { hashText } from '../hash.ts'
+import { wordsOf } from '../openai/words.ts'
 import type { Prompt } from './prompt.ts'
 import { MEDIA_BYTES, alignUp, blocksIn, bytesAt } from './sizes.ts'
 
@@ -24,6 +25,10 @@ export function hashBlocks(prompt: Prompt): Float64Array {
   return hashes
 }
 
+/** The state of the one stream that is under way: two new arrays a call would cost more than hashing 1 KB. */
+const LANES = new Int32Array(2)
+const REST = new Int32Array(2)
+
 /**
  * The running state: two 32-bit lanes that take eight bytes a step. A hash is read off it at each block's end, which chains them.
  * Where spans meet does not show in the hashes, only their bytes do.
@@ -32,9 +37,9 @@ class BlockStream {
   readonly #bytes: Uint8Array
   readonly #words: Int32Array
   readonly #hashes: Float64Array
-  readonly #lanes = new Int32Array(2)
+  readonly #lanes = LANES
   /** Up to seven bytes that wait for the rest of their step, lowest byte first. */
-  readonly #rest = new Int32Array(2)
+  readonly #rest = REST
   #restBytes = 0
   /** Bytes mixed, without the rest. */
   #at = 0
@@ -44,7 +49,8 @@ class BlockStream {
   constructor(prompt: Prompt, hashes: Float64Array) {
     const { bytes, keys } = prompt
     this.#bytes = bytes
-    this.#words = new Int32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2)
+    this.#words = prompt.words ?? wordsOf(bytes)
+    this.#rest.fill(0)
     this.#hashes = hashes
     const model = hashText(prompt.model ?? '')
     this.#lanes[0] = model | 0

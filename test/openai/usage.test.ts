@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findUsage, mergeUsage, usageAtEnd, usageOf } from '../../src/openai/usage.ts'
+import { usageAtEnd as usageAtEndOf } from '../../src/openai/usage-end.ts'
+import { findUsage, mergeUsage, usageOf } from '../../src/openai/usage.ts'
 
 const told = (promptTokens: number, cachedTokens: number | null, completionTokens: number) => ({
   promptTokens,
@@ -77,6 +78,8 @@ const answers: [string, unknown, ReturnType<typeof told> | null][] = [
 for (const [name, answer, expected] of answers) {
   test(`usage of ${name}`, () => assert.deepEqual(usageOf(JSON.stringify(answer)), expected))
 }
+
+const usageAtEnd = (text: string) => usageAtEndOf(new TextEncoder().encode(text))
 
 test('text that is no JSON has no usage', () => assert.equal(usageOf('data'), null))
 

@@ -1,0 +1,61 @@
+// Passes on an answer that is no event stream: JSON, sound, pictures. Its usage is read where it is JSON.
+import type { UpstreamFailure, Watch } from '../host.ts'
+import { createJsonWatch, type JsonWatch } from '../openai/json-watch.ts'
+import type { Ending, Passage } from './closing.ts'
+import { headerOf } from './headers.ts'
+
+/** Endpoints whose answers name something that stays on the worker. */
+const STATEFUL = /^\/v1\/(responses|conversations|batches|files)$/
+
+export class WholeRelay implements Watch {
+  readonly #passage: Passage
+  readonly #json: JsonWatch | null
+
+  constructor(passage: Passage) {
+    const { core, passing, started } = passage
+    const now = core.host.now()
+    this.#passage = passage
+    this.#json = headerOf(started.upstream.headers, 'content-type')?.includes('json')
+      ? createJsonWatch()
+      : null
+    started.deadline.began(now)
+    core.surface?.follow?.({ kind: 'first', id: passing.id, at: now }, core)
+  }
+
+  chunk(bytes: Uint8Array): Uint8Array {
+    const { core, started } = this.#passage
+    started.deadline.touch(core.host.now())
+    this.#json?.chunk(bytes)
+    return bytes
+  }
+
+  end(): null {
+    const { passing, load } = this.#passage
+    if (passing.status >= 400) {
+      this.#finish({ outcome: passing.status < 500 ? 'client_error' : 'upstream_error', usage: null })
+      return null
+    }
+    const json = this.#json
+    const state = json !== null && STATEFUL.test(passing.endpoint) ? json.id() : null
+    this.#finish({ outcome: 'ok', usage: json === null ? null : json.usage(), state, load })
+    return null
+  }
+
+  /** Only a broken connection can't be taken for a whole answer: so there is nothing to add. */
+  fail(given: UpstreamFailure): null {
+    const failure = this.#passage.started.broken() ?? given
+    const isTimeout = failure.kind.endsWith('_timeout')
+    if (failure.kind === 'aborted') this.leave()
+    else this.#finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: null, failure })
+    return null
+  }
+
+  leave(): void {
+    this.#finish({ outcome: 'left', usage: null })
+  }
+
+  #finish(ending: Ending): void {
+    this.#passage.started.deadline.stop()
+    this.#passage.close(ending)
+  }
+}
