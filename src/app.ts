@@ -44,6 +44,8 @@ export interface App {
   metrics(request: Request): Promise<Response>
   /** Begins to look at the workers. Call it once before the first request. */
   start(): Promise<void>
+  /** Loads what an operator puts around calls; part of `start`, for an app that is not started. Rejects when it can't be had. */
+  extend(): Promise<void>
   /** Puts another configuration into force; calls under way keep going. */
   reload(config: Config): Promise<void>
   /** As `reload`, for one of several apps that share their actors: those are told by one of them. */
@@ -76,21 +78,28 @@ export function createApp(config: Config, host: Host): App {
     core.buffers.limit = next.maxBuffered
   }
 
+  const extend = async () => {
+    core.extensions = (await host.extend?.(core.config, core)) ?? null
+  }
+
   return {
     fetch,
     admin,
+    extend,
     metrics: () => metricsAlone(core),
     start: async () => {
       if (config.dialect !== undefined) core.surface = await surfaceOf(config, host.parts)
       // In place of routers that go on without: it is looked for again until it is there, and each time told.
       if (config.dialect === undefined) await checkSources(host.parts?.sources ?? [], config, host.outside)
       await host.registry('main').start()
+      await extend()
       await host.batches?.('main').start(line)
       isHome = true
       if (!host.isPerRequest) core.surface?.start?.(core)
     },
     reload: async (next) => {
       adopt(next)
+      host.after(extend())
       host.tunnels?.configure(next)
       await Promise.all([host.registry('main').configure(next), host.pool('main').configure(next)])
     },
@@ -192,6 +201,7 @@ function createCore(config: Config, host: Host): Core {
     recorder: host.recording ? new Recorder(host.recording) : null,
     nextId: idMaker(host),
     surface: null,
+    extensions: null,
     live: 0,
     isDraining: false,
   }

@@ -3,6 +3,7 @@ import type { Caller } from './admission/auth.ts'
 import type { BodyBudget } from './admission/body.ts'
 import type { Config } from './config/schema.ts'
 import type { Links } from './execute/links.ts'
+import type { Extensions } from './extensions/extension.ts'
 import type { Models } from './admission/models.ts'
 import type { Alarms } from './forward/alarms.ts'
 import type { Alarms } from './forward/alarms.ts'
@@ -36,6 +37,8 @@ export interface Core {
   readonly nextId: () => string
   /** The dialect that is spoken; null: none, or not loaded yet. */
   surface: Surface | null
+  /** What an operator put around calls; null: nothing. */
+  extensions: Extensions | null
   /** Calls that have not ended yet, for a graceful stop. */
   live: number
   /** Told to stop: /readyz says so. */

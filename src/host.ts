@@ -5,6 +5,7 @@ import type { Limiter } from './actors/limiter.ts'
 import type { Batches } from './actors/batches.ts'
 import type { Tables } from './batches/tables.ts'
 import type { Config } from './config/schema.ts'
+import type { Extend } from './extensions/extension.ts'
 import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
@@ -245,6 +246,8 @@ export interface Host {
   /** What the process can tell of itself, for /metrics. */
   readonly process?: ProcessReadings
   readonly peers?: Peers
+  /** Makes what an operator puts around calls; absent: this runtime can't have it. */
+  readonly extend?: Extend
   /** Bytes of request bodies in memory, when several apps share the budget. */
   readonly buffered?: Tally
   /** Opens what files and batches are kept in, where that is configured. Rejects when it can't be, or another router has it. */

@@ -18,6 +18,7 @@ export async function infer(
   const caller = core.callers.get(request) ?? authenticate(core.config, request.headers)
   const call = await readCall(core, request, endpoint, { caller, signal })
   seen(call)
+  if (core.extensions !== null) return core.extensions.infer(core, request, { call, caller, seen })
   const admitted = await admit(core, call, caller)
   const started = await attempt(core, admitted)
   return relay(core, admitted, started)

@@ -12,6 +12,7 @@ import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
 import { fileStorage, stateFile, stateFormat } from './disk.ts'
+import { extendHere } from './extensions.ts'
 import { machineReadings } from './machine.ts'
 import { createOutside } from './outside.ts'
 import { createSockets } from './sockets.ts'
@@ -110,6 +111,7 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
     relay,
     reply,
     upgrade: createUpgrade(reach.certificates),
+    extend: extendHere,
     now: () => timeOrigin + performance.now(),
     random: Math.random,
     timer: timers.start,

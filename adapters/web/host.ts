@@ -16,7 +16,7 @@ export interface WebHostOptions {
   /** Default: memory. */
   readonly storage?: (name: string) => Storage
   /** What a runtime has of its own, or better. */
-  readonly extra?: Pick<Host, 'upgrade' | 'process' | 'sockets' | 'outside' | 'tables'> &
+  readonly extra?: Pick<Host, 'upgrade' | 'process' | 'extend' | 'sockets' | 'outside' | 'tables'> &
     Partial<Pick<Host, 'fetch' | 'relay'>>
 }
 

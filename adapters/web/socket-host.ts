@@ -8,6 +8,7 @@ import { UpstreamFailure } from '../../src/host.ts'
 import type { Host, LogEvent, Upstream, WorkerRef } from '../../src/host.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { MAX_REFUSAL, protocolsOf, type FarSocket } from '../../src/tunnel/socket.ts'
+import { extendHere } from '../node/extensions.ts'
 import { machineReadings } from '../node/machine.ts'
 import { createOutside } from '../node/outside.ts'
 import { createSockets } from '../node/sockets.ts'
@@ -60,7 +61,7 @@ export function createSocketHost(
   const host = createWebHost(config, {
     log,
     storage,
-    extra: { fetch, relay, upgrade, sockets, outside, tables, process: readings },
+    extra: { fetch, relay, upgrade, sockets, outside, tables, extend: extendHere, process: readings },
   })
   const close = () => {
     tunnels.close()

@@ -47,7 +47,9 @@ export function readConfig(variables: Variables): Loaded {
 }
 
 /** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
-function notHere({ adminListen, heartbeatListen, leader, peers }: Config): ConfigIssue[] {
+function notHere(config: Config): ConfigIssue[] {
+  const { adminListen, heartbeatListen, leader, peers } = config
+  const { callbacks, requestRewriter, providers, semanticCache } = config
   const issues: ConfigIssue[] = []
   const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
   if (adminListen !== undefined) {
@@ -61,8 +63,15 @@ function notHere({ adminListen, heartbeatListen, leader, peers }: Config): Confi
   const shared = 'all isolates share one pool already: poolShards makes it several'
   if (leader !== undefined) tell('leader', `a Worker follows no other router; ${shared}`)
   if (peers.length > 0) tell('peers', `a Worker tells no other router; ${shared}`)
+  if (callbacks !== undefined) tell('callbacks', `${callbacks} can't be loaded: ${MODULES}`)
+  if (requestRewriter !== undefined)
+    tell('requestRewriter', `${requestRewriter} can't be loaded: ${MODULES}`)
+  if (providers.length > 0) tell('providers', 'a Worker sends calls to its own workers alone so far')
+  if (semanticCache !== undefined) tell('semanticCache', 'a Worker keeps no answers so far')
   return issues
 }
+
+const MODULES = 'a Worker is one file, and loads no modules by their paths'
 
 /** Bindings and places that `env` does not have. */
 function missing({ workers }: Config, variables: Variables): ConfigIssue[] {

@@ -3,6 +3,7 @@ import * as z from './form.ts'
 import { checkKvEndpoint } from './kv-endpoint.ts'
 import { policies } from '../policies/policy.ts'
 import { dialectNames } from '../dialects/names.ts'
+import { extending } from './extending.ts'
 import { batching } from './batching.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
@@ -262,6 +263,7 @@ export const groups = {
   'Load of the workers': load,
   'KV events of the workers': events,
   'Files and batches': batching,
+  'Around calls': extending,
   'Telemetry and headers': telling,
   'Standing in for another router': speaking,
 } as const
@@ -282,6 +284,7 @@ export const configSchema = z.strictObject({
   ...load,
   ...events,
   ...batching,
+  ...extending,
   ...telling,
   ...speaking,
 })

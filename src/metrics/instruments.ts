@@ -116,6 +116,11 @@ function callMetrics(meter: Meter, durations: readonly number[]) {
       'Answers that ended without telling their token counts, by shape of the API.',
       ['shape'],
     ),
+    semanticCache: counter(
+      name('semantic_cache_total'),
+      'Chats that were looked up in the semantic cache, by result: hit or miss.',
+      ['result'],
+    ),
     bufferedBytes: gauge(name('buffered_bytes'), 'Request bodies held in memory now.', []),
   }
 }

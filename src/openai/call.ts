@@ -2,7 +2,7 @@
 import type { Caller } from '../admission/auth.ts'
 import type { Core } from '../core.ts'
 import { readHeaders, type ClientHeaders } from '../forward/headers.ts'
-import type { HeaderList, Signal } from '../host.ts'
+import type { HeaderList, Signal, Watch } from '../host.ts'
 import type { Endpoint } from './endpoints.ts'
 import { checkReach } from './reach.ts'
 import { formOf, readHeld, unreadable, type CallBody, type Reading } from './reading.ts'
@@ -40,6 +40,8 @@ export interface Call {
   readonly ids: HeaderList
   readonly signal: Signal
   readonly startedAt: number
+  /** Puts something around what looks at its answer, which has that status. */
+  readonly tap?: (inner: Watch, status: number) => Watch
   /** Gives the body's bytes back to the budget; harmless when repeated. */
   readonly release: () => void
 }

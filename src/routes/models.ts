@@ -47,6 +47,9 @@ async function listed(core: Core): Promise<Listed[]> {
     const model = directory.models.find((entry) => entry.id === name)
     if (model && !models.some((entry) => entry.id === alias)) models.push(entryOf(model, alias))
   }
+  const created = Math.floor(core.host.now() / 1000)
+  for (const { id, ownedBy } of core.extensions?.models() ?? [])
+    models.push({ id, object: 'model', created, owned_by: ownedBy, root: id, parent: null })
   return models
 }
 

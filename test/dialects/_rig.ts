@@ -46,7 +46,7 @@ export interface Rigged {
 export type Besides = ConfigInput & {
   readonly movesClock?: boolean
   /** What the runtime lends, in place of its own. */
-  readonly lends?: Partial<Pick<Host, 'random' | 'outside' | 'sockets'>>
+  readonly lends?: Partial<Pick<Host, 'random' | 'outside' | 'sockets' | 'extend'>>
 }
 
 /** Opens a router by a line of a dialect's flags (none: natively). Time passes only by `pass` where `movesClock`. */

@@ -71,12 +71,14 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   let served: Served | null = null
   const orders: Orders & Record<string, (...args: never[]) => unknown> = {
     async listen(number: number) {
+      await app.extend()
       const options = { ...listen, port: number, reusePort: true, onError }
       served = await serve((request) => app.fetch(request), options)
       return { url: served.url, port: served.port }
     },
     adopt(next: Config) {
       app.adopt(next)
+      void app.extend().catch(fault('What is around calls could not be changed'))
       write = logOf(next)
     },
     drain() {

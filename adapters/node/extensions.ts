@@ -1,0 +1,39 @@
+// Modules and files for what an operator puts around calls; Deno and Bun have them in the same way.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import type { Extend } from '../../src/extensions/extension.ts'
+import type { Lent } from '../../src/extensions/extend.ts'
+import type { Exports } from '../../src/extensions/hooks.ts'
+
+const lent: Lent = {
+  async load(path) {
+    const url = pathToFileURL(resolve(process.cwd(), path)).href
+    try {
+      return (await import(url)) as Exports
+    } catch (error) {
+      throw new Error(`${path} can't be loaded: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      })
+    }
+  },
+  files: {
+    read: (path) => readFile(path, 'utf8').catch(() => null),
+    async write(path, text) {
+      await mkdir(dirname(path), { recursive: true })
+      // Whoever reads it meets the old one or the new one.
+      const beside = `${path}.${process.pid}.tmp`
+      await writeFile(beside, text, { mode: 0o600 })
+      await rename(beside, path)
+    },
+  },
+}
+
+/** Loaded with the first configuration that asks for any of it. */
+export const extendHere: Extend = async (config, core) => {
+  const { callbacks, requestRewriter, providers, semanticCache } = config
+  if (!callbacks && !requestRewriter && providers.length === 0 && !semanticCache) return null
+  const { extend } = await import('../../src/extensions/extend.ts')
+  return extend(config, core, lent)
+}
