@@ -24,6 +24,8 @@ export async function openTables(
   let database: Database | null = null
   try {
     database = await open(path)
+    // One that is at its end may hold it for a moment yet.
+    database.exec('PRAGMA busy_timeout = 2000')
     // Locked as long as the process lives: the lines of a batch must not be run by two routers.
     database.exec('PRAGMA locking_mode = EXCLUSIVE')
     database.exec('PRAGMA journal_mode = WAL')
