@@ -54,14 +54,17 @@ function lineOf(message: unknown): string | null {
   return texts.includes(null) ? null : `${role}: ${texts.join(' ')}`
 }
 
-/** A whole answer as it is kept; null: one that is not (an error, one that was cut off, one that calls tools). */
+/** How an answer of text ends; one that was as long as its chat allows is whole, too. */
+const WHOLE: ReadonlySet<unknown> = new Set(['stop', 'length'])
+
+/** A whole answer as it is kept; null: one that is not (an error, one that broke off, one that calls tools). */
 export function answerOf(bytes: Uint8Array, isStream: boolean): Fields | null {
   const answer = isStream ? gathered(bytes) : jsonOf(new TextDecoder().decode(bytes))
   const choices = answer?.['choices']
   if (!answer || !Array.isArray(choices) || choices.length === 0 || answer['error']) return null
   const areWhole = (choices as readonly Fields[]).every(({ message, finish_reason }) => {
     const { tool_calls, content } = (message ?? {}) as { tool_calls?: unknown[]; content?: unknown }
-    return finish_reason === 'stop' && !tool_calls?.length && typeof content === 'string'
+    return WHOLE.has(finish_reason) && !tool_calls?.length && typeof content === 'string'
   })
   return areWhole ? answer : null
 }

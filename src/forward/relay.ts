@@ -41,7 +41,8 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
   const passage = new Passage(core, passing, started, report.load)
-  const watch = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
+  const bare = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
+  const watch = call.tap?.(bare, upstream.status) ?? bare
   if (started.whole !== undefined) return relayRead(core.host, started.whole, answer, watch)
   return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
 }
