@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Journeys } from './_journeys.ts'
 import { callsOf, chat, CHAT, engine, eventually, unless, W1, type Json, type Rig } from './_rig.ts'
 
-const KEPT = { batches: true, batchStore: 'memory' } as const
+export const KEPT = { batches: true, batchStore: 'memory' } as const
 
 const form = (text: string, more: Readonly<Record<string, string>> = {}) => {
   const body = new FormData()
@@ -12,16 +12,18 @@ const form = (text: string, more: Readonly<Record<string, string>> = {}) => {
   return body
 }
 
-const lineOf = (id: string, body: object = chat()) =>
+export const lineOf = (id: string, body: object = chat()) =>
   JSON.stringify({ custom_id: id, method: 'POST', url: CHAT, body })
 
-async function begin(rig: Rig, text: string): Promise<Json> {
+/** Uploads lines, and makes a batch of them. */
+export async function begin(rig: Rig, text: string): Promise<Json> {
   const { id } = (await rig.ask('/v1/files', { method: 'POST', body: form(text) })).body
   const asked = { input_file_id: id, endpoint: CHAT, completion_window: '24h', metadata: { made: 'here' } }
   return (await rig.post('/v1/batches', asked)).body
 }
 
-async function ended(rig: Rig, { id }: Json): Promise<Json> {
+/** The batch when it is over. */
+export async function ended(rig: Rig, { id }: Json): Promise<Json> {
   let batch: Json
   await eventually(
     async () => {
@@ -33,7 +35,8 @@ async function ended(rig: Rig, { id }: Json): Promise<Json> {
   return batch
 }
 
-const linesOf = async (rig: Rig, id: string): Promise<Json[]> =>
+/** The objects in a file. */
+export const linesOf = async (rig: Rig, id: string): Promise<Json[]> =>
   (await rig.ask(`/v1/files/${id}/content`)).text
     .trimEnd()
     .split('\n')

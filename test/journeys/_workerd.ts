@@ -56,6 +56,8 @@ export interface OpenedHere extends Dialable {
   loseTunnel(worker: string): Promise<void>
   /** The same for its registry. */
   loseRegistry(): Promise<void>
+  /** The same for the object that keeps files and batches. */
+  loseBatches(): Promise<void>
   /** A client's WebSocket. */
   socket(path: string, protocols?: string[]): WebSocket
 }
@@ -99,6 +101,7 @@ export async function open(
     losePool: () => command('lose', router),
     loseTunnel: (worker) => command('cut', `${router}/${worker}`),
     loseRegistry: () => command('forget', router),
+    loseBatches: () => command('halt', router),
     at: `${workerd.origin}/in/${router}`,
     close: () => command('close', router),
   }

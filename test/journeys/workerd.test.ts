@@ -6,6 +6,7 @@ import { after, describe, it } from 'node:test'
 import { WebSocketServer } from 'ws'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import { Cluster, listen, pod } from '../discovery/kubernetes/_cluster.ts'
+import { begin, ended, KEPT, lineOf, linesOf } from './_batches.ts'
 import { journeys } from './_journeys.ts'
 import { callsOf, chat, CHAT, engine, eventually, Rig, saidIn, W1, W2, WORKERS, type Fleet } from './_rig.ts'
 import { listenAll } from './_sockets.ts'
@@ -273,6 +274,28 @@ describe('workerd: WebSockets', () => {
       assert.equal(await of('status="404",outcome="client_error"'), 1)
       assert.equal(await of('status="101",outcome="ok"'), 0)
     }))
+})
+
+describe('workerd: batches', () => {
+  it('go on where they were when their object is lost: each line is there once', async () => {
+    const worker = engine({ fault: 'delay=15ms' })
+    const opened = await open({ ...KEPT, batchConcurrency: 4, workers: [W1] }, { [W1]: worker })
+    const rig = new Rig(opened, { [W1]: worker }, undefined)
+    const ids = Array.from({ length: 60 }, (_, index) => `line-${index}`)
+    const batch = await begin(rig, ids.map((id) => lineOf(id)).join('\n'))
+    const done = async () => (await rig.ask(`/v1/batches/${batch.id}`)).body.request_counts.completed
+    await eventually(
+      async () => (await done()) >= 20,
+      () => 'no line is answered',
+    )
+    await opened.loseBatches()
+    const { request_counts: counts, output_file_id: output } = await ended(rig, batch)
+    assert.deepEqual(counts, { total: 60, completed: 60, failed: 0 })
+    assert.deepEqual((await linesOf(rig, output)).map((line) => line.custom_id).toSorted(), ids.toSorted())
+    assert.ok(callsOf(worker).length <= 64)
+    // Not at rest: the leases of calls that were lost with it fall by themselves.
+    await opened.close()
+  })
 })
 
 describe('workerd: its gaps, so that we hear when they close', () => {
