@@ -291,7 +291,8 @@ describe('workerd: batches', () => {
     await opened.loseBatches()
     const { request_counts: counts, output_file_id: output } = await ended(rig, batch)
     assert.deepEqual(counts, { total: 60, completed: 60, failed: 0 })
-    assert.deepEqual((await linesOf(rig, output)).map((line) => line.custom_id).toSorted(), ids.toSorted())
+    const told = (await linesOf(rig, output)).map((line) => line.custom_id as string)
+    assert.deepEqual(told.toSorted(), ids.toSorted())
     assert.ok(callsOf(worker).length <= 64)
     // Not at rest: the leases of calls that were lost with it fall by themselves.
     await opened.close()
