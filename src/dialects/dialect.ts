@@ -61,6 +61,8 @@ export interface Circumstances {
 
 /** How it answers. All parts are optional: what is missing stays as it is natively. */
 export interface Surface {
+  /** Sees each request first: as it is to be taken. */
+  enter?(request: Request): Request
   /** Looked up before anything native; undefined: not its own. `path` is without the query. */
   answer?(core: Core, request: Request, path: string): Promise<Response | undefined> | Response | undefined
   /** What nothing native answers either. */

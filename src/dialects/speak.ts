@@ -37,8 +37,9 @@ const noFallback = (): undefined => undefined
 
 /** Loads the surface before the first request is answered, and lets it see each answer last. */
 export function spoken(core: Core, answer: Handler): Handler {
-  return async (request) => {
+  return async (came) => {
     core.surface ??= await surfaceOf(core.config, core.host.parts)
+    const request = core.surface.enter?.(came) ?? came
     const response = await answer(request)
     return core.surface.finish?.(response, request, core) ?? response
   }

@@ -44,8 +44,15 @@ export async function configOf(
   return loaded.config
 }
 
-/** Every flag that is not known to be without effect changes something in the configuration or in what the endpoints go by. */
-export function testEffects(dialect: Dialect, effects: readonly Effect[]): void {
+/**
+ * Every flag that is not known to be without effect changes something in the configuration or in what the endpoints go by;
+ * `elsewhere`: those that other tests look at.
+ */
+export function testEffects(
+  dialect: Dialect,
+  effects: readonly Effect[],
+  elsewhere: readonly string[] = [],
+): void {
   for (const [flags, key, expected, beside = ''] of effects)
     test(`${dialect.name}: ${flags} sets ${key}`, async () => {
       const line = (one: string) => `${beside} ${one}`.trim()
@@ -55,7 +62,8 @@ export function testEffects(dialect: Dialect, effects: readonly Effect[]): void 
     })
 
   test(`${dialect.name}: each flag that has an effect is tested for it`, () => {
-    const tested = new Set(effects.flatMap(([flags]) => flags.split(' ').map((word) => word.split('=')[0])))
+    const given = effects.flatMap(([flags]) => flags.split(' ').map((word) => word.split('=')[0]))
+    const tested = new Set([...given, ...elsewhere])
     const untested = dialect
       .flags([])
       .filter(({ inert, names }) => inert === undefined && !names.some((name) => tested.has(name)))
@@ -66,9 +74,14 @@ export function testEffects(dialect: Dialect, effects: readonly Effect[]): void 
   })
 }
 
-/** The configuration, with the options of the dialect under `options.NAME`. */
+/** The configuration, with the options of the dialect under `options.NAME`, and their parts under `options.NAME.PART`. */
 async function look(dialect: Dialect, line: string): Promise<Record<string, unknown>> {
   const { options = {} } = await translated(dialect, line)
   const own = Object.entries(options).map(([name, value]) => [`options.${name}`, value])
-  return { ...(await configOf(dialect, line)), ...Object.fromEntries(own) }
+  const parts = Object.entries(options).flatMap(([name, value]) =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).map(([part, one]) => [`options.${name}.${part}`, one])
+      : [],
+  )
+  return { ...(await configOf(dialect, line)), ...Object.fromEntries([...own, ...parts]) }
 }

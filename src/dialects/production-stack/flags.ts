@@ -4,6 +4,7 @@ import type { DialectFlag } from '../flag.ts'
 const SENTRY = 'errors are in the log; nothing is sent to Sentry'
 const OTEL = 'traceparent passes through; the router sends no traces of its own'
 const WATCH = 'a watch is begun anew by itself when it goes silent'
+const ONE = 'there is no other'
 const BEATS = 'how workers register is the same at any pace'
 
 const listening: readonly DialectFlag[] = [
@@ -152,9 +153,16 @@ const telling: readonly DialectFlag[] = [
     choices: ['local_file'],
     initial: 'local_file',
     about: 'how files are kept',
+    inert: ONE,
   },
   { names: ['--file-storage-path'], initial: '/tmp/vllm_files', about: 'where files are kept' },
-  { names: ['--batch-processor'], choices: ['local'], initial: 'local', about: 'what works through batches' },
+  {
+    names: ['--batch-processor'],
+    choices: ['local'],
+    initial: 'local',
+    about: 'what works through batches',
+    inert: ONE,
+  },
   {
     names: ['--engine-stats-interval'],
     kind: 'integer',

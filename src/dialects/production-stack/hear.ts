@@ -1,7 +1,9 @@
 // What production-stack takes of a call before it is let in: its model, its session, and a form as it sends it on.
 import type { Core } from '../../core.ts'
-import type { Call } from '../../openai/call.ts'
+import { join } from '../../openai/bytes.ts'
+import { pathname, type Call, type CallBody } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
+import { readMultipartFields, setMultipartField } from '../../openai/multipart.ts'
 import { uuidOf } from '../gateway/fleet.ts'
 import { withId } from '../gateway/ids.ts'
 import { MODEL_WORDS } from './answers.ts'
@@ -11,17 +13,28 @@ import { optionsOf } from './options.ts'
 /** The call with its session and an id that is a UUID. Throws a `Refusal` for one without a model. */
 export function hear(call: Call, { headers }: Request, core: Core): Call {
   const { sessionKey, routing } = optionsOf(core).live
-  const session =
-    routing === 'session' && sessionKey !== undefined ? sessionOf(call, headers, sessionKey) : null
+  const session = sessionKey === undefined ? null : sessionOf(call, headers, sessionKey)
   if (call.model === null && call.body.kind !== 'stream') throw new Refusal(400, 'missing_model', MODEL_WORDS)
-  const given = headers.get('x-request-id')
-  const named = given ? call : withId(call, uuidOf(core.nextId()))
-  if (routing !== 'prefixaware' || call.body.kind !== 'json') return { ...named, session }
+  const named = headers.get('x-request-id') ? call : withId(call, uuidOf(core.nextId()))
+  const body = core.config.strictCompat ? transcribed(named) : named.body
+  if (routing !== 'prefixaware' || body.kind !== 'json') return { ...named, session, body }
   const model = call.model ?? ''
   const { aliases } = core.config
-  const chunks = chunksOf(call.body.top, Object.hasOwn(aliases, model) ? (aliases[model] as string) : model)
-  return { ...named, session, ...(chunks && { chunks }) }
+  const chunks = chunksOf(body.top, Object.hasOwn(aliases, model) ? (aliases[model] as string) : model)
+  return { ...named, session, body, ...(chunks && { chunks }) }
 }
+
+/** A transcription in no language is in English there, and told as JSON. */
+function transcribed({ path, body }: Call): CallBody {
+  if (pathname(path) !== '/v1/audio/transcriptions' || body.kind !== 'form') return body
+  const given = readMultipartFields(body.bytes, body.boundary, Object.keys(SPOKEN))
+  let { bytes } = body
+  for (const [field, value] of Object.entries(SPOKEN))
+    if (given[field] === undefined) bytes = join(setMultipartField(bytes, body.boundary, field, value))
+  return { ...body, bytes }
+}
+
+const SPOKEN: Readonly<Record<string, string>> = { language: 'en', response_format: 'json' }
 
 /** The header, else the field of the body, as Python's `str` writes it. */
 function sessionOf({ body }: Call, headers: Headers, key: string): string | null {
