@@ -2,11 +2,16 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Exchange } from './client/exchange.ts'
+import { DateLine } from './client/head.ts'
+import { Lane } from './client/lane.ts'
+import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
+import { probe } from './client/parser.ts'
 import { NodeRequest, Origins } from './request.ts'
 import type { RequestContext } from './request.ts'
-import { linger, onClientError, refuse } from './refusals.ts'
+import { onClientError, refuse } from './refusals.ts'
 import { dropResponse, sendResponse } from './send.ts'
 import { freeSocketFile } from './socket-file.ts'
 import { sendOnSocket, SocketResponse } from './upgrade.ts'
@@ -36,6 +41,8 @@ export interface ServeOptions {
   readonly onError?: (error: unknown) => void
   /** A handler that throws breaks the connection in place of a 500: so die simulated engines. */
   readonly breaksOnError?: boolean
+  /** False: every request by node:http's own messages, as where its parser can't be listened to. */
+  readonly lanes?: boolean
 }
 
 export interface Served {
@@ -57,6 +64,9 @@ export async function serve(handler: Handler, options: ServeOptions = {}): Promi
   return front
 }
 
+/** How long an idle connection is kept, and how often that is looked at, ms. */
+const KEEP_ALIVE = 75_000
+const CHECKING = 5000
 const CLOSE = ['Connection', 'close']
 const NONE: string[] = []
 /** Bytes that a client may send before its handshake is answered. */
@@ -69,6 +79,7 @@ class Front implements Served {
   readonly #options: ServeOptions
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
+  readonly #lanes = new Map<Duplex, Lane>()
   /** Of an ordinary request. */
   readonly #context: RequestContext
   #live = 0
@@ -79,14 +90,14 @@ class Front implements Served {
     this.#handler = handler
     this.#options = options
     const origins = new Origins(options.tls ? 'https' : 'http')
-    this.#context = { origins, maxBody: options.maxBody ?? 0, sendContinue: null, isUpgrade: false }
+    this.#context = { origins, maxBody: options.maxBody ?? 0, isUpgrade: false }
     const settings = {
       // A peer that idles must not be cut before it gives up itself: load balancers keep connections for 60 s.
-      keepAliveTimeout: 75_000,
+      keepAliveTimeout: KEEP_ALIVE,
       headersTimeout: 60_000,
       // Uploads are timed by their rate, in the app.
       requestTimeout: 0,
-      connectionsCheckingInterval: 5000,
+      connectionsCheckingInterval: CHECKING,
       maxHeaderSize: options.maxHeader ?? 65_536,
       noDelay: true,
       insecureHTTPParser: false,
@@ -95,15 +106,38 @@ class Front implements Served {
     }
     this.#server = options.tls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings)
     this.#server.maxHeadersCount = 0
-    this.#server.on('request', (req, res) => this.#onRequest(req, res, null))
-    this.#server.on('checkContinue', (req, res) => this.#onRequest(req, res, () => res.writeContinue()))
+    this.#server.on('request', (req, res) => this.#onRequest(req, res, false))
+    this.#server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
     this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
-    this.#server.on('clientError', onClientError)
+    this.#server.on('clientError', (error, socket) =>
+      onClientError(error, socket, this.#lanes.get(socket)?.isAnswering),
+    )
     // Under TLS these are the bare sockets, so that one whose handshake never ends is closed, too.
     this.#server.on('connection', (socket: Duplex) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    if (options.lanes ?? true) this.#openLanes(options.tls ? 'secureConnection' : 'connection')
+  }
+
+  /** Serves connections by lanes, where their parser can be listened to. */
+  #openLanes(event: 'connection' | 'secureConnection'): void {
+    const shape = probe()
+    if (shape === null) return
+    const serve = (exchange: Exchange) => this.#serve(exchange)
+    const options = { shape, date: new DateLine(), keepAlive: KEEP_ALIVE / 1000, serve }
+    // node:http's own listener came first: the parser is there.
+    this.#server.on(event, (socket: Socket) => {
+      const lane = Lane.open(socket, options)
+      if (lane === null) return
+      this.#lanes.set(socket, lane)
+      socket.once('close', () => this.#lanes.delete(socket))
+    })
+    const sweeper = setInterval(() => {
+      for (const lane of this.#lanes.values()) lane.sweep(KEEP_ALIVE / CHECKING)
+    }, CHECKING)
+    sweeper.unref()
+    this.#server.once('close', () => clearInterval(sweeper))
   }
 
   async listen(): Promise<void> {
@@ -167,50 +201,42 @@ class Front implements Served {
     })
   }
 
-  #begin(): void {
+  #onRequest(req: IncomingMessage, res: ServerResponse, isWaiting: boolean): void {
+    // Sent behind a response that said it was the last one on its connection.
+    if (!req.socket.writableEnded) this.#serve(new OrdinaryExchange(req, res, isWaiting))
+  }
+
+  #serve(exchange: Exchange): void {
+    const request = new NodeRequest(exchange, this.#context)
+    let onLeave: (() => void) | null = null
     this.#live++
+    exchange.onOver = (isSent) => {
+      this.#finish()
+      if (isSent) return
+      // First the body, then the signal: a leave must not look like an upstream that failed.
+      onLeave?.()
+      request.leave()
+    }
+    const answer = (response: Response) => {
+      if (exchange.isOver) return dropResponse(response)
+      // Its body has not come as a whole: where the next request begins is not known.
+      const isCut = exchange.isWaiting || !exchange.isWhole
+      if (isCut && !exchange.isWaiting) exchange.linger()
+      onLeave = sendResponse(response, exchange, this.#isDraining || isCut ? CLOSE : NONE)
+    }
+    this.#run(request, answer, () => {
+      if (exchange.isOver || exchange.hasBegun || this.#options.breaksOnError) exchange.destroy()
+      else refuse(exchange)
+    })
   }
 
   #finish(): void {
     if (--this.#live === 0) this.#onQuiet?.()
   }
 
-  #onRequest(req: IncomingMessage, res: ServerResponse, sendContinue: (() => void) | null): void {
-    // Sent behind a response that said it was the last one on its connection.
-    if (req.socket.writableEnded) return
-    let isContinued = sendContinue === null
-    const context = sendContinue && {
-      ...this.#context,
-      sendContinue: () => {
-        if (!isContinued) sendContinue()
-        isContinued = true
-      },
-    }
-    const request = new NodeRequest(req, context ?? this.#context)
-    let onLeave: (() => void) | null = null
-    this.#begin()
-    res.on('close', () => {
-      this.#finish()
-      if (res.writableFinished) return
-      // First the body, then the signal: a leave must not look like an upstream that failed.
-      onLeave?.()
-      request.leave()
-    })
-    const answer = (response: Response) => {
-      if (res.destroyed || res.closed) return dropResponse(response)
-      const isCut = !isContinued || !isRead(req)
-      onLeave = sendResponse(response, res, this.#isDraining || isCut ? CLOSE : NONE)
-      if (isCut && isContinued) linger(req, res)
-    }
-    this.#run(request, answer, () => {
-      if (!res.headersSent && !this.#options.breaksOnError) refuse(res)
-      else res.destroy()
-    })
-  }
-
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined) // what matters is told by its 'close'
-    const request = new NodeRequest(req, { ...this.#context, isUpgrade: true })
+    const request = new NodeRequest(new OrdinaryIncoming(req), { ...this.#context, isUpgrade: true })
     // Read on while the handshake is under way: a client that leaves is noticed by reading alone.
     const early = [head]
     let room = EARLY - head.length
@@ -222,7 +248,7 @@ class Front implements Served {
     socket.on('data', onData)
     socket.on('end', onEnd)
     let isAnswered = false
-    this.#begin()
+    this.#live++
     socket.once('close', () => {
       this.#finish()
       if (!isAnswered) request.leave()
@@ -257,14 +283,6 @@ class Front implements Served {
 
 function isWebSocket(req: IncomingMessage): boolean {
   return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-/** The body is here as a whole, or there is none. */
-function isRead(req: IncomingMessage): boolean {
-  return (
-    req.complete ||
-    (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined)
-  )
 }
 
 function turn(): Promise<void> {

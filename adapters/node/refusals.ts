@@ -1,20 +1,19 @@
 // What the server answers without the app: broken requests, handlers that threw, and bodies that nobody wants.
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-
-/** How long a client may go on sending a body after its response, so that it comes to read it. */
-const LINGER = 5000
+import type { Outlet } from './client/exchange.ts'
 
 /** An error body in OpenAI's shape. */
 function errorBody(message: string, code: string, type: string): string {
   return JSON.stringify({ error: { message, type, param: null, code } })
 }
 
-/** Answers a request that node:http refused to parse. */
-export function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+/** Answers a request that node:http refused to parse. `isAnswering`: bytes of a response are out already; node:http knows where it is not told here. */
+export function onClientError(
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  isAnswering = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent === true,
+): void {
   const { bytesWritten } = socket as { bytesWritten?: number }
-  const isAnswering =
-    (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent === true
   if (error.code === 'ECONNRESET' || !socket.writable || (isAnswering && bytesWritten))
     return void socket.destroy(error)
   const [status, code, message] = describe(error.code)
@@ -37,41 +36,9 @@ function describe(code: string | undefined): [string, string, string] {
 }
 
 /** Answers for a handler that threw. */
-export function refuse(res: ServerResponse): void {
-  const body = errorBody(
-    'The router failed on this request; its log says why.',
-    'internal_error',
-    'server_error',
-  )
-  res.writeHead(500, [
-    'Content-Type',
-    'application/json',
-    'x-fetchway-error',
-    'internal_error',
-    'Connection',
-    'close',
-  ])
-  res.end(body)
-}
-
-/**
- * Lets a response be read though its request's body has not come as a whole: closing now would reset the connection,
- * and with it what the client has not read. The rest is dropped as it comes, for 5 s at most.
- */
-export function linger(req: IncomingMessage, res: ServerResponse): void {
-  const { socket } = req
-  // node:http would close at once after a last response; before it looks, this one is made not to be the last.
-  res.prependOnceListener('finish', () => {
-    ;(res as unknown as { _last: boolean })._last = false
-  })
-  res.once('finish', () => {
-    const timer = setTimeout(() => socket.destroy(), LINGER).unref()
-    socket.once('close', () => clearTimeout(timer))
-    socket.end()
-    req.on('error', () => undefined) // cut while it is dropped
-    req.once('end', () => socket.destroySoon())
-    req.removeAllListeners('data')
-    req.on('data', () => undefined)
-    req.resume()
-  })
+export function refuse(outlet: Outlet): void {
+  const message = 'The router failed on this request; its log says why.'
+  const headers = ['Content-Type', 'application/json', 'x-fetchway-error', 'internal_error']
+  const body = errorBody(message, 'internal_error', 'server_error')
+  outlet.refuse({ status: 500, statusText: '', headers }, body)
 }

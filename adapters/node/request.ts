@@ -1,6 +1,7 @@
-// A Request look-alike over node:http's message: every part of it is made only when somebody touches it.
-import type { IncomingMessage } from 'node:http'
+// A Request look-alike over what the server has: every part of it is made only when somebody touches it.
+import { Stop } from '../../src/forward/stop.ts'
 import { readBody, streamBody } from './body.ts'
+import type { Incoming } from './client/exchange.ts'
 import { HeaderView } from './headers.ts'
 
 /** What the server knows besides the message itself. */
@@ -8,8 +9,6 @@ export interface RequestContext {
   readonly origins: Origins
   /** Largest body that `bytes()` and its kin take, 0: any. */
   readonly maxBody: number
-  /** Tells a client that waits for it (`Expect: 100-continue`) to send its body. */
-  readonly sendContinue: (() => void) | null
   /** The client asked for a WebSocket: no body follows its head. */
   readonly isUpgrade: boolean
 }
@@ -18,33 +17,34 @@ const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 
 /** Stands for a `Request` (and is one by `instanceof`). Besides the standard's parts it has `received`. */
 export class NodeRequest {
-  readonly #message: IncomingMessage
+  readonly #incoming: Incoming
   readonly #context: RequestContext
   #url: string | null = null
   #headers: HeaderView | null = null
   #controller: AbortController | null = null
+  #leaving: Stop | null = null
   #hasLeft = false
   #counted = 0
   #isUsed = false
   #body: ReadableStream<Uint8Array> | null = null
   #real: Request | null = null
 
-  constructor(message: IncomingMessage, context: RequestContext) {
-    this.#message = message
+  constructor(incoming: Incoming, context: RequestContext) {
+    this.#incoming = incoming
     this.#context = context
   }
 
   get method(): string {
-    return this.#message.method!
+    return this.#incoming.method
   }
 
   get url(): string {
-    this.#url ??= absoluteUrl(this.#message, this.#context.origins)
+    this.#url ??= absoluteUrl(this.#incoming, this.#context.origins)
     return this.#url
   }
 
   get headers(): Headers {
-    this.#headers ??= new HeaderView(this.#message.rawHeaders)
+    this.#headers ??= new HeaderView(this.#incoming.headers)
     return this.#headers as unknown as Headers
   }
 
@@ -57,14 +57,21 @@ export class NodeRequest {
     return this.#controller.signal
   }
 
+  /** The same, for the router: at a tenth of the cost. */
+  get leaving(): Stop {
+    this.#leaving ??= new Stop()
+    if (this.#hasLeft) this.#leaving.abort()
+    return this.#leaving
+  }
+
   /** Bytes of the body that came in so far. */
   get received(): number {
-    return this.#counted + this.#message.readableLength
+    return this.#counted + this.#incoming.waiting
   }
 
   /** Address of the client as its socket tells it. */
   get remoteAddress(): string | undefined {
-    return this.#message.socket.remoteAddress
+    return this.#incoming.remoteAddress
   }
 
   /** The server will join this client's socket with another when it is answered by an `UpgradeResponse`. */
@@ -80,7 +87,7 @@ export class NodeRequest {
     if (this.#body) return this.#body
     if (!this.#hasBody()) return null
     this.#start()
-    this.#body = streamBody(this.#message, (bytes) => (this.#counted += bytes))
+    this.#body = streamBody(this.#incoming, (bytes) => (this.#counted += bytes))
     return this.#body
   }
 
@@ -88,8 +95,7 @@ export class NodeRequest {
     if (this.#body) return this.#asReal().bytes()
     if (!this.#hasBody()) return new Uint8Array(0)
     this.#start()
-    const length = lengthOf(this.#message)
-    return readBody(this.#message, length, this.#context.maxBody, (bytes) => (this.#counted += bytes))
+    return readBody(this.#incoming, this.#context.maxBody, (bytes) => (this.#counted += bytes))
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -122,19 +128,17 @@ export class NodeRequest {
   /** Called by the server once the client is gone too early. */
   leave(): void {
     this.#hasLeft = true
+    this.#leaving?.abort()
     this.#controller?.abort()
   }
 
   #hasBody(): boolean {
-    const { headers } = this.#message
-    const isFramed = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
-    return isFramed && !this.#context.isUpgrade
+    return this.#incoming.length !== 0 && !this.#context.isUpgrade
   }
 
   #start(): void {
     if (this.#isUsed) throw new TypeError('the request body was read already')
     this.#isUsed = true
-    this.#context.sendContinue?.()
   }
 
   /** A real Request, for the rare parts of the standard that have no short cut here. */
@@ -170,12 +174,6 @@ export class NodeRequest {
   }
 }
 
-function lengthOf(message: IncomingMessage): number | null {
-  const length = message.headers['content-length']
-  // llhttp has refused anything but digits, and both framings at once.
-  return length === undefined ? null : Number(length)
-}
-
 /** The origins that clients name by their Host header. Most name the same one, so the last is kept. */
 export class Origins {
   readonly #scheme: 'http' | 'https'
@@ -196,10 +194,9 @@ export class Origins {
   }
 }
 
-function absoluteUrl(message: IncomingMessage, origins: Origins): string {
-  const target = message.url!
+function absoluteUrl({ target, host }: Incoming, origins: Origins): string {
   // Behind a valid origin any path is valid.
-  if (target.startsWith('/')) return origins.of(message.headers.host ?? '') + target
+  if (target.startsWith('/')) return origins.of(host) + target
   if (/^https?:\/\//i.test(target) && URL.canParse(target)) return target
   return `${origins.of('')}/${target === '*' ? '' : encodeURIComponent(target)}`
 }

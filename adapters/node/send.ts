@@ -1,191 +1,96 @@
-// Writes a Response to a client through node:http, by the shortest way that its body allows.
-import type { ServerResponse } from 'node:http'
+// Writes a Response to a client, by the shortest way that its body allows.
 import type { HeaderList } from '../../src/host.ts'
+import type { Exchange, Head } from './client/exchange.ts'
 import { listOf } from './headers.ts'
 import { NativeResponse } from './response.ts'
-import type { Sink, Source } from './response.ts'
+import type { Source } from './response.ts'
 
 /**
  * Sends a response. `extra` headers are put behind its own. Returns what the server calls when the client has gone
  * before the end: it cancels the body's source.
  */
-export function sendResponse(response: Response, res: ServerResponse, extra: HeaderList): () => void {
+export function sendResponse(response: Response, exchange: Exchange, extra: HeaderList): () => void {
   if (response instanceof NativeResponse) {
     const { source, status, list } = response
-    if (source) return sendSource(source, res, { status, statusText: '', headers: [...list, ...extra] })
+    if (source) return sendSource(source, exchange, { status, statusText: '', headers: joined(list, extra) })
   }
   const { status, statusText, body } = response
   const headers = [...listOf(response.headers), ...extra]
-  if (body === null) {
-    const bare = status === 204 || status === 304 || res.req.method === 'HEAD'
-    if (!bare && !hasName(headers, 'content-length')) headers.push('Content-Length', '0')
-    writeHead(res, { status, statusText, headers })
-    res.end()
-    return () => undefined
-  }
-  return sendStream(body, res, { status, statusText, headers })
+  if (body !== null) return sendStream(body, exchange, { status, statusText, headers })
+  const isBare = status === 204 || status === 304 || exchange.isHead
+  if (!isBare && !hasName(headers, 'content-length')) headers.push('Content-Length', '0')
+  exchange.begin({ status, statusText, headers }, nothing)
+  exchange.end(null)
+  return nothing
 }
 
-interface Head {
-  readonly status: number
-  readonly statusText: string
-  readonly headers: string[]
+function joined(list: HeaderList, extra: HeaderList): HeaderList {
+  return extra.length === 0 ? list : [...list, ...extra]
 }
 
-function writeHead(res: ServerResponse, { status, statusText, headers }: Head): void {
-  if (statusText === '') res.writeHead(status, headers)
-  else res.writeHead(status, statusText, headers)
-}
-
-function sendSource(source: Source, res: ServerResponse, head: Head): () => void {
-  writeHead(res, head)
-  const onDrain = () => source.resume()
-  res.on('drain', onDrain)
-  const sink = new ClientSink(res, head.headers, onDrain)
-  source.flow(sink)
+function sendSource(source: Source, exchange: Exchange, head: Head): () => void {
+  exchange.begin(head, () => source.resume())
+  source.flow(exchange)
   // A body that has not begun yet must not hold back its head.
-  if (!sink.isOpen && !res.writableEnded) res.flushHeaders()
+  exchange.flush()
   return () => source.cancel()
 }
 
-/** Pieces up to this size are sent as one latin1 string with their head or frame: one plain write in place of a gathered one. */
-const SMALL = 16_384
-
-/** The client's side of a body. It frames chunks itself, for node:http would make four writes of each. */
-class ClientSink implements Sink {
-  readonly #res: ServerResponse
-  readonly #isChunked: boolean
-  readonly #isDelimited: boolean
-  readonly #onDrain: () => void
-  /** The last bytes, which wait for the end, so that both go out by one write. */
-  #held = ''
-  /** The head went out with bytes of the body: from then on they may go straight to the socket. */
-  isOpen = false
-
-  constructor(res: ServerResponse, headers: HeaderList, onDrain: () => void) {
-    this.#res = res
-    this.#isChunked = res.chunkedEncoding
-    this.#isDelimited = res.chunkedEncoding || hasName(headers, 'content-length')
-    this.#onDrain = onDrain
-    res.chunkedEncoding = false
-  }
-
-  write(bytes: Uint8Array, isLast: boolean): boolean {
-    const size = bytes.byteLength
-    if (size > SMALL) return this.#writeLarge(bytes)
-    this.#held += this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
-    return isLast || this.#flush()
-  }
-
-  end(bytes: Uint8Array | null): void {
-    if (bytes !== null && bytes.byteLength > 0) this.write(bytes, true)
-    if (this.#isChunked) this.#held += '0\r\n\r\n'
-    this.#flush()
-    this.#res.end()
-  }
-
-  break(): void {
-    breakOff(this.#res, this.#isDelimited)
-  }
-
-  /** Sends what is held by one plain write; node:http would wait for the end of the turn, and gather it with the nothing of `end`. */
-  #flush(): boolean {
-    const text = this.#held
-    const { socket } = this.#res
-    if (text === '') return true
-    this.#held = ''
-    // A response that waits for an earlier one on its connection has no socket yet.
-    if (this.isOpen && socket) {
-      const hasRoom = socket.write(text, 'latin1')
-      if (!hasRoom) socket.once('drain', this.#onDrain)
-      return hasRoom
-    }
-    this.isOpen = this.#res.req.method !== 'HEAD'
-    socket?.cork()
-    const hasRoom = this.#res.write(text, 'latin1')
-    socket?.uncork()
-    return hasRoom
-  }
-
-  #writeLarge(bytes: Uint8Array): boolean {
-    this.#flush()
-    if (!this.#isChunked) return this.#res.write(bytes)
-    this.#res.write(`${bytes.byteLength.toString(16)}\r\n`, 'latin1')
-    this.#res.write(bytes)
-    return this.#res.write('\r\n', 'latin1')
-  }
-}
-
-function latin1(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer.toString('latin1')
-}
-
-/** Ends the client's connection so that what it has can't be taken for the whole. */
-function breakOff(res: ServerResponse, isDelimited: boolean): void {
-  const { socket } = res
-  // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
-  if (socket && res.headersSent && !isDelimited && isTcp(socket)) socket.resetAndDestroy()
-  res.destroy()
-}
-
-function isTcp(socket: object): boolean {
-  return !('encrypted' in socket) && 'remoteFamily' in socket && socket.remoteFamily !== undefined
-}
-
-function sendStream(body: ReadableStream<Uint8Array>, res: ServerResponse, head: Head): () => void {
+function sendStream(
+  body: ReadableStream<Uint8Array>,
+  exchange: Exchange,
+  head: Head & { headers: string[] },
+): () => void {
   const reader = body.getReader()
   let isGone = false
-  pump(reader, res, head).catch(() => {
+  let wake = nothing
+  const room = () => new Promise<void>((resolve) => (isGone ? resolve() : (wake = resolve)))
+  const begin = () => exchange.begin(head, () => wake())
+  pump(reader, exchange, { head, begin, room }).catch((error: unknown) => {
     // The body broke: its maker knows why; the client must see that it did.
-    if (!isGone) breakOff(res, res.chunkedEncoding || hasName(head.headers, 'content-length'))
+    if (!isGone) exchange.break(error as Error)
   })
   return () => {
     isGone = true
-    reader.cancel(new Error('the client left')).catch(() => undefined) // a source may be closed already
+    wake()
+    reader.cancel(new Error('the client left')).catch(nothing) // a source may be closed already
   }
+}
+
+interface Pumped {
+  readonly head: Head & { headers: string[] }
+  begin(): void
+  /** Resolves when there is room again, or the client is gone. */
+  room(): Promise<void>
 }
 
 /** Writes a web stream. A body that is whole at once (text, JSON) gets a Content-Length. */
 async function pump(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  res: ServerResponse,
-  head: Head,
+  exchange: Exchange,
+  { head, begin, room }: Pumped,
 ): Promise<void> {
   const isSized = hasName(head.headers, 'content-length')
-  let isHeadOut = false
-  const open = () => {
-    if (!isHeadOut) writeHead(res, head)
-    isHeadOut = true
-  }
   let pending = reader.read()
-  // A stream that stays silent must not hold back its head.
   const first = await soon(pending)
-  if (first === null) {
-    open()
-    res.flushHeaders()
-  } else if (!first.done && !isSized) {
+  if (first !== null && !first.done && !isSized) {
     const following = reader.read()
     const second = await soon(following)
-    if (second?.done) {
-      head.headers.push('Content-Length', String(first.value.byteLength))
-      open()
-      res.end(first.value)
-      return
-    }
-    open()
-    if (!res.write(first.value)) await drain(res)
+    if (second?.done) head.headers.push('Content-Length', String(first.value.byteLength))
+    begin()
+    if (second?.done) return exchange.end(first.value)
+    if (!exchange.write(first.value, false)) await room()
     pending = following
-  } else if (first.done && !isSized) {
-    head.headers.push('Content-Length', '0')
+  } else {
+    if (first?.done && !isSized) head.headers.push('Content-Length', '0')
+    begin()
+    // A stream that stays silent must not hold back its head.
+    if (first === null) exchange.flush()
   }
-  open()
   for (let next = await pending; !next.done; next = await reader.read()) {
-    if (!res.write(next.value)) await drain(res)
+    if (!exchange.write(next.value, false)) await room()
   }
-  res.end()
+  exchange.end(null)
 }
 
 /** What the promise gives, if it does so before the event loop goes on; else null. */
@@ -193,18 +98,7 @@ function soon<T>(promise: Promise<T>): Promise<T | null> {
   return Promise.race([promise, new Promise<null>((resolve) => setImmediate(() => resolve(null)))])
 }
 
-function drain(res: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    if (res.destroyed) return resolve()
-    const done = () => {
-      res.off('drain', done)
-      res.off('close', done)
-      resolve()
-    }
-    res.on('drain', done)
-    res.on('close', done)
-  })
-}
+function nothing(): void {}
 
 function hasName(headers: HeaderList, name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() === name) return true

@@ -1,0 +1,73 @@
+// Writes the heads of responses, as node:http would.
+import { STATUS_CODES } from 'node:http'
+import type { Head } from './exchange.ts'
+
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+
+/** What a head is written for. */
+export interface Asked {
+  /** The client speaks HTTP/1.1: it takes chunks. */
+  readonly isModern: boolean
+  readonly isHead: boolean
+  /** It would keep the connection. */
+  readonly keepsAlive: boolean
+  /** Seconds that an idle connection is kept. */
+  readonly keepAlive: number
+}
+
+/** A head as latin1 text, and what it says of the message. */
+export interface Written {
+  readonly text: string
+  readonly isChunked: boolean
+  /** The end of the body can be told from a connection that broke. */
+  readonly isDelimited: boolean
+  readonly hasBody: boolean
+  /** The connection ends with this response. */
+  readonly isLast: boolean
+}
+
+/** The current second as a Date header tells it. */
+export class DateLine {
+  #until = 0
+  #text = ''
+
+  get text(): string {
+    const now = Date.now()
+    if (now >= this.#until) {
+      this.#text = `Date: ${new Date(now).toUTCString()}\r\n`
+      this.#until = now - (now % 1000) + 1000
+    }
+    return this.#text
+  }
+}
+
+/** Writes a response head. Throws a TypeError where a part could break out of its line. */
+export function writeHead({ status, statusText, headers }: Head, asked: Asked, date: DateLine): Written {
+  const hasBody = !asked.isHead && status !== 204 && status !== 304
+  let text = `HTTP/1.1 ${status} ${statusText === '' ? (STATUS_CODES[status] ?? 'unknown') : statusText}\r\n`
+  if (statusText !== '' && BAD_VALUE.test(statusText)) throw new TypeError('invalid status text')
+  let connection: string | null = null
+  let isSized = false
+  let isDated = false
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    const value = headers[i + 1]!
+    if (!NAME.test(name) || BAD_VALUE.test(value)) throw new TypeError(`invalid response header ${name}`)
+    // Lengths first: most names are ruled out without lower-casing them.
+    if (name.length === 4) isDated ||= name.toLowerCase() === 'date'
+    else if (name.length === 14) isSized ||= name.toLowerCase() === 'content-length'
+    else if (name.length === 10 && name.toLowerCase() === 'connection') connection = value.toLowerCase()
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') continue
+    text += `${name}: ${value}\r\n`
+  }
+  if (!isDated) text += date.text
+  const isChunked = hasBody && !isSized && asked.isModern
+  const isDelimited = isSized || isChunked || !hasBody
+  let isLast = !asked.keepsAlive || !isDelimited
+  if (connection !== null) isLast ||= connection.includes('close')
+  else if (isLast) text += 'Connection: close\r\n'
+  else text += `Connection: keep-alive\r\nKeep-Alive: timeout=${asked.keepAlive}\r\n`
+  if (isChunked) text += 'Transfer-Encoding: chunked\r\n'
+  return { text: `${text}\r\n`, isChunked, isDelimited, hasBody, isLast }
+}

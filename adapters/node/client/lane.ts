@@ -1,0 +1,196 @@
+// A client's connection without node:http's messages: its parser, its timeouts and its errors stay node:http's, but what the
+// parser reads goes straight to our own requests (the figure: bench/README.md, "Lanes").
+import type { Socket } from 'node:net'
+import type { DateLine } from './head.ts'
+import type { OnHead, Parser, ParserShape } from './parser.ts'
+import { Turn, type LaneSide } from './turn.ts'
+
+/** Requests that may wait behind the one that is being answered before the client is held back. */
+const MAX_LINE = 16
+/** How long a client may go on sending a body after its response, so that it comes to read it, ms. */
+export const LINGER = 5000
+
+/** What all lanes of a server share. */
+export interface LaneOptions {
+  readonly shape: ParserShape
+  readonly date: DateLine
+  /** Seconds that an idle connection is kept. */
+  readonly keepAlive: number
+  /** Calls the handler. What comes behind the request on its connection waits until its response is out. */
+  serve(turn: Turn): void
+}
+
+type Slot = Parser[number]
+
+export class Lane implements LaneSide {
+  readonly socket: Socket
+  readonly date: DateLine
+  readonly keepAlive: number
+  readonly #options: LaneOptions
+  readonly #parser: Parser
+  /** node:http's own callbacks; null once they are back in their places. */
+  #own: readonly (readonly [number, Slot])[] | null
+  /** Whose body is coming. */
+  #reading: Turn | null = null
+  /** Whose response is being made. */
+  #current: Turn | null = null
+  /** Read, but not served yet: pipelined requests. */
+  readonly #line: Turn[] = []
+  /** The last response is out: what else comes is dropped. */
+  #isEnding = false
+  #isServing = false
+  #hasServed = false
+  /** Looks of `sweep` since something came. */
+  #age = 0
+
+  /** Takes a connection over, or gives null where its parser can't be listened to. */
+  static open(socket: Socket, options: LaneOptions): Lane | null {
+    const { parser } = socket as { parser?: Parser }
+    const isKnown = parser?._consumed === true && typeof parser[options.shape.slots.execute] === 'function'
+    return isKnown ? new Lane(socket, parser, options) : null
+  }
+
+  private constructor(socket: Socket, parser: Parser, options: LaneOptions) {
+    this.socket = socket
+    this.date = options.date
+    this.keepAlive = options.keepAlive
+    this.#options = options
+    this.#parser = parser
+    const { head, body, complete, execute } = options.shape.slots
+    this.#own = [head, body, complete].map((slot) => [slot, parser[slot]!] as const)
+    const onExecute = parser[execute] as (result: unknown) => void
+    parser[head] = ((...args) => this.#onHead(args)) satisfies OnHead as Slot
+    parser[body] = (bytes: Uint8Array) => this.#reading?.data(bytes)
+    parser[complete] = () => this.#onComplete()
+    parser[execute] = (result: unknown) => {
+      this.#age = 0
+      onExecute(result)
+      // A body that goes on behind this read: its request is served meanwhile.
+      if (typeof result === 'number') this.#next()
+    }
+    socket.on('drain', () => this.#current?.drained())
+    socket.once('close', () => this.#onClose())
+  }
+
+  /** A response is on its way, and some of it is out. */
+  get isAnswering(): boolean {
+    return this.#current?.hasBegun === true
+  }
+
+  /** Ends the connection when nothing has come for `limit` looks. */
+  sweep(limit: number): void {
+    if (this.#current !== null || this.#reading !== null) this.#age = 0
+    else if (++this.#age > limit && this.#hasServed) this.socket.destroy()
+  }
+
+  #onHead(args: Parameters<OnHead>): number {
+    const parser = this.#parser
+    const [major, minor, list, number, path, , , isUpgrade, keepsAlive] = args
+    const headers = list ?? parser._headers
+    const target = path ?? parser._url
+    if (list === undefined || path === undefined) this.#forget()
+    if (this.#isEnding) return 0
+    const method = this.#options.shape.methods[number]
+    if (method === undefined || (isUpgrade && wantsWebSocket(method, headers))) {
+      args[2] = headers
+      args[4] = target
+      return this.#handOver(args)
+    }
+    const isModern = major === 1 && minor === 1
+    const turn = new Turn(this, { method, target, headers, isModern, keepsAlive })
+    this.#reading = turn
+    this.#line.push(turn)
+    if (this.#line.length > MAX_LINE) this.steer()
+    return 0
+  }
+
+  /** Gives the connection back to node:http, which takes the socket out of HTTP. */
+  #handOver(args: Parameters<OnHead>): number {
+    if (this.#current !== null || this.#line.length > 0) {
+      // Another protocol can't begin before the responses that are due.
+      this.socket.destroy()
+      return 0
+    }
+    this.#release()
+    const own = this.#parser[this.#options.shape.slots.head] as OnHead
+    return own.apply(this.#parser, args)
+  }
+
+  #forget(): void {
+    this.#parser._headers = []
+    this.#parser._url = ''
+  }
+
+  #onComplete(): void {
+    // Trailers: nobody asked for them.
+    if (this.#parser._headers.length > 0) this.#forget()
+    const turn = this.#reading
+    this.#reading = null
+    turn?.complete()
+    if (this.#isEnding) this.socket.destroySoon()
+    else this.#next()
+  }
+
+  /** Serves the next request of the line, unless one is being served. */
+  #next(): void {
+    if (this.#isServing) return
+    // A loop, for a response may be out before its handler returns.
+    this.#isServing = true
+    while (this.#current === null && !this.#isEnding && this.#line.length > 0 && this.socket.writable) {
+      const turn = this.#line.shift()!
+      this.#current = turn
+      this.#hasServed = true
+      if (turn.wrong === 0) this.#options.serve(turn)
+      else this.#refuse(turn)
+    }
+    this.#isServing = false
+    if (this.socket.isPaused()) this.steer()
+  }
+
+  #refuse(turn: Turn): void {
+    if (!turn.isWhole) turn.linger()
+    turn.refuse({ status: turn.wrong, statusText: '', headers: [] }, '')
+  }
+
+  steer(): void {
+    const isFull = this.#reading?.isFull === true || this.#line.length > MAX_LINE
+    if (isFull === this.socket.isPaused()) return
+    if (isFull) this.socket.pause()
+    else this.socket.resume()
+  }
+
+  done(isLast: boolean, lingers: boolean): void {
+    this.#current = null
+    this.#isEnding ||= isLast
+    if (!isLast) return this.#next()
+    if (!lingers) return this.socket.destroySoon()
+    const timer = setTimeout(() => this.socket.destroy(), LINGER).unref()
+    this.socket.once('close', () => clearTimeout(timer))
+    this.socket.end()
+  }
+
+  #onClose(): void {
+    this.#release()
+    const reading = this.#reading
+    this.#reading = null
+    this.#line.length = 0
+    reading?.cut()
+    this.#current?.cut()
+    this.#current = null
+  }
+
+  /** Puts node:http's callbacks back, once: parsers are used again, by other connections. */
+  #release(): void {
+    for (const [slot, callback] of this.#own ?? []) this.#parser[slot] = callback
+    this.#own = null
+  }
+}
+
+function wantsWebSocket(method: string, headers: readonly string[]): boolean {
+  if (method !== 'GET') return false
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length === 7 && headers[i]!.toLowerCase() === 'upgrade')
+      return headers[i + 1]!.toLowerCase() === 'websocket'
+  }
+  return false
+}

@@ -1,0 +1,278 @@
+// One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
+import type { Socket } from 'node:net'
+import type { HeaderList } from '../../../src/host.ts'
+import type { BodyTaker, Exchange, Head } from './exchange.ts'
+import { writeHead, type Asked, type DateLine } from './head.ts'
+
+/** Bytes of a body that nobody takes, above which the client is held back. */
+const HIGH_WATER = 65_536
+/** Pieces up to this size are sent as one latin1 string with their head or frame: one plain write in place of a gathered one. */
+const SMALL = 16_384
+
+/** The request line and headers, as the parser tells them. */
+export interface RequestHead {
+  readonly method: string
+  readonly target: string
+  readonly headers: HeaderList
+  readonly isModern: boolean
+  readonly keepsAlive: boolean
+}
+
+/** What a lane lends its turns. */
+export interface LaneSide {
+  readonly socket: Socket
+  readonly date: DateLine
+  /** Seconds that an idle connection is kept. */
+  readonly keepAlive: number
+  /** Holds the client back, or reads on, as its turns have room. */
+  steer(): void
+  /** The response is out. `isLast`: the connection ends with it; `lingers`: not before its request's body is dropped. */
+  done(isLast: boolean, lingers: boolean): void
+}
+
+export class Turn implements Exchange, Asked {
+  readonly method: string
+  readonly target: string
+  readonly headers: HeaderList
+  readonly isModern: boolean
+  readonly isHead: boolean
+  readonly keepsAlive: boolean
+  /** An answer that the head deserves before anybody looks at it: 400 without a Host, 417; else 0. */
+  readonly wrong: number
+  host = ''
+  length: number | null = 0
+  isWhole = false
+  isWaiting = false
+  waiting = 0
+  isOver = false
+  hasBegun = false
+  onOver: (isSent: boolean) => void = nothing
+  readonly #lane: LaneSide
+  #early: Uint8Array[] | null = null
+  #taker: BodyTaker | null = null
+  #isHeld = false
+  #lingers = false
+  /** Bytes that wait for more to go out with: the head, and the last ones, which wait for the end. */
+  #held = ''
+  #isChunked = false
+  #isDelimited = false
+  #hasBody = true
+  #isLast = false
+  #isEnded = false
+  #isFull = false
+  #onRoom: () => void = nothing
+
+  constructor(lane: LaneSide, { method, target, headers, isModern, keepsAlive }: RequestHead) {
+    this.#lane = lane
+    this.method = method
+    this.target = target
+    this.headers = headers
+    this.isModern = isModern
+    this.isHead = method === 'HEAD'
+    this.keepsAlive = keepsAlive
+    this.wrong = this.#readHeaders(headers)
+  }
+
+  #readHeaders(headers: HeaderList): number {
+    let hasHost = false
+    let expect: string | null = null
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!
+      // Lengths first: most names are ruled out without lower-casing them.
+      if (name.length === 4 && !hasHost && name.toLowerCase() === 'host') {
+        hasHost = true
+        this.host = headers[i + 1]!
+      } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+        // llhttp has refused anything but digits, and both framings at once.
+        this.length = Number(headers[i + 1])
+      } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') this.length = null
+      else if (name.length === 6 && name.toLowerCase() === 'expect') expect = headers[i + 1]!
+    }
+    if (!this.isModern) return 0
+    if (!hasHost) return 400
+    if (expect === null) return 0
+    this.isWaiting = /^100-continue$/i.test(expect)
+    return this.isWaiting ? 0 : 417
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#lane.socket.remoteAddress
+  }
+
+  get keepAlive(): number {
+    return this.#lane.keepAlive
+  }
+
+  /** Reading on would pile up bytes that nobody takes. */
+  get isFull(): boolean {
+    return this.#isHeld || this.waiting >= HIGH_WATER
+  }
+
+  // From the parser.
+
+  data(bytes: Uint8Array): void {
+    if (this.#taker !== null) return this.#taker.data(bytes)
+    this.waiting += bytes.byteLength
+    if (this.#early === null) this.#early = [bytes]
+    else this.#early.push(bytes)
+    if (this.isFull) this.#lane.steer()
+  }
+
+  complete(): void {
+    this.isWhole = true
+    this.#taker?.end()
+  }
+
+  /** The client is gone. */
+  cut(): void {
+    if (!this.isWhole) this.#taker?.cut()
+    this.#over(false)
+  }
+
+  // For who reads the request.
+
+  take(taker: BodyTaker): void {
+    if (this.isWaiting) {
+      this.isWaiting = false
+      this.#send('HTTP/1.1 100 Continue\r\n\r\n')
+    }
+    this.#taker = taker
+    const early = this.#early
+    this.#early = null
+    this.waiting = 0
+    if (early !== null) for (const bytes of early) taker.data(bytes)
+    if (this.isWhole) taker.end()
+    else if (this.isOver) taker.cut()
+    else this.#lane.steer()
+  }
+
+  pause(): void {
+    this.#isHeld = true
+    if (!this.isWhole) this.#lane.steer()
+  }
+
+  resume(): void {
+    this.#isHeld = false
+    if (!this.isWhole) this.#lane.steer()
+  }
+
+  // For who answers it.
+
+  begin(head: Head, onRoom: () => void): void {
+    this.hasBegun = true
+    const written = writeHead(head, this, this.#lane.date)
+    this.#held = written.text
+    this.#isChunked = written.isChunked
+    this.#isDelimited = written.isDelimited
+    this.#hasBody = written.hasBody
+    this.#isLast = written.isLast
+    this.#onRoom = onRoom
+  }
+
+  write(bytes: Uint8Array, isLast: boolean): boolean {
+    if (!this.#hasBody) return true
+    const size = bytes.byteLength
+    if (size === 0) return !this.#isFull
+    if (size > SMALL) return this.#writeLarge(bytes)
+    this.#held += this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
+    return isLast || this.#flush()
+  }
+
+  end(bytes: Uint8Array | null): void {
+    if (bytes !== null) this.write(bytes, true)
+    if (this.#isChunked) this.#held += '0\r\n\r\n'
+    this.#flush()
+    this.#isEnded = true
+    const { socket } = this.#lane
+    // Else its bytes can't be sent any more; its 'close' is near.
+    if (!socket.writable) return
+    if (socket.writableLength === 0) this.#over(true)
+    else socket.write('', () => this.#over(true))
+  }
+
+  flush(): void {
+    this.#flush()
+  }
+
+  refuse(head: Head, body: string): void {
+    this.begin({ ...head, headers: [...head.headers, 'Connection', 'close'] }, nothing)
+    this.end(Buffer.from(body))
+  }
+
+  break(): void {
+    const { socket } = this.#lane
+    const isSent = this.hasBegun && this.#held === ''
+    // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
+    if (isSent && !this.#isDelimited && isTcp(socket)) socket.resetAndDestroy()
+    socket.destroy()
+  }
+
+  destroy(): void {
+    this.#lane.socket.destroy()
+  }
+
+  linger(): void {
+    this.#lingers = true
+    if (this.isWhole) return
+    this.#isHeld = false
+    this.take(NOBODY)
+  }
+
+  /** The socket has room again. */
+  drained(): void {
+    if (!this.#isFull) return
+    this.#isFull = false
+    if (!this.#isEnded) this.#onRoom()
+  }
+
+  #flush(): boolean {
+    const text = this.#held
+    if (text === '') return !this.#isFull
+    this.#held = ''
+    return this.#send(text)
+  }
+
+  #send(text: string): boolean {
+    const { socket } = this.#lane
+    // What a client that has gone would have got.
+    if (!socket.writable) return true
+    this.#isFull = !socket.write(text, 'latin1')
+    return !this.#isFull
+  }
+
+  #writeLarge(bytes: Uint8Array): boolean {
+    const { socket } = this.#lane
+    if (!socket.writable) return true
+    socket.cork()
+    this.#send(this.#isChunked ? `${this.#held}${bytes.byteLength.toString(16)}\r\n` : this.#held)
+    this.#held = ''
+    this.#isFull = !socket.write(bytes)
+    if (this.#isChunked) this.#send('\r\n')
+    socket.uncork()
+    return !this.#isFull
+  }
+
+  #over(isSent: boolean): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.onOver(isSent)
+    if (isSent) this.#lane.done(this.#isLast, this.#lingers && !this.isWhole)
+  }
+}
+
+function nothing(): void {}
+
+/** Drops a body as it comes. */
+const NOBODY: BodyTaker = { data: nothing, end: nothing, cut: nothing }
+
+function latin1(bytes: Uint8Array): string {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return buffer.toString('latin1')
+}
+
+/** A reset can be told of it. */
+export function isTcp(socket: object): boolean {
+  return !('encrypted' in socket) && 'remoteFamily' in socket && socket.remoteFamily !== undefined
+}

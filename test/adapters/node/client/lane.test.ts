@@ -1,0 +1,285 @@
+// What a client sees on a lane is what node:http would have sent: each request is sent both ways, whole and byte by byte.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, request, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { probe } from '../../../../adapters/node/client/parser.ts'
+import { serve, type Handler, type Served, type ServeOptions } from '../../../../adapters/node/http.ts'
+import { client } from '../rig.ts'
+
+const H = 'Host: a\r\n'
+const LAST = 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+const many = Array.from({ length: 70 }, (_, i) => `X-${i}: ${i}\r\n`).join('')
+
+const requests: Record<string, string> = {
+  'a GET that keeps its connection, and one that closes it': `GET /a HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'a POST with a length': `POST /echo HTTP/1.1\r\n${H}Content-Length: 5\r\n\r\nhello${LAST}`,
+  'a length of zero': `POST /echo HTTP/1.1\r\n${H}Content-Length: 0\r\n\r\n${LAST}`,
+  'chunks, with extensions and trailers': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n${LAST}`,
+  'a HEAD': `HEAD /a HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'a HEAD of a stream': `HEAD /stream HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'a stream, in chunks': `GET /stream HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'an answer without a body': `GET /204 HTTP/1.1\r\n${H}\r\nGET /null HTTP/1.1\r\n${H}\r\nGET /304 HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'a large answer': `GET /large HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'a client of HTTP/1.0': `GET /a HTTP/1.0\r\n\r\n`,
+  'a stream for a client of HTTP/1.0': `GET /stream HTTP/1.0\r\n${H}\r\n`,
+  'a client of HTTP/1.0 that would keep its connection': `GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n${LAST}`,
+  'a client of HTTP/1.0 that waits in vain': `POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi`,
+  'a request without a Host': `GET /a HTTP/1.1\r\n\r\n${LAST}`,
+  'two Hosts': `GET /url HTTP/1.1\r\n${H}Host: b\r\n\r\n${LAST}`,
+  'a client that waits to go on': `POST /echo HTTP/1.1\r\n${H}Expect: 100-Continue\r\nContent-Length: 2\r\n\r\nhi${LAST}`,
+  'more headers than fit one call of the parser': `GET /count HTTP/1.1\r\n${H}${many}\r\n${LAST}`,
+  'an absolute target': `GET http://b/url HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'the server itself as the target': `OPTIONS * HTTP/1.1\r\n${H}\r\n${LAST}`,
+  'an upgrade that is passed over': `GET /url HTTP/1.1\r\n${H}Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n`,
+  'a tunnel': `CONNECT b:1 HTTP/1.1\r\n${H}\r\n`,
+  'a method that nobody knows': `FROB /a HTTP/1.1\r\n${H}\r\n`,
+  'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  'both framings': `POST /echo HTTP/1.1\r\n${H}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  'two lengths': `POST /echo HTTP/1.1\r\n${H}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
+  'a length that is none': `POST /echo HTTP/1.1\r\n${H}Content-Length: +1\r\n\r\na`,
+  'a coding that is not chunked': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: xchunked\r\n\r\na`,
+  'a folded header': `GET /a HTTP/1.1\r\n${H}X: a\r\n b\r\n\r\n`,
+  'bare line feeds': `GET /a HTTP/1.1\n${H}\n`,
+  'a blank before a colon': `GET /a HTTP/1.1\r\n${H}X : y\r\n\r\n`,
+  'a zero byte': `GET /a HTTP/1.1\r\n${H}X: \0\r\n\r\n`,
+  'a broken chunk': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\nz\r\n`,
+  garbage: 'garbage\r\n\r\n',
+  'a handler that throws': `GET /throw HTTP/1.1\r\n${H}\r\n`,
+}
+
+async function handler(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  if (pathname === '/echo') return new Response(await request.bytes())
+  if (pathname === '/url') return new Response(request.url)
+  if (pathname === '/count') return new Response(`${[...request.headers].length}`)
+  if (pathname === '/null') return new Response(null, { status: 201, statusText: 'Made' })
+  if (pathname === '/204' || pathname === '/304')
+    return new Response(null, { status: Number(pathname.slice(1)) })
+  if (pathname === '/large') return new Response('x'.repeat(100_000))
+  if (pathname === '/throw') throw new Error('bug')
+  if (pathname !== '/stream') return new Response(`<${request.method} ${pathname}>`)
+  const pieces = ['one', 'two', 'three'].values()
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    const { value } = pieces.next()
+    if (value === undefined) controller.close()
+    else controller.enqueue(Buffer.from(value))
+  }
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }))
+}
+
+/** All that comes back until the connection ends. */
+async function answer(t: TestContext, { url }: Served, pieces: readonly string[]): Promise<string> {
+  const peer = await client(t, url)
+  peer.socket.setNoDelay(true)
+  for (const piece of pieces) {
+    if (!peer.socket.writable) break
+    peer.socket.write(piece, 'latin1')
+    if (pieces.length > 1) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await peer.closed
+  return peer.text.replaceAll(/Date: [^\r]+/g, 'Date: now')
+}
+
+const servers = new Map<boolean, Promise<Served>>()
+const server = (lanes: boolean) => {
+  const known = servers.get(lanes) ?? serve(handler, { lanes, maxHeader: 4096 })
+  servers.set(lanes, known)
+  return known
+}
+
+test('on a lane a client sees what it would see of node:http', async (t) => {
+  for (const [name, request] of Object.entries(requests)) {
+    await t.test(name, async (t) => {
+      const [lane, ordinary] = await Promise.all([server(true), server(false)])
+      const expected = await answer(t, ordinary, [request])
+      assert.equal(await answer(t, lane, [request]), expected)
+      const half = Math.ceil(request.length / 2)
+      assert.equal(
+        await answer(t, lane, [request.slice(0, half), request.slice(half)]),
+        await answer(t, ordinary, [request.slice(0, half), request.slice(half)]),
+      )
+    })
+  }
+})
+test.after(async () => {
+  for (const one of servers.values()) await (await one).close(0)
+})
+
+const pause = () => new Promise((resolve) => setImmediate(resolve))
+const open = async (t: TestContext, handle: Handler, options: ServeOptions = {}) => {
+  const served = await serve(handle, options)
+  t.after(() => served.close(0))
+  return served
+}
+const get = (path: string) => `GET ${path} HTTP/1.1\r\n${H}\r\n`
+
+test('a pipelined request is served when the response before it is out', async (t) => {
+  const release = Promise.withResolvers<void>()
+  const asked: string[] = []
+  const { url } = await open(t, async (request) => {
+    asked.push(new URL(request.url).pathname)
+    if (asked.length === 1) await release.promise
+    return new Response(`<${asked.length}>`)
+  })
+  const peer = await client(t, url)
+  peer.socket.write(get('/1') + get('/2') + get('/3'))
+  while (asked.length === 0) await pause()
+  await pause()
+  assert.deepEqual(asked, ['/1'])
+  release.resolve()
+  await peer.until('<3>')
+  assert.deepEqual(peer.text.match(/<\d>/g), ['<1>', '<2>', '<3>'])
+})
+
+test('thousands of pipelined requests are answered at once, in order', async (t) => {
+  let count = 0
+  const { url } = await open(t, () => new Response(`<${++count}>`))
+  const peer = await client(t, url)
+  peer.socket.write(get('/').repeat(5000))
+  await peer.until('<5000>')
+  const numbers = [...peer.text.matchAll(/<(\d+)>/g)].map(([, number]) => Number(number))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: 5000 }, (_, i) => i + 1),
+  )
+})
+
+test('nothing is served behind a response that closes the connection, nor to a client that left while in line', async (t) => {
+  const asked: string[] = []
+  const left = Promise.withResolvers<void>()
+  const { url } = await open(t, async (request) => {
+    asked.push(new URL(request.url).pathname)
+    if (request.url.endsWith('/wait')) {
+      request.signal.addEventListener('abort', () => left.resolve())
+      await left.promise
+    }
+    return new Response('ok')
+  })
+  const closing = await client(t, url)
+  closing.socket.write(LAST + get('/behind'))
+  await closing.closed
+  const leaving = await client(t, url)
+  leaving.socket.write(get('/wait') + get('/line'))
+  while (!asked.includes('/wait')) await pause()
+  leaving.socket.destroy()
+  await left.promise
+  await pause()
+  assert.deepEqual(asked, ['/last', '/wait'])
+})
+
+test('a client that sends more than anybody takes is held back', async (t) => {
+  const { url } = await open(t, () => new Promise<Response>(() => undefined))
+  const upload = `POST / HTTP/1.1\r\n${H}Content-Length: 100000000\r\n\r\n`
+  for (const [first, more] of [
+    ['', get('/').repeat(2000)],
+    [upload, 'x'.repeat(65_536)],
+  ] as const) {
+    const peer = await client(t, url)
+    let taken = 0
+    peer.socket.write(first)
+    for (let i = 0; i < 400; i++) peer.socket.write(more, () => taken++)
+    let before = -1
+    while (before !== taken || taken === 0) {
+      before = taken
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    assert.ok(taken < 300, `${taken} pieces were taken`)
+  }
+})
+
+test('a body that nobody reads, but that is here, does not cost the connection', async (t) => {
+  const { url } = await open(t, () => new Response('<ok>'))
+  const peer = await client(t, url)
+  peer.socket.write(`POST / HTTP/1.1\r\n${H}Content-Length: 3\r\n\r\nabc${get('/')}`)
+  await peer.until('<ok>HTTP/1.1 200 OK')
+})
+
+test('a slow reader holds the source of its answer back', async (t) => {
+  let pulled = 0
+  const { url } = await open(t, () => {
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      pulled++
+      controller.enqueue(new Uint8Array(65_536))
+    }
+    return new Response(new ReadableStream({ pull }))
+  })
+  const peer = await client(t, url)
+  peer.socket.pause()
+  peer.socket.write(get('/'))
+  let before = -1
+  while (before !== pulled || pulled === 0) {
+    before = pulled
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  assert.ok(pulled < 400, `${pulled} pieces were made`)
+  peer.socket.resume()
+  while (pulled < before + 100) await pause()
+})
+
+test('an idle connection is closed after its time, one that works or is fresh is not', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const never = Promise.withResolvers<Response>()
+  const { url } = await open(t, (request) =>
+    request.url.endsWith('/wait') ? never.promise : new Response('ok'),
+  )
+  const [idle, busy, fresh] = [await client(t, url), await client(t, url), await client(t, url)]
+  idle.socket.write(get('/'))
+  await idle.until('ok')
+  busy.socket.write(get('/wait'))
+  await client(t, url).then((other) => (other.socket.write(get('/')), other.until('ok')))
+  t.mock.timers.tick(70_000)
+  assert.equal(idle.socket.destroyed, false)
+  t.mock.timers.tick(15_000)
+  await idle.closed
+  assert.deepEqual([busy.socket.readyState, fresh.socket.readyState], ['open', 'open'])
+})
+
+test('a parser is node:http’s again when its connection has ended', async (t) => {
+  const { url } = await open(t, () => new Response('ok'))
+  for (let i = 0; i < 3; i++) {
+    const peer = await client(t, url)
+    peer.socket.write(get('/'))
+    await peer.until('ok')
+    peer.socket.destroy()
+    await peer.closed
+  }
+  const other = createServer((_req, res) => res.end('other')).listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await once(other, 'listening')
+  // Both ends of this take parsers from the pool.
+  const answer = await new Promise<IncomingMessage>((resolve) => {
+    request({ port: (other.address() as AddressInfo).port, host: '127.0.0.1', agent: false }, resolve).end()
+  })
+  assert.equal((await answer.toArray()).join(''), 'other')
+})
+
+test('a handshake takes a kept connection out of HTTP, unless a response is due on it', async (t) => {
+  const hold = Promise.withResolvers<Response>()
+  const { url } = await open(t, (request) => {
+    const isUpgrade = request.headers.has('upgrade')
+    return request.url.endsWith('/wait') ? hold.promise : new Response(isUpgrade ? '<no socket>' : '<ok>')
+  })
+  const handshake = `GET /ws HTTP/1.1\r\n${H}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
+  const kept = await client(t, url)
+  kept.socket.write(get('/'))
+  await kept.until('<ok>')
+  kept.socket.write(handshake)
+  // A refusal, written by hand on the socket that node:http gave away.
+  assert.match(await kept.until('<no socket>'), /<ok>HTTP\/1\.1 200 [^]*Connection: close/)
+  const early = await client(t, url)
+  early.socket.write(get('/wait') + handshake)
+  await early.closed
+  assert.equal(early.text, '')
+})
+
+test('the parser of this Node is as expected', () => {
+  const shape = probe()
+  assert.deepEqual(shape?.methods.filter((name) => name === 'GET' || name === 'POST').toSorted(), [
+    'GET',
+    'POST',
+  ])
+})
