@@ -1,4 +1,4 @@
-// Counters, gauges and histograms under names and labels of others, as plain readings; as many labels as they have.
+// Counters, gauges, histograms and summaries under names and labels of others, as plain readings; as many labels as they have.
 import type { FamilyReading } from '../../metrics/reading.ts'
 
 /** Series of one name; what comes after them is not counted. */
@@ -8,6 +8,7 @@ type Type = FamilyReading['type']
 
 interface Family {
   readonly type: Type
+  readonly gather: FamilyReading['gather']
   readonly labels: readonly string[]
   readonly bounds: readonly number[]
   readonly series: Map<string, { readonly values: readonly string[]; readonly numbers: number[] }>
@@ -34,6 +35,18 @@ export class Tally {
     if (numbers) numbers[0] = value
   }
 
+  /** A gauge of this app alone: those of several that serve side by side add up. */
+  setOwn(name: string, labels: Labels, value: number): void {
+    const numbers = this.#numbers(name, 'gauge', labels, 'sum')
+    if (numbers) numbers[0] = value
+  }
+
+  /** A counter that is kept elsewhere, and the same for all apps of a router. */
+  count(name: string, labels: Labels, value: number): void {
+    const numbers = this.#numbers(name, 'counter', labels, 'first')
+    if (numbers) numbers[0] = value
+  }
+
   observe(name: string, labels: Labels, value: number): void {
     const numbers = this.#numbers(name, 'histogram', labels)
     if (!numbers) return
@@ -44,29 +57,42 @@ export class Tally {
     numbers[last] = (numbers[last] ?? 0) + value
   }
 
+  /** Into a summary, of which count and sum are told. */
+  summarize(name: string, labels: Labels, value: number): void {
+    const numbers = this.#numbers(name, 'summary', labels)
+    if (!numbers) return
+    numbers[0] = (numbers[0] ?? 0) + 1
+    numbers[1] = (numbers[1] ?? 0) + value
+  }
+
   /** Drops the series of a gauge before it is filled again. */
   clear(name: string): void {
     this.#families.get(name)?.series.clear()
   }
 
   read(): FamilyReading[] {
-    return [...this.#families].map(([name, { type, labels, bounds, series }]) => ({
+    return [...this.#families].map(([name, { type, gather, labels, bounds, series }]) => ({
       name,
       help: '',
       type,
       labels,
-      // Gauges are of the pool, which all of a router share.
-      gather: type === 'gauge' ? 'first' : 'sum',
+      gather,
       bounds,
       series: [...series.values()].map(({ values, numbers }) => ({ values, numbers: [...numbers] })),
     }))
   }
 
-  #numbers(name: string, type: Type, labels: Labels): number[] | null {
+  /** Gauges are of the pool, which all apps of a router share, unless they are said to be otherwise. */
+  #numbers(
+    name: string,
+    type: Type,
+    labels: Labels,
+    gather: FamilyReading['gather'] = type === 'gauge' ? 'first' : 'sum',
+  ): number[] | null {
     let family = this.#families.get(name)
     if (!family) {
       const bounds = type === 'histogram' ? this.#bounds : []
-      family = { type, labels: Object.keys(labels), bounds, series: new Map() }
+      family = { type, gather, labels: Object.keys(labels), bounds, series: new Map() }
       this.#families.set(name, family)
     }
     const values = family.labels.map((label) => labels[label] ?? '')
@@ -74,7 +100,8 @@ export class Tally {
     const known = family.series.get(key)
     if (known) return known.numbers
     if (family.series.size >= MOST) return null
-    const numbers = Array.from({ length: type === 'histogram' ? this.#bounds.length + 2 : 1 }, () => 0)
+    const length = type === 'histogram' ? this.#bounds.length + 2 : type === 'summary' ? 2 : 1
+    const numbers = Array.from({ length }, () => 0)
     family.series.set(key, { values, numbers })
     return numbers
   }

@@ -93,6 +93,8 @@ function optionsOf(values: Values): Record<string, unknown> {
     hasModels: values['enable_igw'] === true,
     isPaired: values['pd_disaggregation'] === true,
     policy: values['policy'],
+    prefillPolicy: values['prefill_policy'],
+    decodePolicy: values['decode_policy'],
     backend: values['backend'],
   }
 }

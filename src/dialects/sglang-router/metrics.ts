@@ -1,10 +1,17 @@
 // The SGLang router's metrics under their names and labels, beside ours.
 import type { PoolView } from '../../actors/pool-view.ts'
+import type { RefusalValue } from '../../actors/ask.ts'
 import type { Core } from '../../core.ts'
-import type { FamilyReading, Reading } from '../../metrics/reading.ts'
+import type { SourceStatus } from '../../discovery/source.ts'
+import type { Reading } from '../../metrics/reading.ts'
 import { pathname, pathOf } from '../../openai/call.ts'
-import type { Happened } from '../dialect.ts'
-import { DURATIONS, Tally } from '../gateway/tally.ts'
+import type { Happened, RefusedAt, Step } from '../dialect.ts'
+import { Flights, type Flight } from '../gateway/flights.ts'
+import { named } from '../gateway/named.ts'
+import { Runs } from '../gateway/runs.ts'
+import { DURATIONS, Tally, type Labels } from '../gateway/tally.ts'
+import { Branches } from './branches.ts'
+import { showAges, showSources, Workers } from './gauges.ts'
 
 const ENDPOINTS: Readonly<Record<string, string>> = {
   '/v1/chat/completions': 'chat',
@@ -16,77 +23,177 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
   '/rerank': 'rerank',
   '/generate': 'generate',
 }
-const STATES = { closed: 0, open: 1, half_open: 2 } as const
-const ROLES: Readonly<Record<string, string>> = { prefill: 'prefill', decode: 'decode' }
+const HTTP = { connection_mode: 'http' }
 
-export interface Tap {
-  answered(request: Request, response: Response): void
-  count(happened: Happened, core: Core): void
-  read(core: Core, view: PoolView, withUrls: boolean): Reading
+const endpointOf = (path: string): string => ENDPOINTS[path] ?? 'other'
+
+interface Scene {
+  /** Whoever reads may see where workers are. */
+  readonly withUrls: boolean
+  readonly sources?: readonly SourceStatus[] | undefined
 }
 
 /** Counts by the options of the translation; one for each app. */
-export function createTap(options: Readonly<Record<string, unknown>>): Tap {
-  const common = {
-    router_type: 'http',
-    backend_type: options['isPaired'] === true ? 'pd' : 'regular',
+export class Tap {
+  readonly #options: Readonly<Record<string, unknown>>
+  readonly #common: Labels
+  readonly #flights = new Flights()
+  readonly #runs = new Runs()
+  readonly #workers = new Workers()
+  readonly #begun = new WeakMap<Request, number>()
+  readonly #branches: Branches
+  /** Its buckets are known with the first call. */
+  #own: Tally | null = null
+
+  constructor(options: Readonly<Record<string, unknown>>) {
+    this.#options = options
+    this.#branches = new Branches(String(options['policy']))
+    this.#common = { router_type: 'http', backend_type: options['isPaired'] === true ? 'pd' : 'regular' }
   }
-  let tally: Tally | null = null
-  const of = (core: Core): Tally =>
-    (tally ??= new Tally(
-      core.config.durationBuckets.length > 0
-        ? core.config.durationBuckets.toSorted((a, b) => a - b)
-        : DURATIONS,
-    ))
-  const early = new Tally()
-  return {
-    answered: ({ method, url }, { status, headers }) => {
-      early.add('smg_http_requests_total', { method, path: pathLabel(pathname(pathOf(url))) })
-      const error_code = headers.get('x-smg-error-code') ?? ''
-      early.add('smg_http_responses_total', { status_code: String(status), error_code })
-      if (status === 429 || status === 408) early.add('smg_http_rate_limit_total', { result: 'rejected' })
-    },
-    count: (happened, core) => {
-      if (happened.kind === 'failed') countFailed(of(core), happened)
-      else countEnded(of(core), happened, { common, policy: String(options['policy']) }, core)
-    },
-    read: (core, view, withUrls) => {
-      const own = of(core)
-      if (withUrls) showWorkers(own, view)
-      own.set('smg_http_connections_active', {}, core.live)
-      return named([...early.read(), ...own.read()], view, withUrls)
-    },
+
+  /** A request came in. */
+  began(request: Request, { host }: Core): void {
+    if (!this.#begun.has(request)) this.#begun.set(request, host.now())
+  }
+
+  /** The head of its answer goes out. */
+  answered(request: Request, { status, headers }: Response, core: Core): void {
+    const tally = this.#tally(core)
+    const path = pathLabel(pathname(pathOf(request.url)))
+    const { method } = request
+    tally.add('smg_http_requests_total', { method, path })
+    const error_code = headers.get('x-smg-error-code') ?? ''
+    tally.add('smg_http_responses_total', { status_code: String(status), error_code })
+    if (status === 429 || status === 408) tally.add('smg_http_rate_limit_total', { result: 'rejected' })
+    const begun = this.#begun.get(request)
+    if (begun === undefined) return
+    const seconds = (core.host.now() - begun) / 1000
+    tally.observe('smg_http_request_duration_seconds', { method, path }, seconds)
+  }
+
+  /** A call that was let in got no worker, or no answer of one. */
+  refused({ status }: RefusalValue, { path, model }: RefusedAt, core: Core): void {
+    if (status < 500 || !Object.hasOwn(ENDPOINTS, path)) return
+    const where = { ...this.#common, ...HTTP, model: model || 'unknown', endpoint: endpointOf(path) }
+    const tally = this.#tally(core)
+    tally.add('smg_router_requests_total', { ...where, streaming: 'false' })
+    const error_type = status === 503 ? 'no_workers' : errorType(status)
+    tally.add('smg_router_request_errors_total', { ...where, error_type })
+  }
+
+  /** A client named a worker that is not there. */
+  missed(core: Core): void {
+    this.#branches.missed(this.#tally(core))
+  }
+
+  follow(step: Step, core: Core): void {
+    const tally = this.#tally(core)
+    if (step.kind === 'sent') this.#sent(step, core)
+    if (step.kind !== 'over') return
+    const flight = this.#flights.over(step.id)
+    if (!flight?.hasFailed || flight.attempts <= core.config.retries) return
+    for (const { type: worker_type } of flight.legs)
+      tally.add('smg_worker_retries_exhausted_total', { worker_type, endpoint: endpointOf(flight.path) })
+  }
+
+  count(happened: Happened, core: Core): void {
+    const tally = this.#tally(core)
+    if (happened.kind === 'ended') return this.#ended(tally, happened, core)
+    const { id, url, failure } = happened
+    const leg = this.#flights.failed(id)?.legs.find((one) => one.url === url)
+    this.#runs.failed(url)
+    tally.add('smg_worker_cb_outcomes_total', { worker: url, outcome: 'failure' })
+    const error_type = failure.endsWith('_timeout') ? 'timeout' : 'backend_error'
+    tally.add('smg_worker_errors_total', { worker_type: leg?.type ?? 'regular', ...HTTP, error_type })
+  }
+
+  read(core: Core, view: PoolView, { withUrls, sources = [] }: Scene): Reading {
+    const tally = this.#tally(core)
+    if (withUrls) this.#workers.show(tally, view, { runs: this.#runs, model: modelOf(core) })
+    tally.setOwn('smg_http_connections_active', {}, core.live)
+    showAges(tally, this.#flights, core.host.now())
+    showSources(tally, sources)
+    this.#branches.show(tally, view, core)
+    return named(tally.read(), view, withUrls)
+  }
+
+  #tally({ config }: Core): Tally {
+    const { durationBuckets: told } = config
+    return (this.#own ??= new Tally(told.length > 0 ? told.toSorted((a, b) => a - b) : DURATIONS))
+  }
+
+  #sent(step: Step & { kind: 'sent' }, core: Core): void {
+    const tally = this.#tally(core)
+    const flight = this.#flights.sent(step, core)
+    this.#branches.chose(tally, flight, core)
+    const { model, legs, attempts } = flight
+    const endpoint = endpointOf(flight.path)
+    for (const { type: worker_type } of legs) {
+      const policy = String(this.#options[`${worker_type}Policy`] ?? this.#options['policy'])
+      tally.add('smg_worker_selection_total', { worker_type, ...HTTP, model, policy })
+      if (attempts > 1) tally.add('smg_worker_retries_total', { worker_type, endpoint })
+    }
+    if (attempts === 1) return tally.add('smg_http_rate_limit_total', { result: 'allowed' })
+    const attempt = String(attempts - 1)
+    tally.summarize('smg_worker_retry_backoff_seconds', { attempt }, step.plan.delay / 1000)
+  }
+
+  #ended(tally: Tally, { passing, ending }: Happened & { kind: 'ended' }, core: Core): void {
+    const { status, worker, url } = passing
+    const flight = this.#flights.find(passing.id)
+    const endpoint = endpointOf(flight?.path ?? passing.endpoint)
+    const model = passing.model || 'unknown'
+    const where = { ...this.#common, ...HTTP, model, endpoint }
+    const seconds = (core.host.now() - passing.startedAt) / 1000
+    tally.add('smg_router_requests_total', { ...where, streaming: String(passing.isStream === true) })
+    tally.observe('smg_router_request_duration_seconds', where, seconds)
+    const answer = { router_type: 'http', status_code: String(status), error_code: '' }
+    tally.add('smg_router_upstream_responses_total', answer)
+    const isWell = status < 500 && ending.failure === undefined
+    // An answer that was to be tried again has been counted.
+    if (!flight?.hasFailed) {
+      const outcome = isWell ? 'success' : 'failure'
+      for (const leg of bothOf(flight, { id: worker, url }))
+        tally.add('smg_worker_cb_outcomes_total', { worker: leg.id, outcome })
+      if (isWell) this.#runs.succeeded(url)
+      else this.#runs.failed(url)
+    }
+    if (status >= 400)
+      tally.add('smg_router_request_errors_total', { ...where, error_type: errorType(status) })
+    this.#tokens(tally, { ...this.#common, model, endpoint }, { passing, ending, now: core.host.now() })
+  }
+
+  /** The original tells these of gRPC alone; here they are known of all. */
+  #tokens(
+    tally: Tally,
+    labels: Labels,
+    { passing, ending, now }: Omit<Happened & { kind: 'ended' }, 'kind'> & { readonly now: number },
+  ): void {
+    const { usage, firstTokenAt } = ending
+    if (usage) {
+      tally.add('smg_router_tokens_total', { ...labels, token_type: 'input' }, usage.promptTokens)
+      tally.add('smg_router_tokens_total', { ...labels, token_type: 'output' }, usage.completionTokens)
+    }
+    if (!passing.isStream || !firstTokenAt) return
+    const whole = (now - passing.sentAt) / 1000
+    const first = (firstTokenAt - passing.sentAt) / 1000
+    tally.summarize('smg_router_ttft_seconds', labels, first)
+    tally.observe('smg_router_generation_duration_seconds', labels, whole)
+    const others = (usage?.completionTokens ?? 0) - 1
+    if (others > 0) tally.summarize('smg_router_tpot_seconds', labels, (whole - first) / others)
   }
 }
 
-function countFailed(tally: Tally, { url, failure }: Happened & { kind: 'failed' }): void {
-  tally.add('smg_worker_cb_outcomes_total', { worker: url, outcome: 'failure' })
-  const error_type = failure.endsWith('_timeout') ? 'timeout' : 'backend_error'
-  tally.add('smg_worker_errors_total', { worker_type: 'regular', connection_mode: 'http', error_type })
-  tally.add('smg_worker_retries_total', { worker_type: 'regular', endpoint: 'other' })
+/** The prefill worker did well, too, where the answer came. */
+function bothOf(flight: Flight | undefined, last: { readonly id: string; readonly url: string }) {
+  const prefill = flight?.legs.find(({ type }) => type === 'prefill')
+  return prefill ? [prefill, last] : [last]
 }
 
-function countEnded(
-  tally: Tally,
-  { passing }: Happened & { kind: 'ended' },
-  { common, policy }: { readonly common: Readonly<Record<string, string>>; readonly policy: string },
-  { host }: Core,
-): void {
-  const { status, worker } = passing
-  const endpoint = ENDPOINTS[passing.endpoint] ?? 'other'
-  const model = passing.model || 'unknown'
-  const where = { ...common, connection_mode: 'http', model, endpoint }
-  const seconds = (host.now() - passing.startedAt) / 1000
-  tally.add('smg_router_requests_total', { ...where, streaming: String(passing.isStream === true) })
-  tally.observe('smg_router_request_duration_seconds', where, seconds)
-  tally.observe('smg_http_request_duration_seconds', { method: 'POST', path: passing.endpoint }, seconds)
-  const answer = { router_type: 'http', status_code: String(status), error_code: '' }
-  tally.add('smg_router_upstream_responses_total', answer)
-  tally.add('smg_http_rate_limit_total', { result: 'allowed' })
-  const chosen = { worker_type: 'regular', connection_mode: 'http', model, policy }
-  tally.add('smg_worker_selection_total', chosen)
-  tally.add('smg_worker_cb_outcomes_total', { worker, outcome: status < 500 ? 'success' : 'failure' })
-  if (status >= 400) tally.add('smg_router_request_errors_total', { ...where, error_type: errorType(status) })
+/** The model of workers where there is one alone. */
+function modelOf({ models }: Core): string {
+  const bases = models.directory.models.filter(({ parent }) => parent === undefined)
+  return bases.length === 1 ? (bases[0]?.id ?? 'unknown') : 'unknown'
 }
 
 function errorType(status: number): string {
@@ -94,52 +201,6 @@ function errorType(status: number): string {
   if (status === 404) return 'no_workers'
   if (status === 408 || status === 504) return 'timeout'
   return status >= 500 ? 'backend_error' : 'internal_error'
-}
-
-/** Gauges of the workers as they are now. */
-function showWorkers(tally: Tally, view: PoolView): void {
-  const gauges = ['worker_requests_active', 'worker_health', 'worker_cb_state', 'worker_pool_size']
-  for (const name of gauges) tally.clear(`smg_${name}`)
-  const sizes = new Map<string, number>()
-  let active = 0
-  for (const { url, role, state, breaker, in_flight } of view.workers) {
-    tally.set('smg_worker_requests_active', { worker: url }, in_flight)
-    tally.set('smg_worker_health', { worker: url }, state === 'up' || state === 'busy' ? 1 : 0)
-    tally.set('smg_worker_cb_state', { worker: url }, STATES[breaker])
-    const type = ROLES[role] ?? 'regular'
-    sizes.set(type, (sizes.get(type) ?? 0) + 1)
-    active += in_flight
-  }
-  for (const [worker_type, size] of sizes)
-    tally.set('smg_worker_pool_size', { worker_type, connection_mode: 'http', model: 'unknown' }, size)
-  tally.set('smg_worker_connections_active', { worker_type: 'regular', connection_mode: 'http' }, active)
-}
-
-/** Workers by their URLs, as there; none of them for whoever may not see where workers are. */
-export function named(families: readonly FamilyReading[], view: PoolView, withUrls: boolean): Reading {
-  if (!withUrls) return families.filter(({ labels }) => !labels.includes('worker'))
-  const urls = new Map(view.workers.map(({ id, url }) => [id, url]))
-  return families.map((family) => {
-    const at = family.labels.indexOf('worker')
-    if (at < 0) return family
-    const series = family.series.map(({ values, numbers }) => ({
-      values: values.map((value, index) => (index === at ? (urls.get(value) ?? value) : value)),
-      numbers,
-    }))
-    return { ...family, series: joined(series) }
-  })
-}
-
-/** Failures are told by URL, answers by id: of one worker they are one series. */
-function joined(series: FamilyReading['series']): FamilyReading['series'] {
-  const found = new Map<string, { values: readonly string[]; numbers: number[] }>()
-  for (const { values, numbers } of series) {
-    const key = values.join('\0')
-    const known = found.get(key)
-    if (!known) found.set(key, { values, numbers: [...numbers] })
-    else for (const [at, number] of numbers.entries()) known.numbers[at] = (known.numbers[at] ?? 0) + number
-  }
-  return [...found.values()]
 }
 
 /** Ids in a path (from its fourth part on) are not told apart. */

@@ -14,9 +14,9 @@ import { createLines } from '../gateway/lines.ts'
 import { rerank } from '../gateway/rerank.ts'
 import { checkBody, checkMessages } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
-import { affine } from './affinity.ts'
+import { affine, nobody } from './affinity.ts'
 import { Metadata } from './metadata.ts'
-import { createTap } from './metrics.ts'
+import { Tap } from './metrics.ts'
 import * as reads from './reads.ts'
 import { refuse, UNPAIRED } from './refusals.ts'
 import { change, create, list, remove, show } from './workers.ts'
@@ -49,7 +49,7 @@ export function surface(options: Options): Surface {
   const guarded = guardedRoutes(managing)
   const storesThere = options['backend'] === 'openai'
   const bare = new WeakSet<Response>()
-  const tap = createTap(options)
+  const tap = new Tap(options)
   const lines = createLines('info')
   const nowhere = (): Response => {
     const response = empty(404)
@@ -60,6 +60,7 @@ export function surface(options: Options): Surface {
   return {
     idName: ID_NAME,
     answer: (core, request, path) => {
+      tap.began(request, core)
       lines.began(core, request)
       const method = request.method === 'HEAD' ? 'GET' : request.method
       const name = `${method} ${path}`
@@ -77,23 +78,29 @@ export function surface(options: Options): Surface {
     },
     fallback: async (_core, request, path) =>
       endpoints.has(path) && request.method !== 'POST' ? wrongMethod('POST') : nowhere(),
-    refuse,
+    refuse: (refusal, at, core) => {
+      tap.refused(refusal, at, core)
+      return refuse(refusal, at)
+    },
     hear: async (call, request, core) => {
       const id = requestIdFor(core, request.headers, call.path, IDS)
       checkBody(call, request.headers, TYPED)
       if (options['isPaired'] === true && core.config.strictCompat) checkAlone(pathname(call.path))
       if (pathname(call.path) === '/v1/chat/completions') checkMessages(call)
-      return affine(withId(call, id), request.headers, core, options['policy'])
+      const found = await affine(withId(call, id), request.headers, core, options['policy'])
+      if (found === null) tap.missed(core)
+      return found ?? nobody(request.headers)
     },
     finish: (response, request, core) => {
       if (!response.headers.has(ID_NAME) && !bare.has(response) && response.status !== 101)
         response.headers.set(ID_NAME, requestIdFor(core, request.headers, pathOf(request.url), IDS))
-      tap.answered(request, response)
+      tap.answered(request, response, core)
       lines.ended(core, request, response)
       return response
     },
-    count: tap.count,
-    read: tap.read,
+    follow: (step, core) => tap.follow(step, core),
+    count: (happened, core) => tap.count(happened, core),
+    read: (core, view, withUrls, sources) => tap.read(core, view, { withUrls, sources }),
   }
 }
 

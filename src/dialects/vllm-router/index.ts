@@ -108,6 +108,8 @@ function optionsOf(values: Values): Record<string, unknown> {
     hasModels: values['enable_igw'] === true,
     isPaired: values['vllm_pd_disaggregation'] === true,
     policy: values['policy'],
+    prefillPolicy: values['prefill_policy'],
+    decodePolicy: values['decode_policy'],
     ...(values['vllm_discovery_address'] !== undefined && { discovery: values['vllm_discovery_address'] }),
   }
 }

@@ -25,7 +25,7 @@ import { askFirst } from '../gateway/proxy.ts'
 import { rerank } from '../gateway/rerank.ts'
 import { checkBody } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
-import { createTap } from './metrics.ts'
+import { Tap } from './metrics.ts'
 import * as reads from './reads.ts'
 import { refuse } from './refusals.ts'
 
@@ -55,7 +55,7 @@ export function surface(options: Options): Surface {
   const admin = adminRoutes(joining, isPaired)
   const pass = (core: Core, request: Request, endpoint: Endpoint = PROXY) =>
     passOn(core, request, { endpoint, isPaired })
-  const tap = createTap(options)
+  const tap = new Tap(options, (path) => TYPED.has(path))
   const lines = createLines('debug')
   return {
     idName: ID_NAME,
@@ -76,7 +76,10 @@ export function surface(options: Options): Surface {
       TYPED.has(path) && request.method !== 'POST'
         ? wrongMethod('POST')
         : pass(core, request, endpoints.get(path)),
-    refuse: (refusal, at) => refuse(refusal, at, (path) => TYPED.has(path)),
+    refuse: (refusal, at) => {
+      tap.refused(refusal, at)
+      return refuse(refusal, at, (path) => TYPED.has(path))
+    },
     hear: (call, request, core) => {
       checkBody(call, request.headers, TYPED)
       const id = requestIdFor(core, request.headers, call.path, PREFIXES)
@@ -88,8 +91,9 @@ export function surface(options: Options): Surface {
       lines.ended(core, request, response)
       return response
     },
-    count: tap.count,
-    read: tap.read,
+    follow: (step, core) => tap.follow(step, core),
+    count: (happened, core) => tap.count(happened, core),
+    read: (_core, view, withUrls, sources) => tap.read(view, { withUrls, sources }),
   }
 }
 
