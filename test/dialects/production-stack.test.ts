@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseConfigFile } from '../../adapters/cli/yaml.ts'
 import { productionStack } from '../../src/dialects/production-stack/index.ts'
 import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
 import { configOf, testEffects, translated, type Effect } from './_translate.ts'
