@@ -28,6 +28,7 @@ export function refuse(refusal: RefusalValue, at: RefusedAt, core: Core): Respon
 const INVALID: ReadonlySet<string> = new Set(['invalid_json', 'empty_body'])
 
 function told({ code, status, message }: RefusalValue, { path, model }: RefusedAt, core: Core): Response {
+  if (code === 'provider_failed') return detail(message, 502)
   if (code === 'not_found') return detail('Not Found', 404)
   if (code === 'missing_model' || code === 'empty_body') return failure(MODEL_WORDS, 400)
   if (INVALID.has(code))

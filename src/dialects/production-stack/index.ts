@@ -3,6 +3,7 @@ import { readArguments, valuesOf } from '../argparse.ts'
 import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import { notesOf, seconds, Settings, straysOf, type Values } from '../gateway/translate.ts'
 import { levelOf } from '../nodes/settings.ts'
+import { translateAround } from './around.ts'
 import { joinGiven, readDynamic } from './dynamic.ts'
 import { flags } from './flags.ts'
 import { listOf, translateKubernetes, translateStatic, type Labels } from './fleet.ts'
@@ -42,6 +43,7 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   translateServer(values, settings)
   const routing = translateRouting(values, settings)
   const found = translateDiscovery(values, settings, routing.labels)
+  const around = await translateAround(values, settings, { by, given })
   const key = by.environment['VLLM_API_KEY']
   if (key !== undefined && key !== '') settings.set('workerProbeKey', key)
   const live: LiveOptions = {
@@ -57,12 +59,14 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   return {
     config: settings.config,
     options: { ...optionsOf(values, live) },
-    notes: notesOf(line.inert),
+    notes: [...notesOf(line.inert), ...around.notes],
     problems: [
       ...line.problems,
       ...straysOf(line.words),
       ...dynamic.problems,
-      ...(dynamic.problems.length > 0 ? [] : [...found, ...routing.problems, ...wrongRanges(values)]),
+      ...(dynamic.problems.length > 0
+        ? []
+        : [...found, ...routing.problems, ...around.problems, ...wrongRanges(values)]),
     ],
     ...(dynamic.file !== null && { watched: [dynamic.file] }),
   }

@@ -21,5 +21,7 @@ export async function listModels(core: Core): Promise<object> {
       ...(known?.maxModelLength && { max_model_len: known.maxModelLength }),
     }
   })
+  for (const { id, ownedBy } of core.extensions?.models() ?? [])
+    data.push({ id, object: 'model', created, owned_by: ownedBy, root: null, parent: null })
   return { object: 'list', data }
 }

@@ -13,6 +13,7 @@ import { listedEngines } from './engines.ts'
 import { listModels } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
 import { withoutRoot } from './root-path.ts'
+import { pinned } from './pin.ts'
 import { isSleeping, sleep, wakeUp } from './sleeping.ts'
 import { measuring } from './statistics.ts'
 
@@ -66,7 +67,7 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
       refused(refusal, core.models.known(model), core)
       return refuse(refusal, at, core)
     },
-    hear,
+    hear: async (call, request, core) => pinned(core, await hear(call, request, core)),
     ...measured,
   }
 }
