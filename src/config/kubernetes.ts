@@ -42,6 +42,10 @@ export const kubernetes = {
   ),
   kubernetesPrefillSelector: about(z.optional(selector), 'labels of pods that are prefill workers'),
   kubernetesDecodeSelector: about(z.optional(selector), 'labels of pods that are decode workers'),
+  kubernetesDrainSelector: about(
+    z.optional(selector),
+    'labels of pods that get no new calls, though they are ready: sleeping=true',
+  ),
   kubernetesNamespace: optional('namespace to look in; *: all; none: that of the router itself'),
   kubernetesTarget: about(
     z.prefault(z.enum(['pods', 'services']), 'pods'),

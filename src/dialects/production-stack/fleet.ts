@@ -135,6 +135,7 @@ export function translateKubernetes(values: Values, settings: Settings, labels: 
   settings.set('kubernetesNamespace', values['k8s_namespace'], 'k8s_namespace')
   settings.set('kubernetesSelector', selector === '' ? '*' : selector, 'k8s_label_selector')
   settings.set('kubernetesNotReady', 'remove')
+  settings.set('kubernetesDrainSelector', 'sleeping=true')
   const among = (names: readonly string[]) =>
     [...(selector === '' ? [] : [selector]), `model in (${names.join(',')})`].join(',')
   if (labels && labels.prefill.length > 0)

@@ -10,6 +10,8 @@ type Role = WorkerSpec['role']
 export interface PodRules {
   /** The first that a pod matches gives it its role. */
   readonly roles: readonly { readonly role: Role; readonly selector: Selector }[]
+  /** Those that match get no new calls; absent: nobody is left out so. */
+  readonly drain?: Selector
   /** A number, or the name of a container's port. */
   readonly port: number | string
   readonly bootstrapAnnotations: readonly string[]
@@ -25,10 +27,12 @@ export function podRules(config: Config): PodRules {
     ['decode', config.kubernetesDecodeSelector],
     ['mixed', config.kubernetesSelector],
   ]
+  const { kubernetesDrainSelector: drain } = config
   return {
     roles: written.flatMap(([role, text]) =>
       text === undefined ? [] : [{ role, selector: parseSelector(text) }],
     ),
+    ...(drain !== undefined && { drain: parseSelector(drain) }),
     port: config.kubernetesPort,
     bootstrapAnnotations: config.kubernetesBootstrapAnnotations,
     modelFrom: config.kubernetesModelFrom,
@@ -63,8 +67,9 @@ export class PodSet {
     const isKnown = this.#known.has(worker.key)
     // Its streams may finish; the pod itself goes when they have, or when its time is over.
     if (pod.metadata?.deletionTimestamp) return isKnown ? { ...worker, draining: true } : null
-    if (isReady(pod)) return worker
-    const { notReady } = this.#rules
+    const { notReady, drain } = this.#rules
+    if (isReady(pod))
+      return drain && matches(drain, pod.metadata?.labels) ? { ...worker, draining: true } : worker
     if (!isKnown || notReady === 'remove') return null
     return { ...worker, draining: notReady === 'drain' }
   }

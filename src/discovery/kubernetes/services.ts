@@ -2,10 +2,13 @@
 import type { Wanted } from '../source.ts'
 import { matches, type Selector } from './labels.ts'
 import { uidOf, type Endpoints, type Service } from './objects.ts'
+import type { PodRules } from './pods.ts'
 
 /** What makes a service a worker. */
 export interface ServiceRules {
   readonly selector: Selector
+  /** The first that its own labels and those of its pods match gives it its role; none: mixed. */
+  readonly roles?: PodRules['roles']
   /** A number, or the name of a port of the service. */
   readonly port: number | string
   /** Services of other namespaces have longer names. */
@@ -32,22 +35,24 @@ export function wantedServices(
   return wanted
 }
 
-function workerOf(service: Service, { port, isNamespaced, modelFrom, headers }: ServiceRules): Wanted | null {
+function workerOf(service: Service, rules: ServiceRules): Wanted | null {
+  const { port, isNamespaced, modelFrom, headers, roles = [] } = rules
   const { name, namespace = '' } = service.metadata ?? {}
   const number = typeof port === 'number' ? port : service.spec?.ports?.find((one) => one.name === port)?.port
   if (!name || number === undefined) return null
   const url = `http://${name}${isNamespaced ? '' : `.${namespace}`}:${number}`
   const model = modelOf(service, modelFrom)
+  // What a service selects its pods by says more of them than its own labels do.
+  const labels = { ...service.metadata?.labels, ...service.spec?.selector }
+  const role = roles.find(({ selector }) => matches(selector, labels))?.role ?? 'mixed'
   return {
-    key: `${uidOf(service)} ${url}`,
+    key: `${uidOf(service)} ${url}${role === 'mixed' ? '' : ` ${role}`}`,
     spec: {
       url,
-      role: 'mixed',
+      role,
       weight: 1,
-      // What a service selects its pods by says more of them than its own labels do.
       labels: {
-        ...service.metadata?.labels,
-        ...service.spec?.selector,
+        ...labels,
         'k8s.service.name': name,
         ...(namespace !== '' && { 'k8s.namespace.name': namespace }),
       },

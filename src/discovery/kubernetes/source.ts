@@ -150,6 +150,7 @@ function followServices(config: Config, namespace: string, make: MakeWatch): Fol
   const selector = parseSelector(config.kubernetesSelector ?? ALL)
   const rules = {
     selector,
+    roles: podRules(config).roles.filter(({ role }) => role !== 'mixed'),
     port: config.kubernetesPort,
     isNamespaced: namespace !== ALL,
     modelFrom: config.kubernetesModelFrom,

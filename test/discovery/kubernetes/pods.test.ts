@@ -159,3 +159,15 @@ describe('what a worker is told of', () => {
     })
   })
 })
+
+describe('a pod that is told to get no new calls', () => {
+  it('drains as long as its labels say so', () => {
+    const set = setOf({ kubernetesDrainSelector: 'sleeping=true' })
+    const drains = (labels: Record<string, string>) =>
+      set.wanted([pod('a', { labels: { app: 'engine', ...labels } })])[0]?.draining
+    assert.deepEqual(
+      [drains({}), drains({ sleeping: 'true' }), drains({ sleeping: 'false' })],
+      [false, true, false],
+    )
+  })
+})

@@ -52,4 +52,16 @@ describe('a service is a worker', () => {
     const again = { ...service('a'), metadata: { ...service('a').metadata, uid: 'new' } }
     assert.notEqual(wantedServices([again], [endpoints('a')], RULES)[0]?.key, wanted?.key)
   })
+
+  it('with the role that its own labels and those of its pods give it', () => {
+    const roles = [
+      { role: 'prefill', selector: parseSelector('app=engine,model in (llama,other)') },
+      { role: 'decode', selector: parseSelector('model=qwen') },
+    ] as const
+    const roleOf = (model: string) => {
+      const one = { ...service('a'), spec: { selector: { model } } }
+      return wantedServices([one], [endpoints('a')], { ...RULES, roles })[0]?.spec.role
+    }
+    assert.deepEqual(['llama', 'qwen', 'else'].map(roleOf), ['prefill', 'decode', 'mixed'])
+  })
 })
