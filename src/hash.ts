@@ -16,7 +16,12 @@ export function hashText(text: string, seed = 0): number {
 
 /** Rendezvous score of a key on a node, 0 < score < 1: the node with the highest one owns the key (Thaler & Ravishankar 1998). */
 export function rendezvousScore(key: string, node: string): number {
-  return (hashText(node, hashText(key) | 0) + 0.5) / 2 ** 53
+  return rendezvousScoreOf(hashText(key), node)
+}
+
+/** The same, of a key that was hashed before: for many nodes in a row. */
+export function rendezvousScoreOf(keyHash: number, node: string): number {
+  return (hashText(node, keyHash | 0) + 0.5) / 2 ** 53
 }
 
 /** An opaque, stable id: a prefix and ten base-36 digits. */

@@ -6,20 +6,16 @@ setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
 /**
- * Bytes that one run of `work` allocates: the median over batches of `count` runs. A batch must fit into the young generation:
- * one within which V8 collected garbage counts for nothing, and its figure is out of line.
+ * Bytes that `work` allocates: the median over batches. A batch must fit into the young generation: one within which V8 collected
+ * garbage counts for nothing, and its figure is out of line.
  */
-export async function allocatedBy(
-  work: () => Promise<unknown>,
-  count: number,
-  batches = 15,
-): Promise<number> {
+export async function allocatedBy(work: () => Promise<unknown>, batches = 15): Promise<number> {
   const figures: number[] = []
   for (let batch = 0; batch < batches; batch++) {
     collect()
     const before = getHeapStatistics().used_heap_size
-    for (let i = 0; i < count; i++) await work()
-    figures.push((getHeapStatistics().used_heap_size - before) / count)
+    await work()
+    figures.push(getHeapStatistics().used_heap_size - before)
   }
   return figures.toSorted((a, b) => a - b)[batches >> 1]!
 }

@@ -3,6 +3,7 @@ import { createTimers } from '../../adapters/web/timers.ts'
 import { HeaderView } from '../../adapters/node/headers.ts'
 import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import { createApp, type App } from '../../src/app.ts'
+import { Stop } from '../../src/forward/stop.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import type { Answer, Host, Outgoing, Upstream, Watch } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
@@ -28,6 +29,8 @@ export interface Rig {
   readonly app: App
   /** Sends one request of a shape and reads the answer to its end; returns the bytes that the client got. */
   send(shape: Shape): Promise<number>
+  /** Sends so many, sixteen at a time: as the router meets them. */
+  sendMany(shape: Shape, count: number): Promise<void>
   close(): void
 }
 
@@ -104,7 +107,7 @@ class RigRequest {
   readonly headers: HeaderView
   readonly received: number
   readonly #body: Uint8Array
-  #controller: AbortController | null = null
+  #leaving: Stop | null = null
 
   constructor(headers: readonly string[], body: Uint8Array) {
     this.headers = new HeaderView(headers)
@@ -112,9 +115,9 @@ class RigRequest {
     this.#body = body
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    return this.#controller.signal
+  get leaving(): Stop {
+    this.#leaving ??= new Stop()
+    return this.#leaving
   }
 
   bytes(): Promise<Uint8Array> {
@@ -168,7 +171,14 @@ export async function createRig(policy: string): Promise<Rig> {
     if (response instanceof Relayed) return response.flow()
     throw new Error(`${response.status}: ${await response.text()}`)
   }
-  return { app, send, close: timers.close }
+  const sendMany = async (shape: Shape, count: number): Promise<void> => {
+    let left = count
+    const one = async () => {
+      while (left-- > 0) await send(shape)
+    }
+    await Promise.all(Array.from({ length: 16 }, one))
+  }
+  return { app, send, sendMany, close: timers.close }
 }
 
 /** Bodies that differ each time, in one buffer that is written over. */

@@ -33,9 +33,9 @@ async function measureAll(): Promise<void> {
     const rig = await createRig(policy)
     for (const shape of shapes) {
       const count = countOf(shape)
-      for (let i = 0; i < count * 4; i++) await rig.send(shape)
+      await rig.sendMany(shape, count * 4)
       const cpu = await cpuOf(rig, shape, count)
-      const bytes = await allocatedBy(() => rig.send(shape), 100)
+      const bytes = (await allocatedBy(() => rig.sendMany(shape, 96))) / 96
       console.log(
         `${policy.padEnd(12)} ${shape.name.padEnd(14)} ${cpu.toFixed(1).padStart(7)} µs CPU  ${bytes.toFixed(0).padStart(7)} bytes`,
       )
@@ -49,7 +49,7 @@ async function cpuOf(rig: Rig, shape: Shape, count: number): Promise<number> {
   let least = Infinity
   for (let round = 0; round < Number(flags.rounds); round++) {
     const before = process.cpuUsage()
-    for (let i = 0; i < count; i++) await rig.send(shape)
+    await rig.sendMany(shape, count)
     const { user, system } = process.cpuUsage(before)
     least = Math.min(least, (user + system) / count)
   }
@@ -59,12 +59,10 @@ async function cpuOf(rig: Rig, shape: Shape, count: number): Promise<number> {
 async function profile(policy: string, shape: Shape): Promise<void> {
   const rig = await createRig(policy)
   const count = countOf(shape) * 3
-  for (let i = 0; i < count * 2; i++) await rig.send(shape)
+  await rig.sendMany(shape, count * 2)
   const session = new Session()
   session.connect()
-  const run = async () => {
-    for (let i = 0; i < count; i++) await rig.send(shape)
-  }
+  const run = () => rig.sendMany(shape, count)
   session.post('HeapProfiler.startSampling', {
     samplingInterval: 4096,
     includeObjectsCollectedByMajorGC: true,

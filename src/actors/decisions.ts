@@ -161,8 +161,9 @@ export class Decisions {
     const serving = this.#seams.roster.serving(ask)
     const { decodePolicy } = this.#config
     const policy = (prefill !== null && decodePolicy) || this.#config.policy
-    const by = { ask, policy, weigh: this.#weigh, attempt, tried, serving, why: this.#why }
-    return { ...by, candidates, sense, chosen, prefill }
+    const weigh = this.#weigh
+    const why = this.#why
+    return { ask, policy, weigh, attempt, tried, serving, why, candidates, sense, chosen, prefill }
   }
 
   #members() {

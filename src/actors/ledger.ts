@@ -13,6 +13,8 @@ const SERVICE_WEIGHT = 0.1
 /** Weight of a new answer in the running mean of their lengths. */
 const OUTPUT_WEIGHT = 0.05
 
+const LEFT: Outcome = { kind: 'left' }
+
 export interface Lease {
   readonly id: string
   readonly seat: Seat
@@ -85,7 +87,7 @@ export class Ledger {
   /** A plan was made: its worker carries it from now on. */
   open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched, depth }: Opening): Lease {
     // A late renewal may have brought back what this call had before.
-    this.close(ask.id, { kind: 'left' }, now)
+    this.close(ask.id, LEFT, now)
     enter(seat.breaker)
     const pending = tokens - matched
     const work = seat.backlogTokens + seat.foreignTokens + pending

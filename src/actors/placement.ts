@@ -54,6 +54,7 @@ export function place(
   by: { sense: PoolSense; rules: PlacementRules },
 ): Placement {
   const { rules, sense } = by
+  if (tried.length === 0 && seats.length > 0 && areGood(seats, ask, by)) return seated(ask, seats, by, false)
   const good: Seat[] = []
   const doubtful: Seat[] = []
   const again: Seat[] = []
@@ -71,6 +72,19 @@ export function place(
   if (doubtful.length > 0) return seated(ask, doubtful, by, false)
   if (again.length > 0) return seated(ask, again, by, true)
   return { kind: 'refused', refusal: nobody(ask, seats, rules, sense.now) }
+}
+
+/** The usual case, for which no lists are made. */
+function areGood(
+  seats: readonly Seat[],
+  ask: Ask,
+  { sense, rules }: { sense: PoolSense; rules: PlacementRules },
+): boolean {
+  for (const seat of seats) {
+    if (seat.isSuspect || seat.busyUntil > sense.now) return false
+    if (exclusionOf(seat, ask, rules, sense.now) !== null) return false
+  }
+  return true
 }
 
 function seated(

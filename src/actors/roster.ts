@@ -19,9 +19,9 @@ export interface Pairing {
 export class Roster {
   readonly seats = new Map<string, Seat>()
   /** Seats by model and engines; made when first needed, dropped when the membership changes. */
-  readonly #serving = new Map<string, readonly Seat[]>()
+  readonly #serving = new Kinds<readonly Seat[]>()
   /** The same for pairs; null: there is none. */
-  readonly #pairings = new Map<string, Pairing | null>()
+  readonly #pairings = new Kinds<Pairing | null>()
   /** The ask that was looked up last, and what was found. */
   #ask: Ask | null = null
   #seats: readonly Seat[] = []
@@ -64,12 +64,10 @@ export class Roster {
   /** The workers that may share an ask; null: it goes to one of `serving`. */
   pairing(ask: Ask): Pairing | null {
     if (ask.pairs === undefined || ask.pin !== null) return null
-    const key = keyOf(ask, ask.pairs)
-    let pairing = this.#pairings.get(key)
+    let pairing = this.#pairings.get(ask.model, ask.pairs)
     if (pairing === undefined) {
       pairing = pairingOf([...this.seats.values()], ask)
-      if (this.#pairings.size >= MAX_KINDS) this.#pairings.clear()
-      this.#pairings.set(key, pairing)
+      this.#pairings.set(ask.model, ask.pairs, pairing)
     }
     return pairing
   }
@@ -78,19 +76,45 @@ export class Roster {
     const pairing = this.pairing(ask)
     if (pairing) return pairing.serving
     if (ask.pin !== null) return [...this.seats.values()].filter((seat) => seat.id === ask.pin)
-    const key = keyOf(ask, ask.engines)
-    let seats = this.#serving.get(key)
+    let seats = this.#serving.get(ask.model, ask.engines)
     if (!seats) {
       seats = servingBest([...this.seats.values()], ask)
-      if (this.#serving.size >= MAX_KINDS) this.#serving.clear()
-      this.#serving.set(key, seats)
+      this.#serving.set(ask.model, ask.engines, seats)
     }
     return seats
   }
 }
 
-const keyOf = ({ model }: Ask, engines: readonly string[] | null): string =>
-  `${engines?.join() ?? ''}\n${model === null ? '' : `=${model}`}`
+/** What was found by model and engines. Looking up makes no key: each call does it twice. */
+class Kinds<T> {
+  readonly #models = new Map<string | null, Map<string, T>>()
+  /** Lists of engines as one word; within a process they are always the same few lists. */
+  readonly #words = new WeakMap<readonly string[], string>()
+  #size = 0
+
+  get(model: string | null, engines: readonly string[] | null): T | undefined {
+    return this.#models.get(model)?.get(this.#word(engines))
+  }
+
+  set(model: string | null, engines: readonly string[] | null, found: T): void {
+    if (this.#size >= MAX_KINDS) this.clear()
+    this.#size++
+    const kinds = this.#models.get(model) ?? new Map<string, T>()
+    this.#models.set(model, kinds.set(this.#word(engines), found))
+  }
+
+  clear(): void {
+    this.#models.clear()
+    this.#size = 0
+  }
+
+  #word(engines: readonly string[] | null): string {
+    if (engines === null) return ''
+    let word = this.#words.get(engines)
+    if (word === undefined) this.#words.set(engines, (word = engines.join()))
+    return word
+  }
+}
 
 /**
  * Those whose engine is known to have the endpoint; if none is, all that have the model: their engine's own answer is the truth.

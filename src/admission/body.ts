@@ -106,7 +106,7 @@ export async function readBody(
     }
     const reading = request.bytes()
     // What came together with its head is here a turn later, and needs no clock.
-    await Promise.resolve()
+    if (request.received !== length) await Promise.resolve()
     held.bytes = await (request.received === length ? reading : counted(request, reading, rules, host))
     return held
   } catch (error) {

@@ -16,7 +16,13 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
   // Until the answer is under way: from then on the host notices a client that leaves.
   signal.addEventListener('abort', attempts)
   try {
-    return await attempts.run()
+    let attempted = await attempts.begin()
+    for (;;) {
+      const next = attempts.next(attempted)
+      const later = next === null ? null : await next
+      if (later === null) return answer(attempted)
+      attempted = later
+    }
   } catch (error) {
     throw attempts.gaveUp(error)
   } finally {
@@ -25,15 +31,16 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
 }
 
 /**
- * The attempts of one call. What an async function names is kept on the heap for each call, whatever becomes of it: so `run` has
- * the loop alone.
+ * The attempts of one call. What an async function names is kept on the heap for each call, and each `await` makes some 300 bytes:
+ * so there is but one of them on the way of a call that succeeds at once.
  */
 class Attempts {
   readonly #core: Core
   readonly #admitted: Admitted
   /** Ids of the workers that it was sent to. */
   readonly #tried: string[] = []
-  /** Ends the attempt under way. */
+  /** The attempt under way. */
+  #plan: Plan | null = null
   #stop: Stop | null = null
 
   constructor(core: Core, admitted: Admitted) {
@@ -42,19 +49,29 @@ class Attempts {
     core.notes.began(admitted.ask.id, admitted.ask.tokens)
   }
 
-  async run(): Promise<Started> {
-    const asked = this.#ask()
-    let plan = this.#planOf(asked instanceof Promise ? await asked : asked)
-    for (;;) {
-      const attempted = await this.#send(plan)
-      const failure = this.#look(plan, attempted)
-      if (failure === null) return answer(attempted)
-      const next = await this.#again(failure)
-      if (next === null) return answer(attempted)
-      this.#core.instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
+  /** The first one. */
+  begin(): Promise<Attempted> {
+    const { host } = this.#core
+    const { ask } = this.#admitted
+    const askedAt = host.now()
+    const pick = inTime(this.#core, ask, host.pool('main').pick(ask))
+    return pick instanceof Promise
+      ? pick.then((later) => this.#first(later, askedAt))
+      : this.#first(pick, askedAt)
+  }
+
+  /** The one after that; null (or a promise of it): there is none, and what came is for the client. */
+  next(attempted: Attempted): Promise<Attempted | null> | null {
+    if (this.#admitted.call.signal.aborted) {
       drop(attempted)
-      plan = next
+      throw new ClientLeft()
     }
+    const failure = failureOf(this.#core, attempted)
+    if (failure === null) return null
+    const plan = this.#plan
+    if (failure.leg && plan?.kind === 'pair') this.#tried[this.#tried.length - 1] = plan.prefill.id
+    count(this.#core, attempted, failure, this.#admitted.ask.id)
+    return this.#again(attempted, failure)
   }
 
   /** The client has left: the attempt under way ends, and so does the lease. */
@@ -74,20 +91,11 @@ class Attempts {
     return error instanceof Refusal ? error.of(id, this.#tried.at(-1)) : error
   }
 
-  #ask(): Pick | Promise<Pick> {
-    const { host } = this.#core
-    const { ask } = this.#admitted
-    const askedAt = host.now()
-    const pick = inTime(this.#core, ask, host.pool('main').pick(ask))
-    if (pick instanceof Promise) return pick.then((later) => this.#timed(later, askedAt))
-    return this.#timed(pick, askedAt)
-  }
-
-  #timed(pick: Pick, askedAt: number): Pick {
+  #first(pick: Pick, askedAt: number): Promise<Attempted> {
     const { instruments, host } = this.#core
     if ('plan' in pick)
       instruments.decisionTime.with().observe((host.now() - askedAt - pick.plan.waited) / 1000)
-    return pick
+    return this.#send(this.#planOf(pick))
   }
 
   #planOf(pick: Pick): Plan {
@@ -98,10 +106,9 @@ class Attempts {
   }
 
   #send(plan: Plan): Promise<Attempted> {
-    const { signal } = this.#admitted.call
-    if (!signal.aborted && plan.delay > 0)
-      return sleep(this.#core, plan.delay).then(() => this.#execute(plan))
-    return this.#execute(plan)
+    return plan.delay > 0 && !this.#admitted.call.signal.aborted
+      ? sleep(this.#core, plan.delay).then(() => this.#execute(plan))
+      : this.#execute(plan)
   }
 
   #execute(plan: Plan): Promise<Attempted> {
@@ -112,25 +119,12 @@ class Attempts {
     this.#tried.push(plan.worker.id)
     notes.sent(ask.id, plan.worker.id)
     surface?.follow?.({ kind: 'sent', admitted: this.#admitted, plan }, this.#core)
+    this.#plan = plan
     this.#stop = new Stop()
     return execute(this.#core, this.#admitted, plan, this.#stop)
   }
 
-  /** Why another attempt would be in order; null: the answer is for the client. */
-  #look(plan: Plan, attempted: Attempted): Failure | null {
-    if (this.#admitted.call.signal.aborted) {
-      drop(attempted)
-      throw new ClientLeft()
-    }
-    const failure = failureOf(this.#core, attempted)
-    if (failure === null) return null
-    if (failure.leg && plan.kind === 'pair') this.#tried[this.#tried.length - 1] = plan.prefill.id
-    count(this.#core, attempted, failure, this.#admitted.ask.id)
-    return failure
-  }
-
-  /** The plan of the next attempt; null: there is none, and what came is for the client. */
-  async #again(failure: Failure): Promise<Plan | null> {
+  async #again(attempted: Attempted, failure: Failure): Promise<Attempted | null> {
     const { host, notes, instruments } = this.#core
     const { ask, call } = this.#admitted
     const pool = host.pool('main')
@@ -141,9 +135,13 @@ class Attempts {
     }
     notes.sent(ask.id, null)
     const pick = await inTime(this.#core, ask, pool.repick(failure, ask, this.#tried))
-    if ('plan' in pick) return pick.plan
-    if (pick.refusal.code === 'retry_budget') instruments.retryBudgetExhausted.with().add()
-    return null
+    if ('refusal' in pick) {
+      if (pick.refusal.code === 'retry_budget') instruments.retryBudgetExhausted.with().add()
+      return null
+    }
+    instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
+    drop(attempted)
+    return this.#send(pick.plan)
   }
 }
 

@@ -1,11 +1,12 @@
 // The parsed inference request: what the router must know of it. The bytes stay as they came.
 import type { Caller } from '../admission/auth.ts'
+import { readBody } from '../admission/body.ts'
 import type { Core } from '../core.ts'
 import { readHeaders, type ClientHeaders } from '../forward/headers.ts'
 import type { HeaderList, Signal, Watch } from '../host.ts'
 import type { Endpoint } from './endpoints.ts'
 import { checkReach } from './reach.ts'
-import { formOf, readHeld, unreadable, type CallBody, type Reading } from './reading.ts'
+import { formOf, read, unreadable, type CallBody, type Reading } from './reading.ts'
 import type { TopLevel } from './scan.ts'
 import { shapeOf, type Shape } from './shapes.ts'
 
@@ -71,7 +72,10 @@ export async function readCall(
 ): Promise<Call> {
   const head = readHead(core, request, endpoint, who)
   const form = formOf(core, request, endpoint)
-  const reading = form === null ? await readHeld(core, request, endpoint) : await form
+  const reading =
+    form === null
+      ? read(await readBody(request, core.buffers, core.config, core.host), request, endpoint)
+      : await form
   try {
     const call = callOf(core, head, reading)
     return core.surface?.hear ? await core.surface.hear(call, request, core) : call

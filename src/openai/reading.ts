@@ -42,12 +42,6 @@ export function formOf(core: Core, request: Request, endpoint: Endpoint): Readin
 
 const isMultipart = (type: string): boolean => /^multipart\/form-data/i.test(type)
 
-/** Reads the body that `formOf` left. Throws a `Refusal` when it can't be read. */
-export async function readHeld(core: Core, request: Request, endpoint: Endpoint): Promise<Reading> {
-  const held = await readBody(request, core.buffers, core.config, core.host)
-  return read(held, request, endpoint)
-}
-
 async function readForm(core: Core, request: Request, endpoint: Endpoint, type: string): Promise<Reading> {
   let source = request
   if (endpoint.body !== 'json') {
@@ -65,7 +59,7 @@ async function readForm(core: Core, request: Request, endpoint: Endpoint, type: 
 }
 
 /** What a body tells. It is given back to the budget when it makes no sense. */
-function read(held: HeldBody, request: Request, endpoint: Endpoint): Reading {
+export function read(held: HeldBody, request: Request, endpoint: Endpoint): Reading {
   const type = request.headers.get('content-type') ?? ''
   try {
     if (isMultipart(type)) return readMultipart(held, type, request)

@@ -21,6 +21,8 @@ const encoder = new TextEncoder()
  * edits to one key add up. Throws `BodyError` when an object that `setIn` must look into is broken.
  */
 export function editBody(bytes: Uint8Array, top: TopLevel, edits: readonly Edit[]): Uint8Array[] {
+  if (edits.length === 1 && edits[0]!.kind !== 'delete' && !top.has(edits[0]!.key))
+    return appended(bytes, top, edits[0]!)
   const slices: Uint8Array[] = []
   let from = 0
   for (const patch of patchesOf(top, edits)) {
@@ -32,6 +34,21 @@ export function editBody(bytes: Uint8Array, top: TopLevel, edits: readonly Edit[
   if (from < bytes.length) slices.push(bytes.subarray(from))
   return slices
 }
+
+/** What edits that were met before add, encoded: streams get the same one each. */
+const additions = new WeakMap<Edit, Uint8Array>()
+
+/** The commonest edit, one new member at the end, without looking for patches. */
+function appended(bytes: Uint8Array, top: TopLevel, edit: Edit): Uint8Array[] {
+  const close = top.object.end - 1
+  if (top.size === 0) return [bytes.subarray(0, close), memberOf(edit), bytes.subarray(close)]
+  let text = additions.get(edit)
+  if (text === undefined) additions.set(edit, (text = memberOf(edit, ',')))
+  return [bytes.subarray(0, close), text, bytes.subarray(close)]
+}
+
+const memberOf = (edit: Edit, lead = ''): Uint8Array =>
+  encoder.encode(`${lead}${JSON.stringify(edit.key)}:${newValue([edit])}`)
 
 function patchesOf(top: TopLevel, edits: readonly Edit[]): Patch[] {
   const wanted = groupByKey(edits)

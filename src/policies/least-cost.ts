@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import type { Ask } from '../actors/ask.ts'
-import { rendezvousScore } from '../hash.ts'
+import { hashText, rendezvousScoreOf } from '../hash.ts'
 import type { Candidate, Choose, Policy, PoolSense } from './policy.ts'
 
 /** Seconds that loading an adapter takes, as far as choosing goes: others of equal cost go first. */
@@ -118,9 +118,10 @@ export function cheapestOf(
 function ownerOf(key: string, candidates: readonly Candidate[], costs: Float64Array, limit: number): number {
   let best = 0
   let bestScore = -1
+  const hash = hashText(key)
   for (let i = 0; i < candidates.length; i++) {
     if (costs[i]! > limit) continue
-    const score = rendezvousScore(key, candidates[i]!.id)
+    const score = rendezvousScoreOf(hash, candidates[i]!.id)
     if (score <= bestScore) continue
     best = i
     bestScore = score

@@ -2,7 +2,7 @@
 import type { Core } from '../core.ts'
 import { refuseFor } from '../dialects/speak.ts'
 import { infer } from '../infer.ts'
-import { ClientLeft } from '../forward/left.ts'
+import { ClientLeft, leavingOf } from '../forward/left.ts'
 import { awake } from '../forward/awake.ts'
 import { requestIdOf, type Call } from '../openai/call.ts'
 import type { Endpoint } from '../openai/endpoints.ts'
@@ -14,7 +14,7 @@ export function inference(core: Core, request: Request, endpoint: Endpoint): Pro
   let call: Call | null = null
   // A stream that is kept awake has an answer already: its client leaves by cancelling that.
   const leaving = core.config.keepAlive > 0 ? new AbortController() : null
-  const signal = leaving ? AbortSignal.any([request.signal, leaving.signal]) : request.signal
+  const signal = leaving ? AbortSignal.any([request.signal, leaving.signal]) : leavingOf(request)
   const seen = (read: Call) => {
     call = read
   }
