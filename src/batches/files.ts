@@ -111,8 +111,9 @@ export class Files {
   /** From now on its owner sees it. */
   show(file: number, seconds?: number): FileObject {
     const lasts = seconds ?? this.#rules.fileExpiry / 1000
-    const expires = lasts > 0 ? Math.ceil(this.#seconds() + lasts) : null
-    this.#tables.all('UPDATE files SET state = 1, expires = ? WHERE seq = ?', expires, file)
+    const now = this.#seconds()
+    const expires = lasts > 0 ? Math.ceil(now + lasts) : null
+    this.#tables.all('UPDATE files SET state = 1, created = ?, expires = ? WHERE seq = ?', now, expires, file)
     return told(this.#tables.all('SELECT * FROM files WHERE seq = ?', file)[0]!)
   }
 

@@ -23,7 +23,7 @@ const COUNT = 200
 
 /** A router on the one store, and a client of it. */
 async function start(): Promise<{ program: Program; client: OpenAI }> {
-  const flags = ['--port', '0', '--batches', '--batch-store', 'kept', '--batch-concurrency', '8']
+  const flags = ['--port', '0', '--threads', '2', '--batches', '--batch-store', 'kept', '--batch-concurrency', '8']
   const program = new Program([...flags, '--log-level', 'error', worker.url], directory)
   left.add(program)
   const [, url] = await program.says(/^Listening on (http:\/\/[\d.:]+)/m)
