@@ -13,7 +13,6 @@ import { checkSources } from './discovery/source.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
 import { Alarms } from './forward/alarms.ts'
-import { Alarms } from './forward/alarms.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import { opaqueId } from './hash.ts'
@@ -188,7 +187,6 @@ function createCore(config: Config, host: Host): Core {
     models: new Models(host),
     buffers: new BodyBudget(config.maxBuffered, host.buffered),
     notes: new Notes(host),
-    alarms: new Alarms(host),
     alarms: new Alarms(host),
     links: new Links(),
     instruments: createInstruments(meter, {
