@@ -3,6 +3,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { ActorState, Storage } from '../../src/actors/actor.ts'
 import { sharded } from '../../src/actors/sharded.ts'
 import type { Config } from '../../src/config/schema.ts'
+import { decides, written } from './decisions.ts'
 import { configOf, type Env } from './env.ts'
 import { actorRefs, createSeams } from './host.ts'
 import { workersOutside } from './outside.ts'
@@ -76,9 +77,13 @@ export function durable(Actor: ActorClass, begin: Begin) {
     static {
       for (const name of Object.getOwnPropertyNames(Actor.prototype)) {
         if (OWN.has(name)) continue
-        const value = function (this: Home, ...args: unknown[]) {
-          return this.#actor[name]?.(...args)
-        }
+        const value = decides(name)
+          ? function (this: Home, ...args: unknown[]) {
+              return written(this.#actor[name]?.(...args))
+            }
+          : function (this: Home, ...args: unknown[]) {
+              return this.#actor[name]?.(...args)
+            }
         Object.defineProperty(this.prototype, name, { value, configurable: true, writable: true })
       }
     }

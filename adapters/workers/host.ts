@@ -8,6 +8,7 @@ import type { Host, WorkerRef } from '../../src/host.ts'
 import { createLogger } from '../../src/metrics/log.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { fetchUpstream } from '../web/upstream.ts'
+import { decides, readDecision } from './decisions.ts'
 import type { Actors, Env } from './env.ts'
 import { workersParts } from './parts.ts'
 import { fetcherOf, placeOf } from './place.ts'
@@ -93,11 +94,10 @@ function refTo<T extends object>(namespace: Actors<T>, place: ReturnType<typeof 
       (...args: unknown[]) => unknown
     >
     const target: Record<string, unknown> = {}
-    return new Proxy(target, {
-      get:
-        (_, method) =>
-        async (...args: unknown[]) =>
-          stub[method as string]?.(...args),
-    }) as ReturnType<ActorRef<T>>
+    const call =
+      (method: string) =>
+      async (...args: unknown[]): Promise<unknown> =>
+        decides(method) ? readDecision(await stub[method]?.(...args)) : stub[method]?.(...args)
+    return new Proxy(target, { get: (_, method) => call(method as string) }) as ReturnType<ActorRef<T>>
   }
 }

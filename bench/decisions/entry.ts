@@ -2,12 +2,23 @@
 import { DurableObject } from 'cloudflare:workers'
 import { configOf, type Env } from '../../adapters/workers/env.ts'
 import { actorRefs } from '../../adapters/workers/host.ts'
-import type { ActorRef } from '../../src/actors/actor.ts'
+import type { ActorRef, Remote } from '../../src/actors/actor.ts'
 import type { Ask } from '../../src/actors/ask.ts'
 import type { Pool } from '../../src/actors/pool.ts'
+import { FetchwayPool } from '../../adapters/workers.ts'
 import { sharded } from '../../src/actors/sharded.ts'
 
-export { FetchwayLimiter, FetchwayPool, FetchwayRegistry } from '../../adapters/workers.ts'
+export { FetchwayLimiter, FetchwayRegistry } from '../../adapters/workers.ts'
+
+/** The pool, which can also be told to decide many times in one call: what is left is the decision alone. */
+export class BenchPool extends FetchwayPool {
+  decide(run: string, calls: number, blocks: number): string[] {
+    const ids = Array.from({ length: calls }, (_, index) => `${run}-${index}`)
+    const { pick } = this as unknown as { pick(ask: Ask): unknown }
+    for (const id of ids) pick.call(this, askOf(id, blocks))
+    return ids
+  }
+}
 
 /** What a call costs that decides nothing. */
 export class Nothing extends DurableObject {
@@ -20,8 +31,8 @@ interface Bindings extends Env {
   readonly NOTHING: DurableObjectNamespace<Nothing>
 }
 
-/** What is sent for each decision: a call that decides nothing, the pick alone, or all that a stream sends. */
-type Way = 'nothing' | 'pick' | 'stream'
+/** Decisions without calls, a call for each that decides nothing, the pick alone, or all that a stream sends. */
+type Way = 'inside' | 'nothing' | 'pick' | 'stream'
 
 /** Leases of picks that nobody has ended yet. */
 let open: string[] = []
@@ -32,7 +43,8 @@ export default {
     const number = (name: string) => Number(wish.get(name))
     const pool = poolOf(env)
     if (wish.get('way') === 'end') return Response.json(await endAll(pool))
-    const decide = decider(wish.get('way') as Way, env, number('blocks'))
+    if (wish.get('way') === 'inside') return decideInside(env, number('calls'), number('blocks'))
+    const decide = decider(wish.get('way') as Exclude<Way, 'inside'>, env, number('blocks'))
     const began = Date.now()
     let left = number('calls')
     const caller = async () => {
@@ -46,6 +58,16 @@ export default {
 /** As the router reaches it: one object, or as many as are configured. */
 const poolOf = (env: Bindings) => sharded(actorRefs(env).pool, configOf(env).poolShards)('main')
 
+/** So many decisions in one call of the object at most: it serves nobody else meanwhile. */
+const AT_ONCE = 500
+
+async function decideInside(env: Bindings, calls: number, blocks: number): Promise<Response> {
+  const pool = env.POOL.getByName('main') as unknown as Remote<BenchPool>
+  for (let left = calls; left > 0; left -= AT_ONCE)
+    open.push(...(await pool.decide(crypto.randomUUID(), Math.min(left, AT_ONCE), blocks)))
+  return Response.json({})
+}
+
 /** Ends what was picked; tells how many leases are left after that. */
 async function endAll(pool: ReturnType<ActorRef<Pool>>): Promise<{ leases: number }> {
   const ids = open
@@ -58,7 +80,7 @@ const USAGE = { promptTokens: 256, cachedTokens: null, completionTokens: 64, est
 const DONE = { kind: 'done', status: 200, usage: USAGE } as const
 let made = 0
 
-function decider(way: Way, env: Bindings, blocks: number): () => Promise<void> {
+function decider(way: Exclude<Way, 'inside'>, env: Bindings, blocks: number): () => Promise<void> {
   const run = crypto.randomUUID()
   const next = () => askOf(`${run}-${made++}`, blocks)
   if (way === 'nothing') {
