@@ -31,6 +31,10 @@ const valuesOf = ({ config, problems }: Translation): Record<string, unknown> =>
   return Object.fromEntries([...config].map(([key, { value }]) => [key, value]))
 }
 
+/** What /health shows. */
+const shownBy = ({ options = {} }: Translation) =>
+  (options['live'] as { dynamic: Record<string, unknown> }).dynamic
+
 const PLAIN = `service_discovery: static
 routing_logic: session
 session_key: x-user-id
@@ -100,13 +104,12 @@ test('lists of labels are lists of labels', async () => {
     workers.map(({ role }) => role),
     ['prefill', 'decode'],
   )
-  const { dynamic } = translation.options?.['live'] as { dynamic: Record<string, unknown> }
+  const dynamic = shownBy(translation)
   assert.deepEqual([dynamic['prefill_model_labels'], dynamic['decode_model_labels']], [['x'], ['y']])
 })
 
 test('/health gets all keys in order, with null for those that the file does not name', async () => {
-  const { options } = await translated('f.yaml', PLAIN)
-  const { dynamic } = options?.['live'] as { dynamic: Record<string, unknown> }
+  const dynamic = shownBy(await translated('f.yaml', PLAIN))
   assert.deepEqual(Object.keys(dynamic), Object.keys(dynamic).toSorted())
   assert.deepEqual(dynamic, {
     callbacks: null,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { productionStack } from '../../src/dialects/production-stack/index.ts'
 import { sglangLaunchServer } from '../../src/dialects/sglang-launch-server/index.ts'
 import { sglangRouter } from '../../src/dialects/sglang-router/index.ts'
 import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
@@ -120,9 +121,34 @@ const VLLM: readonly (readonly [flags: string, expected: Partial<Config>])[] = [
   ],
 ]
 
+/** The same of production-stack's router; a shell takes its quotes away. */
+const PRODUCTION_STACK: readonly (readonly [flags: string, expected: Partial<Config>])[] = [
+  [
+    '--port 8000 --service-discovery static --static-backends http://localhost:9001,http://localhost:9002,http://localhost:9003 --static-models facebook/opt-125m,meta-llama/Llama-3.1-8B-Instruct,facebook/opt-125m --engine-stats-interval 10 --log-stats --routing-logic roundrobin',
+    {
+      host: '0.0.0.0',
+      port: 8000,
+      workers: [
+        ['http://localhost:9001', 'facebook/opt-125m'],
+        ['http://localhost:9002', 'meta-llama/Llama-3.1-8B-Instruct'],
+        ['http://localhost:9003', 'facebook/opt-125m'],
+      ].map(([url = '', model = '']) => ({
+        url,
+        models: [model],
+        role: 'mixed',
+        weight: 1,
+        labels: { model: 'default' },
+      })),
+      loadInterval: 10_000,
+      policy: 'production_stack_roundrobin',
+    },
+  ],
+]
+
 for (const [dialect, commands] of [
   [sglangRouter, SGLANG],
   [vllmRouter, VLLM],
+  [productionStack, PRODUCTION_STACK],
 ] as const)
   for (const [flags, expected] of commands)
     test(`${dialect.name} ${flags.trim()}`, async () => {

@@ -4,7 +4,8 @@ import { askWorker, type Asked } from '../../discovery/ask.ts'
 import { answer } from '../python/fastapi.ts'
 import { throughDoor } from '../gateway/doors.ts'
 import { failure } from './answers.ts'
-import { engineOf, type Engine } from './engines.ts'
+import { allEngines, engineOf, type Engine } from './engines.ts'
+import { optionsOf } from './options.ts'
 
 /** An engine that moves its weights takes its time, ms. */
 const PATIENCE = 120_000
@@ -41,6 +42,36 @@ async function change(core: Core, request: Request, isAsleep: boolean): Promise<
   const isChanged = isGood(asked)
   if (isAsleep !== isChanged) await registry.patch(engine.id, { draining: false })
   return isChanged ? answer({ status: 'success' }) : failed(asked)
+}
+
+/** How often engines in Kubernetes are asked whether they sleep, ms: another router may have told them to, or one before this one. */
+const INTERVAL = 30_000
+
+/** Follows who sleeps and who is awake again, whoever told them, where workers are found in Kubernetes. */
+export function followSleep(core: Core): void {
+  if (optionsOf(core).live.discovery !== 'k8s') return
+  const asleep = new Set<string>()
+  const look = async () => {
+    await Promise.all((await allEngines(core)).map((engine) => follow(core, engine, asleep)))
+  }
+  const again = () =>
+    void core.host.timer(INTERVAL, () => {
+      again()
+      core.host.after(look())
+    })
+  again()
+}
+
+/** An engine that has no such thing as sleep is left alone. */
+async function follow(core: Core, { id, ref }: Engine, asleep: Set<string>): Promise<void> {
+  const asked = await askWorker(core.host, ref, { method: 'GET', path: '/is_sleeping', timeout: PATIENCE })
+  const told = isGood(asked)
+    ? (parsed(asked.text) as { is_sleeping?: unknown } | null)?.is_sleeping
+    : undefined
+  if (typeof told !== 'boolean' || told === asleep.has(id)) return
+  if (told) asleep.add(id)
+  else asleep.delete(id)
+  await core.host.registry('main').patch(id, { draining: told })
 }
 
 interface Found {
