@@ -46,13 +46,19 @@ export function readBody(
           incoming.pause()
           return reject(new BodyTooLarge(limit))
         }
-        if (bytes.byteLength === length) return resolve(plain(bytes))
-        buffer = roomFor(buffer, end, length)
-        buffer.set(bytes, at)
+        if (bytes.byteLength === length) buffer = plain(bytes)
+        else {
+          buffer = roomFor(buffer, end, length)
+          buffer.set(bytes, at)
+        }
         at = end
-        if (at === length) resolve(buffer)
+        if (at !== length) return
+        isOver = true
+        resolve(buffer)
       },
-      end: () => resolve(buffer ? buffer.subarray(0, at) : new Uint8Array(0)),
+      end() {
+        if (!isOver) resolve(buffer ? buffer.subarray(0, at) : new Uint8Array(0))
+      },
       cut: () => reject(new BodyCut()),
     })
   })

@@ -79,8 +79,9 @@ export class Lane implements LaneSide {
 
   /** Ends the connection when nothing has come for `limit` looks. */
   sweep(limit: number): void {
-    if (this.#current !== null || this.#reading !== null) this.#age = 0
-    else if (++this.#age > limit && this.#hasServed) this.socket.destroy()
+    const isIdle = this.#current === null && this.#reading === null && this.#hasServed && this.#own !== null
+    if (!isIdle) this.#age = 0
+    else if (++this.#age > limit) this.socket.destroy()
   }
 
   #onHead(args: Parameters<OnHead>): number {

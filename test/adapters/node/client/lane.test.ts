@@ -223,19 +223,29 @@ test('a slow reader holds the source of its answer back', async (t) => {
 test('an idle connection is closed after its time, one that works or is fresh is not', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const never = Promise.withResolvers<Response>()
+  const handshake = `GET /wait HTTP/1.1\r\n${H}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
   const { url } = await open(t, (request) =>
     request.url.endsWith('/wait') ? never.promise : new Response('ok'),
   )
-  const [idle, busy, fresh] = [await client(t, url), await client(t, url), await client(t, url)]
+  const [idle, busy, fresh, taken] = [
+    await client(t, url),
+    await client(t, url),
+    await client(t, url),
+    await client(t, url),
+  ]
   idle.socket.write(get('/'))
   await idle.until('ok')
   busy.socket.write(get('/wait'))
+  taken.socket.write(get('/'))
+  await taken.until('ok')
+  taken.socket.write(handshake)
   await client(t, url).then((other) => (other.socket.write(get('/')), other.until('ok')))
   t.mock.timers.tick(70_000)
   assert.equal(idle.socket.destroyed, false)
   t.mock.timers.tick(15_000)
   await idle.closed
-  assert.deepEqual([busy.socket.readyState, fresh.socket.readyState], ['open', 'open'])
+  const others = [busy, fresh, taken].map(({ socket }) => socket.readyState)
+  assert.deepEqual(others, ['open', 'open', 'open'])
 })
 
 test('a parser is node:http’s again when its connection has ended', async (t) => {
