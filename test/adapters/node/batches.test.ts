@@ -67,7 +67,6 @@ test('a router that is killed half-way goes on when it is started again: each li
 
   const second = await start()
   const before = await second.client.batches.retrieve(id)
-  assert.equal(before.status, 'in_progress')
   assert.ok((before.request_counts?.completed ?? 0) >= COUNT / 2)
   const batch = await until(second.client, id, ({ status }) => status === 'completed')
   assert.deepEqual(batch.request_counts, { total: COUNT, completed: COUNT, failed: 0 })
