@@ -18,6 +18,8 @@ export interface Ask {
   readonly session: string | null
   /** Chained hashes of the prompt as a dialect cuts it; absent: it does not. */
   readonly chunks?: Float64Array
+  /** Ids of workers that are known to hold most of its prompt. */
+  readonly prefers?: readonly string[]
   /** A number that the turns of a conversation without a session have in common; absent: nobody looked. */
   readonly conversation?: number
   /** What engines call it in their KV events, where the client has named it; absent: by `id`. */

@@ -89,6 +89,7 @@ function admitted(core: Core, call: Call, caller: Caller, { model, pin }: Found)
   if (pairs !== undefined) ask.pairs = pairs
   if (conversation !== undefined) ask.conversation = conversation
   if (call.chunks !== undefined) ask.chunks = call.chunks
+  if (call.prefers !== undefined) ask.prefers = call.prefers
   if (kvSession !== undefined) ask.kvSession = kvSession
   return { call, caller, ask, body: bodyOf(call, model, edits), edits, stripUsage: asksUsage, model }
 }

@@ -78,6 +78,10 @@ export const choosing = {
     duration('off'),
     'kv_aware: a session keeps its worker until it was unused for so long; off: it does not',
   ),
+  kvAwareThreshold: about(
+    count(2000),
+    'production_stack_kvaware: tokens of a prompt that may be missing where most of it is',
+  ),
   manualAssignment: about(
     z.prefault(z.enum(['random', 'min_load', 'min_group']), 'random'),
     'manual: where a new session goes: by chance, to the fewest calls in flight, or to the fewest sessions',

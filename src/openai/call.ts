@@ -33,6 +33,8 @@ export interface Call {
   readonly makesState: boolean
   /** Chained hashes of its prompt, where a dialect cuts it in a way of its own. */
   readonly chunks?: Float64Array
+  /** Ids of workers that are known to hold most of its prompt. */
+  readonly prefers?: readonly string[]
   /** Id of the only worker that it may go to, where the client named one. */
   readonly pin?: string
   readonly body: CallBody

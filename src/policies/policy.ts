@@ -19,6 +19,7 @@ import { minObservedLatency } from './min-observed-latency.ts'
 import { passthrough } from './passthrough.ts'
 import { powerOfTwo } from './power-of-two.ts'
 import { prefixHash } from './prefix-hash.ts'
+import { productionStackKvaware } from './production-stack-kvaware.ts'
 import { productionStackPrefixaware } from './production-stack-prefixaware.ts'
 import { productionStackRoundrobin } from './production-stack-roundrobin.ts'
 import { productionStackSession } from './production-stack-session.ts'
@@ -144,6 +145,7 @@ export const policies: readonly Policy[] = [
   productionStackRoundrobin,
   productionStackSession,
   productionStackPrefixaware,
+  productionStackKvaware,
 ]
 
 /** The policy of that name, which the configuration has checked. */

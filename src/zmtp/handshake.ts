@@ -1,7 +1,7 @@
 // How two ZMTP 3 peers meet: 64 bytes of greeting each, the NULL mechanism, and READY commands with what kind of socket each is.
 import { ZmtpError } from './frames.ts'
 
-export type SocketType = 'PUB' | 'SUB' | 'DEALER' | 'ROUTER' | 'REQ'
+export type SocketType = 'PUB' | 'SUB' | 'DEALER' | 'ROUTER' | 'REQ' | 'PULL'
 
 export const GREETING_BYTES = 64
 const MAJOR = 10
@@ -16,6 +16,7 @@ const PEERS: Readonly<Record<SocketType, readonly string[]>> = {
   DEALER: ['ROUTER', 'DEALER', 'REP'],
   REQ: ['ROUTER', 'REP'],
   ROUTER: ['DEALER', 'ROUTER', 'REQ'],
+  PULL: ['PUSH'],
 }
 
 /** Our greeting: version 3.1, mechanism NULL, not as a server. */
@@ -44,7 +45,7 @@ export function readGreeting(bytes: Uint8Array): number {
 /** What a READY command says of us. An identity makes a ROUTER know us again. */
 export function readyData(type: SocketType, identity: Uint8Array): Uint8Array {
   const properties: [string, Uint8Array][] = [['Socket-Type', new TextEncoder().encode(type)]]
-  if (type !== 'PUB' && type !== 'SUB') properties.push(['Identity', identity])
+  if (type !== 'PUB' && type !== 'SUB' && type !== 'PULL') properties.push(['Identity', identity])
   const size = properties.reduce((sum, [name, value]) => sum + 5 + name.length + value.length, 0)
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)

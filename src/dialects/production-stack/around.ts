@@ -60,7 +60,7 @@ function translateGates(
     const isOn = /^true$/i.test(state)
     if (!isOn && !/^false$/i.test(state))
       problems.push(`argument --feature-gates: ${gate.trim()} is not NAME=true or NAME=false`)
-    else if (name === 'PIIDetection' || name === 'PII') isOn && notes.push(NO_PII)
+    else if (name === 'PIIDetection' || name === 'PII') notes.push(...(isOn ? [NO_PII] : []))
     else if (name !== 'SemanticCache')
       notes.push(`there is no feature gate ${name}: SemanticCache is the only one`)
     else if (isOn && !hasModel) problems.push(NO_EMBEDDER)

@@ -23,7 +23,7 @@ const POLICIES: Readonly<Record<string, string>> = {
   roundrobin: 'production_stack_roundrobin',
   session: 'production_stack_session',
   prefixaware: 'production_stack_prefixaware',
-  kvaware: 'kv_aware',
+  kvaware: 'production_stack_kvaware',
   disaggregated_prefill: 'round_robin',
   disaggregated_prefill_orchestrated: 'round_robin',
 }
@@ -105,6 +105,7 @@ function translateRouting(values: Values, settings: Settings): Routing {
       ? { labels: null, problems: [] }
       : { labels: null, problems: ['the following arguments are required: --routing-logic'] }
   settings.set('policy', POLICIES[logic], 'routing_logic')
+  settings.set('kvAwareThreshold', values['kv_aware_threshold'], 'kv_aware_threshold')
   settings.set('prefixMinMatch', values['prefix_min_match_length'], 'prefix_min_match_length')
   const problems =
     logic === 'session' && !values['session_key']

@@ -10,6 +10,7 @@ import { refuse } from './answers.ts'
 import { filesAndBatches } from './batches.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
+import { kvAware } from './lmcache/kvaware.ts'
 import { listModels } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
 import { withoutRoot } from './root-path.ts'
@@ -56,8 +57,10 @@ const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null
 
 /** Its surface; what is measured is measured by this one. */
 export function surface(given: Readonly<Record<string, unknown>>): Surface {
-  const { refused, ...measured } = measuring(given as unknown as Options)
-  const { rootPath } = given as unknown as Options
+  const options = given as unknown as Options
+  const { refused, start, ...measured } = measuring(options)
+  const kv = kvAware(options)
+  const { rootPath } = options
   return {
     ...(rootPath !== '' && { enter: (request: Request) => withoutRoot(request, rootPath) }),
     answer: route,
@@ -67,8 +70,12 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
       refused(refusal, core.models.known(model), core)
       return refuse(refusal, at, core)
     },
-    hear: async (call, request, core) => pinned(core, await hear(call, request, core)),
+    hear: async (call, request, core) => kv.mark(core, await pinned(core, hear(call, request, core))),
     ...measured,
+    start: (core) => {
+      start(core)
+      kv.start(core)
+    },
   }
 }
 

@@ -159,6 +159,66 @@ def run_beat(context: zmq.Context, address: str, identity: str) -> None:
         tell(done=words[0])
 
 
+class KVOpEvent(msgspec.Struct):
+    op_type: str
+    key: int
+    seq_num: int
+
+
+class RegisterMsg(msgspec.Struct, tag=True):
+    instance_id: str
+    worker_id: int
+    ip: str
+    port: int
+    peer_init_url: Optional[str]
+
+
+class BatchedKVOperationMsg(msgspec.Struct, tag=True):
+    instance_id: str
+    worker_id: int
+    location: str
+    operations: list[KVOpEvent]
+
+
+class BatchedP2PLookupMsg(msgspec.Struct, tag=True):
+    hashes: list[int]
+    instance_id: str
+    worker_id: int
+
+
+def chunk_keys(tokens: list[int], size: int = 256) -> list[int]:
+    """The keys of a prompt's chunks, as LMCache makes them with Python's own hash."""
+    keys, before = [], 0
+    for start in range(0, len(tokens), size):
+        # What `hash(None)` is since Python 3.12.
+        before = hash((before, tuple(tokens[start : start + size]), 0xFCA86420))
+        keys.append(before)
+    return keys
+
+
+def run_lmcache(context: zmq.Context, push_to: str, ask_at: str) -> None:
+    """A worker of LMCache: it pushes what it holds, and asks who else holds something."""
+    push = context.socket(zmq.PUSH)
+    push.connect(push_to)
+    request = context.socket(zmq.REQ)
+    request.connect(ask_at)
+    tell(ready=True)
+    for line in sys.stdin:
+        verb, name, *numbers = line.split()
+        keys = chunk_keys(list(range(int(numbers[0]))))
+        if verb == "admit":
+            operations = [KVOpEvent("admit", key, at) for at, key in enumerate(keys)]
+            messages = [
+                RegisterMsg(name, 0, "10.0.0.2", 8500, None),
+                BatchedKVOperationMsg(name, 0, "LocalCPUBackend", operations),
+            ]
+            push.send_multipart([msgspec.msgpack.encode(one) for one in messages])
+            tell(done=verb)
+        else:
+            request.send(msgspec.msgpack.encode(BatchedP2PLookupMsg(keys, name, 0)))
+            tell(**msgspec.msgpack.decode(request.recv()))
+
+
 def main() -> None:
     role, *words = sys.argv[1:]
     context = zmq.Context()
@@ -169,6 +229,8 @@ def main() -> None:
         run_subscriber(context, words[0], words[1])
     elif role == "beat":
         run_beat(context, words[0], words[1] if len(words) > 1 else "")
+    elif role == "lmcache":
+        run_lmcache(context, words[0], words[1])
     else:
         run_dealer(context, words[0], words[1] if len(words) > 1 else "")
 

@@ -8,6 +8,8 @@ import { createSockets } from '../../../adapters/node/sockets.ts'
 import { createTimers } from '../../../adapters/web/timers.ts'
 import { KvSource, type SourceHearer } from '../../../src/actors/kv-source.ts'
 import { configSchema } from '../../../src/config/schema.ts'
+import type { Core } from '../../../src/core.ts'
+import { LmcacheController } from '../../../src/dialects/production-stack/lmcache/controller.ts'
 import { heartbeatSource } from '../../../src/discovery/heartbeat/source.ts'
 import type { Wanted } from '../../../src/discovery/source.ts'
 import type { KvEvent } from '../../../src/prefix/kv-batch.ts'
@@ -36,6 +38,8 @@ interface Peer {
   next(): Promise<Line>
   /** Tells it to do something, and waits until it is done. */
   tell(words: string): Promise<void>
+  /** Tells it to do something. */
+  write(words: string): void
   end(): void
 }
 
@@ -56,6 +60,7 @@ async function peer(...args: string[]): Promise<Peer> {
       child.stdin.write(`${words}\n`)
       await next()
     },
+    write: (words) => void child.stdin.write(`${words}\n`),
     end: () => void child.kill('SIGKILL'),
   }
 }
@@ -235,5 +240,31 @@ describe('against pyzmq', () => {
     await until(() => urls().length === 0, 'nobody')
     source.stop()
     decode.end()
+  })
+
+  it('LMCache’s workers tell a controller what they hold, and are told who holds more', async () => {
+    const logged: string[] = []
+    const host = {
+      ...clock,
+      log: ({ message }: { readonly message: string }) => void logged.push(message),
+    } as unknown as Core['host']
+    const controller = new LmcacheController({ host } as Core)
+    const rules = { port: 0, replyPort: 0, workerTimeout: 30 }
+    const doors = await controller.open(rules, sockets, '127.0.0.1')
+    const at = (port: number | null) => `tcp://127.0.0.1:${port}`
+    const worker = await peer('lmcache', at(doors.pull), at(doors.reply))
+    await worker.next()
+    await worker.tell('admit two 600')
+    await until(() => !controller.isEmpty, 'chunks')
+    const tokens = Array.from({ length: 700 }, (_, i) => i)
+    const { instances, matched } = controller.lookUp(tokens)
+    assert.deepEqual([instances.map(({ name, ip }) => [name, ip]), matched], [[['two', '10.0.0.2']], 512])
+    worker.write('lookup one 512')
+    assert.deepEqual(await worker.next(), {
+      type: 'BatchedP2PLookupRetMsg',
+      layout_info: [['two', 'LocalCPUBackend', 2, '']],
+    })
+    controller.close()
+    worker.end()
   })
 })
