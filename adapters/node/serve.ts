@@ -7,10 +7,13 @@ import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
 import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
+import { profileTo } from './profile.ts'
 import { serveByThreads } from './threads/front.ts'
 
 /** One Ctrl-C may come twice: from the terminal, and passed on by npm or by the Node that handed over. Milliseconds. */
 const ECHO = 100
+/** So long at most a client may take to read how its call was ended, ms. */
+const LAST_WORDS = 300
 
 /** A router that runs. */
 export interface Running {
@@ -39,6 +42,7 @@ export async function serveApp(
   let write = createLog(given)
   const log = (event: LogEvent) => write(event)
   const config = await withThreads(given, log)
+  const profiled = config.profile === undefined ? null : await profileTo(config.profile, log)
   const options = await serveOptions(config, log)
   const host = createHost(config, log)
   const front = await (config.threads > 1 ? serveByThreads : serveHere)({ config, host, options, log })
@@ -53,12 +57,16 @@ export async function serveApp(
     front.drain()
     admin?.drain()
     await untilIdle(() => front.inFlight(), deadline)
+    // Whoever has had no end until now learns why; that takes a moment.
+    front.cut()
+    await untilIdle(() => front.inFlight(), performance.now() + LAST_WORDS)
     // Their sockets would be waited for.
     host.tunnels.close()
     const left = Math.min(Math.max(0, deadline - performance.now()), 1000)
     await Promise.all([front.close(left), admin?.close(left), metrics?.close(0)])
     await app.close()
     await host.recorded()
+    await profiled?.()
     host.close()
   }
   const reload = async (next: Config) => {

@@ -8,6 +8,7 @@ import { PromptTokens } from './prompt-tokens.ts'
 import type { Seat } from './seat.ts'
 import { Sense } from './sense.ts'
 import { Speeds } from './speeds.ts'
+import { usesTiers } from '../policies/policy.ts'
 import { bytesAt } from '../prefix/sizes.ts'
 import { PrefixView } from './view.ts'
 
@@ -43,7 +44,8 @@ export class Knowledge {
     this.speeds = new Speeds(config.prefillSpeed)
     const { random } = state
     this.sense = new Sense({ view: this.view, prompts: this.prompts, speeds: this.speeds, random })
-    this.events = new KvEvents(state, this.view, (seat) => this.meet([seat], this.#assumed))
+    const reading = { hasTiers: usesTiers(config), blockTokens: config.kvBlockTokens }
+    this.events = new KvEvents(state, this.view, (seat) => this.meet([seat], this.#assumed), reading)
   }
 
   /** The membership changed: these are the seats now, and those left. */

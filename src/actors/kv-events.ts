@@ -2,10 +2,11 @@
 import type { KvSourceSpec } from '../engines/kv-sources.ts'
 import type { LogEvent } from '../host.ts'
 import { KvAsks, type Finding } from '../prefix/kv-asks.ts'
-import type { BlocksRemoved, BlocksStored, KvBatch } from '../prefix/kv-batch.ts'
+import { GPU, type BlocksRemoved, type BlocksStored, type KvBatch } from '../prefix/kv-batch.ts'
 import { type Holding, BLOCK_BYTES, KvBlocks } from '../prefix/kv-blocks.ts'
 import { Sequence } from '../prefix/kv-sequence.ts'
 import { attribute, cut, extend } from '../prefix/kv-texts.ts'
+import { TIERS, tierId, tierOf } from '../prefix/kv-tiers.ts'
 import type { Clock, Sockets } from '../zmtp/wire.ts'
 import type { Outcome } from './ask.ts'
 import { KvSource } from './kv-source.ts'
@@ -28,6 +29,14 @@ export type Pushed =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'followed' }
 
+/** How events are read. */
+export interface KvRules {
+  /** Copies outside of GPU memory count, too. */
+  readonly hasTiers: boolean
+  /** Tokens of a block where events do not tell. */
+  readonly blockTokens: number
+}
+
 /** Blocks may hold this much more than the capacity that the engine told, before copies are taken to be repetitions. */
 const SLACK = 1.05
 
@@ -39,9 +48,17 @@ export class KvEvents {
   readonly #workers = new Map<string, KvWorker>()
   readonly #asks = new KvAsks((id, isFound) => this.#workers.get(id)?.attributed(isFound))
 
+  readonly #rules: KvRules
+
   /** `changed`: told of seats whose events can be relied on from now on, or no more. */
-  constructor(seams: KvSeams, view: PrefixView, changed: (seat: Seat) => void = () => {}) {
+  constructor(
+    seams: KvSeams,
+    view: PrefixView,
+    changed: (seat: Seat) => void = () => {},
+    rules: KvRules = { hasTiers: false, blockTokens: 16 },
+  ) {
     this.#seams = seams
+    this.#rules = rules
     this.#view = view
     this.#changed = changed
   }
@@ -165,9 +182,11 @@ export class KvEvents {
     worker.seen(batch)
     const { holding } = worker.rank(number)
     for (const event of batch.events) {
-      if (event.kind === 'stored') this.#store(worker, holding, event)
-      else if (event.kind === 'removed') this.#remove(worker, holding, event)
-      else this.#forget(worker, number)
+      if (event.kind === 'cleared') this.#forget(worker, number)
+      else if (event.kind === 'stored') this.#store(worker, holding, whole(event, this.#rules.blockTokens))
+      else this.#remove(worker, holding, event)
+      if (event.kind !== 'cleared' && event.medium !== GPU && this.#rules.hasTiers)
+        this.#shelve(worker, number, event)
     }
     worker.show()
   }
@@ -188,40 +207,70 @@ export class KvEvents {
     }
     const { seat } = worker
     this.#settle(worker, this.#asks.stored(seat.id, event.session, blocks, this.#seams.now()))
-    extend(this.#view, worker, blocks)
+    for (const caches of [worker, ...worker.tiers]) extend(this.#view, caches, blocks)
+  }
+
+  /** A copy in another medium came, or went. */
+  #shelve(worker: KvWorker, number: number, event: BlocksStored | BlocksRemoved): void {
+    if (event.kind === 'stored' && !event.isFull) return
+    const shelf = worker.shelf(number, tierOf(event.medium))
+    for (const tier of TIERS) this.#view.join(tierId(worker.seat.id, tier), Infinity, true)
+    if (event.kind === 'stored') {
+      const blocks = this.#blocks.shelve(shelf, event.hashes)
+      for (const caches of worker.tiers) extend(this.#view, caches, blocks)
+      return
+    }
+    const gone = this.#blocks.unshelve(shelf, event.hashes)
+    for (const caches of worker.tiers) cut(this.#view, caches, gone, this.#blocks.anchors)
   }
 
   #remove(worker: KvWorker, holding: Holding, event: BlocksRemoved): void {
-    cut(this.#view, worker, this.#blocks.remove(holding, event), this.#blocks.anchors)
+    const gone = this.#blocks.remove(holding, event)
+    for (const caches of [worker, ...worker.tiers]) cut(this.#view, caches, gone, this.#blocks.anchors)
   }
 
   #settle(worker: KvWorker, findings: readonly Finding[]): void {
     const { anchors } = this.#blocks
-    for (const { text, last } of findings) attribute(this.#view, worker, text, { last, anchors })
+    for (const caches of findings.length > 0 ? [worker, ...worker.tiers] : [])
+      for (const { text, last } of findings) attribute(this.#view, caches, text, { last, anchors })
   }
 
   /** Its cache is empty now. */
   #forget(worker: KvWorker, number: number): void {
-    this.#blocks.clear(worker.rank(number).holding)
+    this.#clear(worker, number)
     this.#asks.forget(worker.seat.id)
     this.#view.clear(worker.seat.id)
+    for (const { workerId } of worker.tiers) this.#view.clear(workerId)
     worker.show()
   }
 
   /** Nobody knows any more what it holds: the guess goes on alone. */
   #lose(worker: KvWorker, number: number, reason: string): void {
-    this.#blocks.clear(worker.rank(number).holding)
+    this.#clear(worker, number)
     this.#asks.forget(worker.seat.id)
     worker.gaps++
     worker.degrade('gap', reason)
   }
 
+  /** All copies that a rank has, wherever. */
+  #clear(worker: KvWorker, number: number): void {
+    const { holding, shelves } = worker.rank(number)
+    for (const one of [holding, ...shelves.values()]) this.#blocks.clear(one)
+  }
+
   #leave(worker: KvWorker): void {
     this.#workers.delete(worker.seat.id)
-    for (const { holding } of worker.ranks) this.#blocks.clear(holding)
+    for (const { number } of worker.ranks) this.#clear(worker, number)
+    for (const { workerId } of worker.tiers) this.#view.leave(workerId)
     this.#asks.leave(worker.seat.id)
     worker.close()
   }
 }
+
+/** An event as it would be if it told how long its blocks are. */
+const whole = (event: BlocksStored, blockTokens: number): BlocksStored =>
+  event.blockTokens > 0
+    ? event
+    : { ...event, blockTokens, tokens: event.tokens || event.hashes.length * blockTokens }
 
 const isSame = (a: KvSourceSpec, b: KvSourceSpec): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -2,6 +2,7 @@
 import type { LogEvent } from '../host.ts'
 import type { KvBatch } from '../prefix/kv-batch.ts'
 import { Holding } from '../prefix/kv-blocks.ts'
+import { tierId, TIERS, type KvTier } from '../prefix/kv-tiers.ts'
 import { Sequence } from '../prefix/kv-sequence.ts'
 import type { Caches } from '../prefix/kv-texts.ts'
 import type { KvSource } from './kv-source.ts'
@@ -28,6 +29,8 @@ export interface KvEventsView {
 export interface KvRank {
   readonly number: number
   readonly holding: Holding
+  /** Copies in other media; none until one is told of. */
+  readonly shelves: Map<KvTier, Holding>
   sequence: Sequence
   /** Null: its events are pushed, or it is followed no more. */
   source: KvSource | null
@@ -51,6 +54,8 @@ export class KvWorker implements Caches {
   blockTokens = 0
   gaps = 0
   isPushed = false
+  /** It has told of blocks in other media. */
+  hasTiers = false
   #isUp = false
   #trouble: KvTrouble | null = null
   #batches = 0
@@ -75,10 +80,36 @@ export class KvWorker implements Caches {
     return this.ranks.map(({ holding }) => holding)
   }
 
+  /** What it has in a tier or nearer, for each tier; none where it has told of none. */
+  get tiers(): readonly Caches[] {
+    if (!this.hasTiers) return []
+    return TIERS.map((tier, at) => ({
+      workerId: tierId(this.seat.id, tier),
+      holdings: this.ranks.flatMap(({ holding, shelves }) => [
+        holding,
+        ...TIERS.slice(0, at + 1).flatMap((one) => shelves.get(one) ?? []),
+      ]),
+    }))
+  }
+
+  /** A rank's copies in a tier. */
+  shelf(number: number, tier: KvTier): Holding {
+    const { shelves } = this.rank(number)
+    let shelf = shelves.get(tier)
+    if (!shelf) {
+      shelf = new Holding()
+      // Being there twice is being there.
+      shelf.isRepeating = true
+      shelves.set(tier, shelf)
+      this.hasTiers = true
+    }
+    return shelf
+  }
+
   rank(number: number): KvRank {
     let rank = this.ranks.find((one) => one.number === number)
     if (!rank) {
-      rank = { number, holding: new Holding(), sequence: new Sequence(), source: null }
+      rank = { number, holding: new Holding(), shelves: new Map(), sequence: new Sequence(), source: null }
       this.ranks.push(rank)
     }
     return rank

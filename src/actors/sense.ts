@@ -1,5 +1,6 @@
 // What a policy can ask of its pool about one prompt: made once a pool, pointed at one ask after the other.
 import type { PoolSense } from '../policies/policy.ts'
+import { tierId, type KvTier } from '../prefix/kv-tiers.ts'
 import type { Ask } from './ask.ts'
 import type { PromptTokens } from './prompt-tokens.ts'
 import type { Speeds } from './speeds.ts'
@@ -47,6 +48,10 @@ export class Sense implements PoolSense {
 
   match(workerId: string): number {
     return this.bestMatch === 0 ? 0 : this.#tokens(this.#senses.view.matchOf(workerId))
+  }
+
+  matchIn(workerId: string, tier: KvTier): number {
+    return this.#tokens(this.#senses.view.matchOf(tierId(workerId, tier)))
   }
 
   /** The same in blocks of the ask's prefix. */

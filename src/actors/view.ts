@@ -11,6 +11,8 @@ interface Entry {
   readonly number: number
   /** Canonical prompt bytes. */
   capacity: number
+  /** It is no worker: what it holds is no measure for others. */
+  readonly isAside: boolean
 }
 
 /** A part of a view that can be stored. */
@@ -25,6 +27,8 @@ export class PrefixView {
   readonly #entries = new Map<string, Entry>()
   #depths = new Int32Array(8)
   #place = 0
+  /** Entries beside the workers'. */
+  #asides = 0
   /** The most bytes of the prompt that `look` was given last that any worker holds. */
   bestBytes = 0
   readonly limit: number
@@ -40,15 +44,16 @@ export class PrefixView {
     return this.#tree.bytes
   }
 
-  /** Makes a worker known, or sets its capacity. What no longer fits is forgotten. */
-  join(workerId: string, capacity: number): void {
+  /** Makes a worker known, or sets its capacity. What no longer fits is forgotten. `isAside`: something of a worker, beside it. */
+  join(workerId: string, capacity: number, isAside = false): void {
     const entry = this.#entries.get(workerId)
     if (!entry) {
-      this.#entries.set(workerId, { number: this.#tree.add(capacity), capacity })
+      this.#entries.set(workerId, { number: this.#tree.add(capacity), capacity, isAside })
+      if (isAside) this.#asides++
       if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
       return
     }
-    if (Math.abs(entry.capacity - capacity) <= RESIZE_FROM * entry.capacity) return
+    if (isAside || Math.abs(entry.capacity - capacity) <= RESIZE_FROM * entry.capacity) return
     entry.capacity = capacity
     this.#tree.resize(entry.number, capacity)
   }
@@ -58,6 +63,7 @@ export class PrefixView {
     const entry = this.#entries.get(workerId)
     if (!entry) return
     this.#entries.delete(workerId)
+    if (entry.isAside) this.#asides--
     this.#tree.remove(entry.number)
     this.#depths[entry.number] = 0
   }
@@ -83,7 +89,10 @@ export class PrefixView {
     this.#place = this.#tree.match(path, this.#depths)
     if (this.#place === 0) return
     let best = 0
-    for (let i = 0; i < this.#tree.width; i++) best = Math.max(best, this.#depths[i]!)
+    if (this.#asides > 0) {
+      for (const { number, isAside } of this.#entries.values())
+        if (!isAside) best = Math.max(best, this.#depths[number]!)
+    } else for (let i = 0; i < this.#tree.width; i++) best = Math.max(best, this.#depths[i]!)
     this.bestBytes = bytesAt(best)
   }
 

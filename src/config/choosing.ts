@@ -1,6 +1,6 @@
 // The options of the policies. A policy that does not know one leaves it alone.
 import * as z from './form.ts'
-import { about, count, whole } from './kinds.ts'
+import { about, count, share, whole } from './kinds.ts'
 import { duration, size } from './units.ts'
 
 export const choosing = {
@@ -78,6 +78,12 @@ export const choosing = {
     duration('off'),
     'kv_aware: a session keeps its worker until it was unused for so long; off: it does not',
   ),
+  kvHostWorth: about(
+    share(0.8),
+    'kv_aware: what a token cached in host memory is worth, one on the GPU being 1',
+  ),
+  kvExternalWorth: about(share(0.6), 'kv_aware: the same in a cache outside of the machine'),
+  kvDiskWorth: about(share(0.3), 'kv_aware: the same on a disk'),
   kvAwareThreshold: about(
     count(2000),
     'production_stack_kvaware: tokens of a prompt that may be missing where most of it is',

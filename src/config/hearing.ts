@@ -1,6 +1,6 @@
 // What workers tell while they work: their load, and what their KV caches hold.
 import * as z from './form.ts'
-import { about, flag } from './kinds.ts'
+import { about, flag, whole } from './kinds.ts'
 import { duration } from './units.ts'
 
 export const load = {
@@ -17,6 +17,7 @@ export const events = {
     z.prefault(z.enum(['auto', 'off']), 'auto'),
     'follow the KV events of workers that publish them, so that it is known what they hold; off: guess',
   ),
+  kvBlockTokens: about(z.prefault(whole(1), 16), 'tokens of a block of KV cache where events do not tell'),
   kvSessions: about(
     z.prefault(z.enum(['auto', 'all', 'off']), 'auto'),
     'name each call to such workers, so that its blocks are found: auto: vLLM alone; all: SGLang too',

@@ -24,6 +24,7 @@ const FIXED: readonly (keyof Config)[] = [
   'workerTlsCa',
   'workerKeepAlive',
   'record',
+  'profile',
   'batches',
   'batchStore',
   'batchConcurrency',

@@ -10,5 +10,9 @@ export const telling = {
     z.prefault(z.array(numeric(z.number().check(z.positive()))), []),
     'upper bounds of the histogram of how long calls take, seconds; none: 5 ms to an hour',
   ),
+  profile: about(
+    text(),
+    'file that a CPU profile of the serving thread is written to at the end (Node alone), for developer tools to open',
+  ),
   logDir: about(text(), 'directory where log lines are kept too, in a file for each day'),
 }

@@ -2,10 +2,33 @@ import type { Config } from '../config/schema.ts'
 import { Assignments } from './assignments.ts'
 import { isLessLoaded, leastLoaded } from './least-load.ts'
 import type { Candidate, Choose, Policy, PoolSense, Weigh } from './policy.ts'
+import { TIERS, type KvTier } from '../prefix/kv-tiers.ts'
+
+/** What a token of each tier is worth, one on the GPU being 1. */
+type Worth = Readonly<Record<KvTier, number>>
+
+const worthOf = ({ kvHostWorth, kvExternalWorth, kvDiskWorth }: Config): Worth => ({
+  host: kvHostWorth,
+  external: kvExternalWorth,
+  disk: kvDiskWorth,
+})
+
+/** Prompt tokens that the worker need not compute: those on its GPU, and what those are worth that it has elsewhere. */
+function creditOf(candidate: Candidate, sense: PoolSense, worth: Worth): number {
+  let held = sense.match(candidate.id)
+  let credit = held
+  for (const tier of TIERS) {
+    const more = sense.matchIn?.(candidate.id, tier) ?? 0
+    if (more <= held) continue
+    credit += (more - held) * worth[tier]
+    held = more
+  }
+  return credit
+}
 
 /** Tokens that the worker would have to compute before this call's first one. */
-function costOf(candidate: Candidate, sense: PoolSense): number {
-  const uncached = sense.promptTokens - sense.match(candidate.id)
+function costOf(candidate: Candidate, sense: PoolSense, worth: Worth): number {
+  const uncached = sense.promptTokens - creditOf(candidate, sense, worth)
   return uncached + candidate.backlogTokens + candidate.foreignTokens
 }
 
@@ -15,9 +38,10 @@ function costOf(candidate: Candidate, sense: PoolSense): number {
  */
 function make(config: Config): Choose {
   const temperature = config.kvTemperature
+  const worth = worthOf(config)
   const choose: Choose = (ask, candidates, sense) => {
     if (ask.prefix === null) return leastLoaded(candidates)
-    const costs = candidates.map((candidate) => costOf(candidate, sense))
+    const costs = candidates.map((candidate) => costOf(candidate, sense, worth))
     return temperature === 0 ? cheapest(candidates, costs) : softmax(costs, temperature, sense)
   }
   return config.kvSessionIdle > 0 ? sticky(choose, config.kvSessionIdle) : choose
@@ -59,16 +83,20 @@ function softmax(costs: readonly number[], temperature: number, sense: PoolSense
   return weights.length - 1
 }
 
-const weigh = (): Weigh => (_ask, candidate, sense) => ({
-  cost: costOf(candidate, sense),
-  uncached: sense.promptTokens - sense.match(candidate.id),
-  backlog: candidate.backlogTokens + candidate.foreignTokens,
-})
+function weigh(config: Config): Weigh {
+  const worth = worthOf(config)
+  return (_ask, candidate, sense) => ({
+    cost: costOf(candidate, sense, worth),
+    uncached: sense.promptTokens - creditOf(candidate, sense, worth),
+    backlog: candidate.backlogTokens + candidate.foreignTokens,
+  })
+}
 
 export const kvAware: Policy = {
   name: 'kv_aware',
   about: 'the fewest prompt tokens to compute first, waiting ones too',
   needsPrefix: true,
+  usesTiers: true,
   usesLoad: true,
   make,
   weigh,

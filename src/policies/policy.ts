@@ -1,6 +1,7 @@
 // How a pool chooses. A policy is one pure file; adding one is that file and one line in `policies` below.
 import type { Ask } from '../actors/ask.ts'
 import type { Config } from '../config/schema.ts'
+import type { KvTier } from '../prefix/kv-tiers.ts'
 import { bucket } from './bucket.ts'
 import { cacheAware } from './cache-aware.ts'
 import { consistentHash } from './consistent-hash.ts'
@@ -71,6 +72,8 @@ export interface PoolSense {
   readonly promptTokens: number
   /** Prompt tokens of this ask that worker already holds in its KV cache, as far as the pool knows. */
   match(workerId: string): number
+  /** The same with what it has outside of GPU memory, in that tier or a nearer one; absent: nobody looks. */
+  matchIn?(workerId: string, tier: KvTier): number
   /** The most that any worker holds, chosen from or not. */
   readonly bestMatch: number
   /** Calls of late whose prompt went on from the deepest matched block, fading with time. */
@@ -102,6 +105,8 @@ interface Named {
   readonly about: string
   /** It asks for matches: only then are prompts hashed. */
   readonly needsPrefix: boolean
+  /** It counts what lies outside of GPU memory: only then is that followed. */
+  readonly usesTiers?: boolean
   /** It goes by what engines tell of their load: only then are they asked. */
   readonly usesLoad?: boolean
   /** Explains the choice. */
@@ -184,4 +189,10 @@ function findNeed(config: WithPolicies): boolean {
   return [policy, shadowPolicy, prefillPolicy, decodePolicy].some(
     (name) => name !== undefined && policyOf(name).needsPrefix,
   )
+}
+
+/** Whether a policy of the configuration counts KV blocks outside of GPU memory. */
+export function usesTiers({ policy, shadowPolicy, prefillPolicy, decodePolicy }: WithPolicies): boolean {
+  const names = [policy, shadowPolicy, prefillPolicy, decodePolicy]
+  return names.some((name) => name !== undefined && policyOf(name).usesTiers === true)
 }

@@ -8,7 +8,7 @@ export interface BlocksStored {
   readonly hashes: readonly bigint[]
   /** The block before the first; null: a prompt begins here. */
   readonly parent: bigint | null
-  /** Tokens of a block; the last may have fewer. */
+  /** Tokens of a block; the last may have fewer. 0: not told. */
   readonly blockTokens: number
   /** Tokens of all together. */
   readonly tokens: number
@@ -147,7 +147,6 @@ function readStored(fields: Record<string, unknown>): BlocksStored {
   const size = integer(fields['block_size'])
   const listed = Array.isArray(ids) ? ids.length : 0
   const blockTokens = size ?? Math.ceil(listed / Math.max(1, hashes.length))
-  if (blockTokens < 1 && hashes.length > 0) throw new KvError('BlockStored without a block_size')
   const parent = fields['parent_block_hash'] ?? null
   const kind = fields['kv_cache_spec_kind']
   const session = fields['session_id']

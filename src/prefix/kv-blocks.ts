@@ -100,6 +100,26 @@ export class KvBlocks {
     return gone
   }
 
+  /** Notes blocks in another medium, which are copies of some that are known (events tell nothing of their beginnings); returns those. */
+  shelve(holding: Holding, hashes: readonly bigint[]): Block[] {
+    const known = hashes.map((hash) => this.find(hash)).filter((block) => block !== null)
+    for (const block of known) this.#add(holding, block)
+    return known
+  }
+
+  /** Takes them away there, and returns those that were. */
+  unshelve(holding: Holding, hashes: readonly bigint[]): Block[] {
+    const gone = hashes.flatMap((hash) => {
+      const block = this.find(hash)
+      return block && holding.copies.has(block) ? [block] : []
+    })
+    for (const block of gone) {
+      holding.total--
+      this.#drop(holding, block)
+    }
+    return gone
+  }
+
   /** Forgets all that a holder has. */
   clear(holding: Holding): void {
     for (const block of holding.copies.keys()) this.#release(block)

@@ -20,6 +20,13 @@ const EFFECTS: readonly Effect[] = [
   ['--router-temperature 0.5', 'kvTemperature', 0.5],
   ['--kv-aware-session-affinity-ttl-secs 60', 'kvSessionIdle', 60_000],
   ['--pool-idle-timeout-secs 9', 'workerKeepAlive', 9000],
+  ['--kv-penalty-host 0.5', 'kvHostWorth', 0.5],
+  ['--kv-penalty-external 0.4', 'kvExternalWorth', 0.4],
+  ['--kv-penalty-disk 0.1', 'kvDiskWorth', 0.1],
+  ['--kv-event-block-size 64', 'kvBlockTokens', 64],
+  ['--profile', 'profile', 'vllm-router.cpuprofile'],
+  ['--epd-config encoders.json', 'options.encoders', ['http://e:1']],
+  ['--backend vllm', 'workers', [worker('http://a:1', { engine: 'vllm' })], '--worker-urls http://a:1'],
   [
     '--kv-event-source http://a:1/=tcp://a:5557,tcp://a:6000',
     'workers',

@@ -1,6 +1,6 @@
 // The flags of the vLLM router: one row each, with the defaults of its README and, where they differ, of its current release.
 import type { DialectFlag } from '../flag.ts'
-import { BACKEND, BLOCKS, EPD, MINI, PROFILE, PROGRAMS, TIERS, TRACES, WASM } from '../gateway/inert.ts'
+import { MINI, PROGRAMS, TRACES, WASM } from '../gateway/inert.ts'
 
 export const flags: readonly DialectFlag[] = [
   { names: ['--host'], initial: '127.0.0.1', about: 'address to listen on' },
@@ -60,21 +60,18 @@ export const flags: readonly DialectFlag[] = [
     kind: 'number',
     initial: 0.8,
     about: 'worth of a block in host memory',
-    inert: TIERS,
   },
   {
     names: ['--kv-penalty-external'],
     kind: 'number',
     initial: 0.6,
     about: 'worth of a block elsewhere',
-    inert: TIERS,
   },
   {
     names: ['--kv-penalty-disk'],
     kind: 'number',
     initial: 0.3,
     about: 'worth of a block on disk',
-    inert: TIERS,
   },
   { names: ['--kv-aware-session-affinity-ttl-secs'], kind: 'integer', about: 'how long a session stays' },
   {
@@ -93,8 +90,7 @@ export const flags: readonly DialectFlag[] = [
     names: ['--kv-event-block-size'],
     kind: 'integer',
     initial: 16,
-    about: 'tokens of a block',
-    inert: BLOCKS,
+    about: 'tokens of a block, where events do not tell',
   },
   { names: ['--kv-event-model'], about: 'model of the events' },
   { names: ['--pd-kv-events'], isRepeatable: true, initial: [], about: 'KV events of prefill workers' },
@@ -274,7 +270,16 @@ export const flags: readonly DialectFlag[] = [
     initial: 2,
     about: 'how long connections to workers are kept',
   },
-  { names: ['--profile'], kind: 'switch', initial: false, about: 'profile the router', inert: PROFILE },
-  { names: ['--epd-config'], about: 'encode, prefill and decode workers', inert: EPD },
-  { names: ['--backend'], about: 'whose servers they are', inert: BACKEND },
+  {
+    names: ['--profile'],
+    kind: 'switch',
+    initial: false,
+    about: 'write a CPU profile when the router ends (vllm-router.cpuprofile)',
+  },
+  { names: ['--epd-config'], about: 'JSON file of encode workers; prefill workers encode in their place' },
+  {
+    names: ['--backend'],
+    choices: ['vllm', 'sglang', 'openai'],
+    about: 'whose servers they are; found by asking when absent',
+  },
 ]

@@ -16,7 +16,7 @@ import {
 } from '../gateway/translate.ts'
 import { flags } from './flags.ts'
 import { surface } from './surface.ts'
-import { splitPrefills, translateKv, workersOf } from './workers.ts'
+import { ofBackend, readEncoders, splitPrefills, translateKv, workersOf } from './workers.ts'
 
 /** Its names for policies whose rule has another name here. */
 const POLICIES: Readonly<Record<string, string>> = { consistent_hash: 'vllm_consistent_hash' }
@@ -44,7 +44,10 @@ function isOther(argv: readonly string[]): boolean {
   })
 }
 
-function translate(argv: readonly string[], { environment, defaults }: Circumstances): Translation {
+async function translate(
+  argv: readonly string[],
+  { environment, defaults, readFile }: Circumstances,
+): Promise<Translation> {
   // What `cargo run` has between its own flags and the program's.
   const { given, words, problems, inert } = readArguments(argv[0] === '--' ? argv.slice(1) : argv, flags)
   const values = valuesOf(flags, given, defaults)
@@ -59,7 +62,11 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   const isPaired = values['vllm_pd_disaggregation'] === true
   const { plain, told } = splitPrefills(values)
   const pairs = translatePairs({ ...values, prefill: plain }, settings, isPaired, policyOf)
-  settings.set('workers', [...workersOf(values), ...(isPaired ? told : [])], 'worker_urls', 'pd_kv_events')
+  const workers = ofBackend([...workersOf(values), ...(isPaired ? told : [])], values['backend'])
+  settings.set('workers', workers, 'worker_urls', 'pd_kv_events')
+  if (values['backend'] === 'openai') settings.set('healthInterval', 'off', 'backend')
+  if (values['profile'] === true) settings.set('profile', 'vllm-router.cpuprofile', 'profile')
+  const encoders = await readEncoders(values['epd_config'], readFile)
   if (isPaired) {
     const address = values['vllm_discovery_address']
     settings.set('pdProtocol', protocolOf(values), 'kv_connector', 'vllm_discovery_address')
@@ -67,9 +74,9 @@ function translate(argv: readonly string[], { environment, defaults }: Circumsta
   }
   return {
     config: settings.config,
-    options: optionsOf(values),
+    options: { ...optionsOf(values), ...(encoders.urls.length > 0 && { encoders: encoders.urls }) },
     notes: notesOf(inert, [...found, ...openDoor(values)]),
-    problems: [...problems, ...straysOf(words), ...pairs],
+    problems: [...problems, ...straysOf(words), ...pairs, ...encoders.problems],
   }
 }
 

@@ -34,7 +34,7 @@ export function splitPrefills(values: Values): {
   return { plain: given.filter(([url = '']) => !events.has(bare(url))), told }
 }
 
-/** A session's affinity under kv_aware. */
+/** What kv_aware goes by. */
 export function translateKv(values: Values, settings: Settings): void {
   const idle = values['kv_aware_session_affinity_ttl_secs']
   settings.set(
@@ -42,6 +42,37 @@ export function translateKv(values: Values, settings: Settings): void {
     typeof idle === 'number' ? `${idle}s` : undefined,
     'kv_aware_session_affinity_ttl_secs',
   )
+  settings.set('kvHostWorth', values['kv_penalty_host'], 'kv_penalty_host')
+  settings.set('kvExternalWorth', values['kv_penalty_external'], 'kv_penalty_external')
+  settings.set('kvDiskWorth', values['kv_penalty_disk'], 'kv_penalty_disk')
+  settings.set('kvBlockTokens', values['kv_event_block_size'], 'kv_event_block_size')
+}
+
+/** What --backend says of the workers: their engine; servers of OpenAI's kind are none that can be asked, and have no /health. */
+export function ofBackend(workers: readonly unknown[], backend: unknown): readonly unknown[] {
+  if (backend === undefined) return workers
+  const engine = backend === 'openai' ? 'unknown' : backend
+  return workers.map((worker) => ({
+    ...(typeof worker === 'string' ? { url: worker } : (worker as object)),
+    engine,
+  }))
+}
+
+/** The encode workers of the file of --epd-config (`encoder_urls`), or what is wrong with it. */
+export async function readEncoders(
+  name: unknown,
+  readFile: (name: string) => Promise<string | null>,
+): Promise<{ readonly urls: readonly string[]; readonly problems: readonly string[] }> {
+  if (typeof name !== 'string') return { urls: [], problems: [] }
+  const text = await readFile(name)
+  if (text === null) return { urls: [], problems: [`--epd-config: there is no file ${name}`] }
+  try {
+    const { encoder_urls: urls } = JSON.parse(text) as { encoder_urls?: unknown }
+    if (Array.isArray(urls)) return { urls: urlsOf(urls), problems: [] }
+  } catch {
+    // What is no JSON has no list either.
+  }
+  return { urls: [], problems: [`--epd-config: ${name} has no list encoder_urls`] }
 }
 
 /** `URL=ENDPOINT[,ENDPOINT…]`: the lists by URL, without trailing slashes. */
