@@ -22,8 +22,18 @@ after(async () => {
 const COUNT = 200
 
 /** A router on the one store, and a client of it. */
-async function start(): Promise<{ program: Program; client: OpenAI }> {
-  const flags = ['--port', '0', '--threads', '2', '--batches', '--batch-store', 'kept', '--batch-concurrency', '8']
+async function start(threads = '1'): Promise<{ program: Program; client: OpenAI }> {
+  const flags = [
+    '--port',
+    '0',
+    '--threads',
+    threads,
+    '--batches',
+    '--batch-store',
+    'kept',
+    '--batch-concurrency',
+    '8',
+  ]
   const program = new Program([...flags, '--log-level', 'error', worker.url], directory)
   left.add(program)
   const [, url] = await program.says(/^Listening on (http:\/\/[\d.:]+)/m)
@@ -80,8 +90,12 @@ test('a router that is killed half-way goes on when it is started again: each li
   assert.equal(await second.program.ended, 0)
 })
 
-test('two routers do not work on one store, and nobody else reads it', async () => {
-  const first = await start()
+test('the threads of a router share one store, another router does not, and nobody else reads it', async () => {
+  const first = await start('2')
+  const file = await toFile(Buffer.from('x'), 'x')
+  for (let count = 0; count < 4; count++) await first.client.files.create({ file, purpose: 'batch' })
+  // Each request may come to another thread.
+  for (let count = 0; count < 4; count++) assert.ok((await first.client.files.list()).data.length >= 4)
   await assert.rejects(start(), /kept\/batches\.sqlite: another router has it/)
   const { mode } = await stat(join(directory, 'kept/batches.sqlite'))
   assert.equal(mode & 0o077, 0)
