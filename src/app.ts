@@ -10,6 +10,7 @@ import { workersOf } from './config/fleet.ts'
 import type { Config } from './config/schema.ts'
 import type { Core } from './core.ts'
 import { checkSources } from './discovery/source.ts'
+import { corsRulesOf } from './dialects/cors-rules.ts'
 import { dialectFirst, refuseFor, spoken, surfaceOf, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
 import { Alarms } from './forward/alarms.ts'
@@ -167,7 +168,7 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['
           return open(request)
         })
   return {
-    fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch) : fetch,
+    fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch, corsRulesOf(core.config)) : fetch,
     admin: (request) => guarded(core, request, adminRoute),
     vouched: open,
   }

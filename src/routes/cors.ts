@@ -5,37 +5,61 @@ const MAX_AGE = '3600'
 
 type Handler = (request: Request) => Promise<Response>
 
+/** What pages are told. */
+export interface CorsRules {
+  /** Status of the answer to a preflight. */
+  readonly status: number
+  readonly methods: string
+  /** Request headers; absent: those that the page names. */
+  readonly headers?: string
+  /** Headers of answers that a page may read. */
+  readonly exposed: string
+  /** Preflights of origins that are not allowed are answered, too: without a grant. */
+  readonly answersAll?: boolean
+}
+
+const OWN: CorsRules = {
+  status: 204,
+  methods: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
+  exposed: '*',
+}
+
 /**
  * Answers preflights itself and marks every other answer for the origins that are allowed (`*`: all). Credentials are never
  * allowed: keys travel in headers that a page has to set itself.
  */
-export function withCors(origins: readonly string[], answer: Handler): Handler {
+export function withCors(origins: readonly string[], answer: Handler, rules: CorsRules = OWN): Handler {
   const allowsAny = origins.includes('*')
   const allowed = (origin: string): string | null =>
     allowsAny ? '*' : origins.includes(origin) ? origin : null
   return async (request) => {
     const origin = request.headers.get('origin')
     const granted = origin === null ? null : allowed(origin)
+    const isAsking = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
+    if (isAsking && origin !== null && (granted !== null || rules.answersAll))
+      return preflight(request, granted, rules)
     if (granted === null) return answer(request)
-    if (request.method === 'OPTIONS' && request.headers.has('access-control-request-method'))
-      return preflight(request, granted)
     const response = await answer(request)
     if (response.status === 101) return response
     response.headers.set('access-control-allow-origin', granted)
-    response.headers.set('access-control-expose-headers', '*')
+    response.headers.set('access-control-expose-headers', rules.exposed)
     if (granted !== '*') response.headers.append('vary', 'origin')
     return response
   }
 }
 
-function preflight({ headers }: Request, granted: string): Response {
+function preflight(
+  { headers }: Request,
+  granted: string | null,
+  { status, methods, headers: named }: CorsRules,
+): Response {
   return new Response(null, {
-    status: 204,
+    status,
     headers: {
-      'access-control-allow-origin': granted,
-      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
+      ...(granted !== null && { 'access-control-allow-origin': granted }),
+      'access-control-allow-methods': methods,
       // A star would leave out Authorization.
-      'access-control-allow-headers': headers.get('access-control-request-headers') ?? '*',
+      'access-control-allow-headers': named ?? headers.get('access-control-request-headers') ?? '*',
       'access-control-max-age': MAX_AGE,
       vary: 'origin, access-control-request-headers',
     },

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { configSchema } from '../../src/config/schema.ts'
+import { corsRulesOf } from '../../src/dialects/cors-rules.ts'
 import { withCors } from '../../src/routes/cors.ts'
 
 const PAGE = 'https://app.example'
@@ -43,4 +45,17 @@ test('a preflight is answered without asking anybody, and allows the headers tha
 test('a request without an origin passes as it is', async () => {
   const response = await withCors(['*'], plain)(ask('GET', {}))
   assert.equal(response.headers.get('access-control-allow-origin'), null)
+})
+
+test('in place of the Rust routers a preflight is answered as there, and pages that may not are granted nothing', async () => {
+  const never = () => Promise.reject(new Error('was asked'))
+  const answer = async (corsOrigins: string[], origin: string) => {
+    const rules = corsRulesOf(configSchema.parse({ dialect: 'sglang-router', corsOrigins }))
+    const headers = { origin, 'access-control-request-method': 'POST' }
+    const { status, headers: told } = await withCors(corsOrigins, never, rules)(ask('OPTIONS', headers))
+    return [status, told.get('access-control-allow-origin'), told.get('access-control-allow-methods')]
+  }
+  assert.deepEqual(await answer(['*'], PAGE), [200, '*', '*'])
+  assert.deepEqual(await answer([PAGE], PAGE), [200, PAGE, 'GET,POST,OPTIONS'])
+  assert.deepEqual(await answer([PAGE], 'https://evil.example'), [200, null, 'GET,POST,OPTIONS'])
 })

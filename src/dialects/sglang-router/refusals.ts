@@ -32,7 +32,7 @@ export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | u
   const { status, code, message } = refusal
   if (status === 401) return empty(401, { 'www-authenticate': 'Bearer' })
   if (code === 'queue_timeout') return empty(408)
-  if (code === 'queue_full' || code === 'rate_limited') return empty(429, waiting(refusal))
+  if (code === 'queue_full' || code === 'rate_limited') return empty(429)
   if (code === 'not_found') return empty(404)
   if (code === 'method_not_allowed') return empty(405, { allow: 'POST' })
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
@@ -67,6 +67,3 @@ function ofBody({ status, code, message }: RefusalValue, path: string): Response
 /** The code of a validation error is the number, as there. */
 const invalid = (message: string, code: string | number): Response =>
   json({ error: { message, type: 'invalid_request_error', code } }, 400)
-
-const waiting = ({ retryAfter }: RefusalValue): Record<string, string> =>
-  retryAfter === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfter)) }

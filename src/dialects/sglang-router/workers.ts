@@ -132,7 +132,7 @@ function infoOf(
   { uuid, url, model, role, isHealthy, load, labels, ref }: Backend,
   told: Labels,
 ): Record<string, unknown> {
-  const { [PRIORITY]: priority, [COST]: cost, ...rest } = labels
+  const { [PRIORITY]: priority, [COST]: cost } = labels
   return {
     id: uuid,
     url,
@@ -148,7 +148,7 @@ function infoOf(
       ...(model !== 'unknown' && { model_path: model, served_model_name: model }),
       ...(ref.ranks !== undefined && { dp_size: String(ref.ranks) }),
       ...told,
-      ...rest,
+      ...labels,
     },
     disable_health_check: false,
   }
@@ -166,7 +166,6 @@ function pendingOf(id: string, { spec, startedAt, status, message }: Job): Recor
     is_healthy: false,
     load: 0,
     connection_mode: 'unknown',
-    metadata: {},
     disable_health_check: false,
     job_status: {
       job_type: 'AddWorker',

@@ -1,0 +1,16 @@
+// What pages are told where another router is stood in for: known before its surface is loaded, since preflights are answered first.
+import type { Config } from '../config/schema.ts'
+import type { CorsRules } from '../routes/cors.ts'
+
+/** Of the Rust routers: without a list everything, with one little more than calls. Undefined: as natively. */
+export function corsRulesOf({ dialect, corsOrigins }: Config): CorsRules | undefined {
+  if (dialect !== 'sglang-router' && dialect !== 'vllm-router') return undefined
+  if (corsOrigins.includes('*')) return { status: 200, methods: '*', exposed: '*', answersAll: true }
+  return {
+    status: 200,
+    methods: 'GET,POST,OPTIONS',
+    headers: 'content-type,authorization',
+    exposed: 'x-request-id',
+    answersAll: true,
+  }
+}
