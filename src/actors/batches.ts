@@ -13,10 +13,14 @@ type Digits = number
 
 /** Batches of one owner that are not over. */
 const MAX_ACTIVE = 100
-/** While lines go out it is looked at time and again, ms: whether a batch expires, and whether this incarnation is a new one. */
-const LOOK = 5000
-/** Expired files are looked for this often, ms. */
-const SWEEP = 3_600_000
+/**
+ * While lines go out an alarm rings this often, ms: batches expire then, an incarnation that is a new one goes on with them, and
+ * on Workers each alarm brings an allowance of calls and CPU time of its own.
+ */
+const LOOK = 1000
+/** Expired files are looked for this often while a batch runs, and when none does, ms. */
+const SWEEP = 60_000
+const IDLE = 3_600_000
 
 interface Opened {
   readonly tables: Tables
@@ -30,6 +34,7 @@ export class Batches {
   #opening: Promise<Opened> | null = null
   #runner: Runner | null = null
   #hasBegun = false
+  #sweepAt = 0
 
   constructor(config: Config, state: ActorState) {
     this.#config = config
@@ -52,13 +57,15 @@ export class Batches {
     const { book, files } = await this.#open()
     const active = book.active()
     const now = this.#state.now()
-    this.#state.setAlarm(now + (active.length > 0 ? LOOK : SWEEP))
+    this.#state.setAlarm(now + (active.length > 0 ? LOOK : IDLE))
     if (!this.#hasBegun) for (const batch of active) runner.go(batch)
     this.#hasBegun = true
     runner.pump()
     for (const batch of active)
-      if (batch.expires <= now && batch.status !== 'cancelling')
+      if (batch.expires <= now && (batch.status === 'validating' || batch.status === 'in_progress'))
         this.#state.after(runner.cancel(batch, 'expired'))
+    if (now < this.#sweepAt) return
+    this.#sweepAt = now + SWEEP
     files.sweep()
     book.sweep()
   }

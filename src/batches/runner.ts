@@ -122,7 +122,8 @@ export class Runner {
       return !this.#isResting && book.now(batch.seq).status === 'validating'
     }
     const errors = await checkInput(this.#parts, batch, goesOn)
-    if (errors === null) return
+    // Cancelled at the last moment, or before.
+    if (errors === null || book.now(batch.seq).status !== 'validating') return
     if (errors.length > 0) return book.end(batch, 'failed', { errors: { object: 'list', data: errors } })
     book.begin(batch.seq)
     this.#add(batch, book.now(batch.seq).endpoint)
