@@ -228,7 +228,7 @@ export class Ledger {
 
   #learn(lease: Lease, outcome: Outcome, now: number): boolean {
     const { seat } = lease
-    const failure = outcome.failure ?? statusFailure(outcome.status)
+    const failure = outcome.failure ?? statusFailure(outcome.status, this.rules.clientErrors)
     const { isProbe } = lease
     if (outcome.kind === 'left') {
       if (isProbe) release(seat.breaker)
@@ -269,7 +269,10 @@ export class Ledger {
 /** What began before a breaker opened tells nothing of its probe, and must not take the probe's place. */
 const isHeard = ({ isProbe, seat }: Lease): boolean => isProbe || seat.breaker.state === 'closed'
 
-/** An engine's answer that is passed on may still be one of a worker in trouble. A 4xx is the client's affair. */
-function statusFailure(status: number | undefined): Failure | undefined {
-  return status !== undefined && (status >= 500 || status === 429) ? { kind: 'status', status } : undefined
+/** An engine's answer that is passed on may still be one of a worker in trouble. A 4xx is the client's affair, unless it is said to count. */
+function statusFailure(status: number | undefined, clientErrors = false): Failure | undefined {
+  if (status === undefined) return undefined
+  return status >= 500 || status === 429 || (clientErrors && status >= 400)
+    ? { kind: 'status', status }
+    : undefined
 }

@@ -36,6 +36,7 @@ export function rulesOf(
     open: config.breakerOpen,
     successes: config.breakerSuccesses,
     busyOn: config.busyOn,
+    clientErrors: config.breakerClientErrors,
   }
   return {
     policy,

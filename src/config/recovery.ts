@@ -23,6 +23,7 @@ export const recovery = {
   breakerOpen: about(duration('30s'), 'how long an open breaker keeps calls away'),
   breakerSuccesses: about(count(2), 'successes that close a half-open breaker'),
   breakerProbes: about(flag(false), 'good probes count as successes of a half-open breaker, too'),
+  breakerClientErrors: about(flag(false), 'answers from 400 to 499 are failures of the worker, too'),
   busyOn: about(statuses([429, 503]), 'statuses that mean busy, not broken: no breaker counts them'),
 }
 

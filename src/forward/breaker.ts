@@ -10,6 +10,8 @@ export interface BreakerRules {
   readonly successes: number
   /** Statuses that mean busy, not broken: they are not counted. */
   readonly busyOn: readonly number[]
+  /** Statuses from 400 to 499 are failures, too. */
+  readonly clientErrors?: boolean
 }
 
 export type BreakerState = 'closed' | 'open' | 'half_open'

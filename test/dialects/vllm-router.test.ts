@@ -79,7 +79,7 @@ const EFFECTS: readonly Effect[] = [
   ['--prometheus-port 9000', 'metricsListen', '127.0.0.1:9000'],
   ['--prometheus-host 0.0.0.0', 'metricsListen', '0.0.0.0:29000'],
   ['--request-id-headers x-a x-b', 'requestIdHeaders', ['x-a', 'x-b']],
-  ['--request-timeout-secs 5', 'totalTimeout', 5000],
+  ['--request-timeout-secs 5', 'idleTimeout', 5000],
   ['--retry-max-retries 2', 'retries', 1],
   ['--retry-initial-backoff-ms 5', 'retryDelay', 5],
   ['--retry-max-backoff-ms 500', 'retryMaxDelay', 500],

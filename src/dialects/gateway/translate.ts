@@ -47,8 +47,8 @@ const LEVELS: Readonly<Record<string, string>> = {
   off: 'silent',
 }
 
-/** Listening, limits, timeouts, retries, breakers, probes, headers, logs. */
-export function translateShared(values: Values, settings: Settings): void {
+/** Listening, limits, timeouts, retries, breakers, probes, headers, logs. `isStrict`: with bugs that a client could depend on. */
+export function translateShared(values: Values, settings: Settings, isStrict: boolean): void {
   settings.set('host', values['host'] === 'localhost' ? '127.0.0.1' : values['host'], 'host')
   settings.set('port', values['port'], 'port')
   settings.set('maxBody', bytes(values['max_payload_size']), 'max_payload_size')
@@ -58,7 +58,8 @@ export function translateShared(values: Values, settings: Settings): void {
   const level = values['log_level'] as string | undefined
   settings.set('logLevel', level === undefined ? level : (LEVELS[level] ?? level), 'log_level')
   const timeout = seconds(values['request_timeout_secs'])
-  settings.set('totalTimeout', timeout, 'request_timeout_secs')
+  // Theirs cuts streams that go well, too.
+  if (isStrict) settings.set('totalTimeout', timeout, 'request_timeout_secs')
   settings.set('firstTokenTimeout', timeout, 'request_timeout_secs')
   settings.set('idleTimeout', timeout, 'request_timeout_secs')
   settings.set('connectTimeout', '10s')
@@ -76,6 +77,20 @@ export function translateShared(values: Values, settings: Settings): void {
   translateRetries(values, settings)
   translateProbes(values, settings)
   translateBalance(values, settings)
+  if (isStrict) translateBugs(values, settings)
+}
+
+/** Places come back by the clock without a rate, too; failures add up however far apart; loads are asked for as rarely as workers that start. */
+function translateBugs(values: Values, settings: Settings): void {
+  const most = values['max_concurrent_requests']
+  if (typeof most === 'number' && most > 0 && values['rate_limit_tokens_per_second'] === undefined)
+    settings.set('refillRate', most, 'max_concurrent_requests')
+  settings.set('breakerWindow', '365d', 'cb_window_duration_secs')
+  settings.set(
+    'loadInterval',
+    seconds(values['worker_startup_check_interval']),
+    'worker_startup_check_interval',
+  )
 }
 
 function bracketed(host: unknown): string {

@@ -46,14 +46,15 @@ function translate(argv: readonly string[], circumstances: Circumstances): Trans
 export function translateValues(
   values: Values,
   given: ReadonlyMap<string, GivenFlag>,
-  { defaults }: Pick<Circumstances, 'defaults'>,
+  { defaults, isStrict }: Pick<Circumstances, 'defaults' | 'isStrict'>,
 ): Pick<Translation, 'config'> & {
   readonly options: Record<string, unknown>
   readonly notes: string[]
   readonly problems: string[]
 } {
   const settings = new Settings(given)
-  translateShared(values, settings)
+  translateShared(values, settings, isStrict)
+  if (isStrict) settings.set('breakerClientErrors', true)
   translateSecurity(values, settings)
   translateFleet(values, settings)
   settings.set('cacheAwareVariant', defaults, 'policy')

@@ -46,13 +46,13 @@ function isOther(argv: readonly string[]): boolean {
 
 async function translate(
   argv: readonly string[],
-  { environment, defaults, readFile }: Circumstances,
+  { environment, defaults, isStrict, readFile }: Circumstances,
 ): Promise<Translation> {
   // What `cargo run` has between its own flags and the program's.
   const { given, words, problems, inert } = readArguments(argv[0] === '--' ? argv.slice(1) : argv, flags)
   const values = valuesOf(flags, given, defaults)
   const settings = new Settings(given)
-  translateShared(values, settings)
+  translateShared(values, settings, isStrict)
   translateFleet(values, settings)
   translateKv(values, settings)
   settings.set('apiKeyValidationUrls', validators(given, environment), 'api_key_validation_urls')

@@ -19,10 +19,12 @@ export function refuse(
   refusal: RefusalValue,
   { path }: RefusedAt,
   isTyped: (path: string) => boolean,
+  isStrict = false,
 ): Response {
   const { status, code, message, retryAfter } = refusal
   if (status === 401) {
-    const told = plain(401, 'You must provide a valid API key.')
+    const whose = isStrict ? ' Obtain one from http://helmholtz.cloud' : ''
+    const told = plain(401, `You must provide a valid API key.${whose}`)
     told.headers.set('www-authenticate', 'Bearer')
     return told
   }

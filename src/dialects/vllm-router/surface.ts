@@ -76,9 +76,9 @@ export function surface(options: Options): Surface {
       TYPED.has(path) && request.method !== 'POST'
         ? wrongMethod('POST')
         : pass(core, request, endpoints.get(path)),
-    refuse: (refusal, at) => {
+    refuse: (refusal, at, core) => {
       tap.refused(refusal, at)
-      return refuse(refusal, at, (path) => TYPED.has(path))
+      return refuse(refusal, at, (path) => TYPED.has(path), core.config.strictCompat)
     },
     hear: (call, request, core) => {
       checkBody(call, request.headers, TYPED)
