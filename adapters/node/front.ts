@@ -23,6 +23,8 @@ export interface Front {
   drain(): void
   /** Calls that have not ended yet. */
   inFlight(): number | Promise<number>
+  /** Ends the calls under way, and tells their clients. */
+  cut(): void
   /** Waits at most so many milliseconds for what is under way, then ends it. */
   close(ms: number): Promise<void>
 }
@@ -38,6 +40,7 @@ export async function serveHere({ config, host, options }: Foundation): Promise<
     adopt() {},
     drain: () => served.drain(),
     inFlight: () => app.inFlight(),
+    cut: () => app.cut(),
     close: (ms) => served.close(ms),
   }
 }

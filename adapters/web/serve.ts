@@ -63,6 +63,9 @@ export interface Started {
   end(listeners: readonly Pick<Listener, 'close'>[]): Promise<void>
 }
 
+/** So long at most a client may take to read how its call was ended, ms. */
+const LAST_WORDS = 300
+
 /** Makes the app and lets it look at its workers. */
 export async function startApp(platform: Platform, config: Config): Promise<Started> {
   let { grace } = config
@@ -84,6 +87,9 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
     isEnding = true
     app.drain()
     await untilIdle(() => app.inFlight(), deadline)
+    // Whoever has had no end until now learns why; that takes a moment.
+    app.cut()
+    await untilIdle(() => app.inFlight(), performance.now() + LAST_WORDS)
     // Their sockets would be waited for.
     host.tunnels.close()
     const left = Math.max(0, deadline - performance.now())

@@ -7,6 +7,8 @@ export interface Alarm {
   readonly dueAt: number
   /** Its time has come. It is set no more; it may set itself again. */
   ring(now: number): void
+  /** The router stops now, and waits for nobody any more. It is set no more. */
+  end(): void
 }
 
 export class Alarms {
@@ -40,6 +42,14 @@ export class Alarms {
     }
     // Nothing keeps the process awake while no call is under way.
     if (this.#set.delete(alarm) && this.#set.size === 0) this.#disarm()
+  }
+
+  /** Ends all that are set. */
+  end(): void {
+    for (const alarm of [...this.#set, ...this.#own.keys()]) {
+      this.drop(alarm)
+      alarm.end()
+    }
   }
 
   #setAlone(alarm: Alarm, now: number): void {

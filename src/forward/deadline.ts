@@ -70,6 +70,11 @@ export class Deadline implements Alarm {
     else this.#arm(now)
   }
 
+  /** The router's own time is up, which is the call's. */
+  end(): void {
+    this.#owner.late(new UpstreamFailure('total_timeout', 'The router is being stopped.'))
+  }
+
   /** The limit that passes next. */
   #kind(): FailureKind {
     return this.#isUnseen || this.#totalAt <= this.#limitAt(this.#phase) ? 'total_timeout' : this.#phase

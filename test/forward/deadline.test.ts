@@ -12,7 +12,7 @@ function start(rules: Partial<{ firstToken: number; idle: number; total: number 
   const deadline = new Deadline(alarms, { firstToken: 0, idle: 0, total: 0, ...rules }, begin, {
     late: (failure) => late.push([failure.kind, clock.now() - begin]),
   })
-  return { clock, deadline, late }
+  return { alarms, clock, deadline, late }
 }
 
 test('no token in time', async () => {
@@ -57,6 +57,17 @@ test('once it is stopped nothing rings and no timer is left', async () => {
   assert.equal(clock.pending, 0)
   await clock.advance(1000)
   assert.deepEqual(late, [])
+})
+
+test('a router that stops ends what is under way, and leaves what has ended', async () => {
+  const ending = start({ idle: 50 })
+  ending.alarms.end()
+  assert.deepEqual(ending.late, [['total_timeout', 0]])
+  assert.equal(ending.clock.pending, 0)
+  const ended = start({ idle: 50 })
+  ended.deadline.stop()
+  ended.alarms.end()
+  assert.deepEqual(ended.late, [])
 })
 
 test('limits that are off set no timer', () => {

@@ -118,6 +118,21 @@ export function programs(start: Start): void {
       assert.equal(router.errors, '')
     })
 
+    it('tells a stream that outlasts --grace why it ends', async () => {
+      const url = (await listenAll({ [W1]: engine() })).get(W1)!
+      const router = await open([url, '--grace', '100ms'])
+      await eventually(
+        async () => (await router.ask('/readyz')).status === 200,
+        () => router.errors,
+      )
+      const headers = { ...JSON_TYPE, 'x-fault': 'slow=100ms' }
+      const body = JSON.stringify(chat({ stream: true, max_tokens: 100 }))
+      const stream = await fetch(router.url + CHAT, { method: 'POST', headers, body })
+      const ended = router.stop()
+      assert.match(await stream.text(), /\n\ndata: \{"error":\{.*"code":"total_timeout".*\n\n$/)
+      assert.equal(await ended, 0)
+    })
+
     it('keeps workers that were added while it ran', async () => {
       const url = (await listenAll({ [W1]: engine() })).get(W1)!
       const before = await open(['--state', 'kept.json'])

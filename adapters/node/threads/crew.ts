@@ -87,6 +87,11 @@ export class Crew {
     this.#tellAll('drain')
   }
 
+  /** Each ends the calls that it has under way. */
+  cut(): void {
+    this.#tellAll('cut')
+  }
+
   /** Calls that have not ended yet, in all threads but that one. */
   async inFlight(but?: Thread): Promise<number> {
     const counts = this.#others(but).map((thread) => {

@@ -32,6 +32,7 @@ export async function serveByThreads({ config, host, options, log }: Foundation)
       adopt: (next) => crew.adopt(next),
       drain: () => crew.drain(),
       inFlight: () => crew.inFlight(),
+      cut: () => crew.cut(),
       close: (ms) => crew.close(ms),
     }
   } catch (error) {

@@ -35,6 +35,7 @@ export interface Orders {
   listen(port: number): Promise<Pick<Served, 'url' | 'port'>>
   adopt(config: Config): void
   drain(): void
+  cut(): void
   inFlight(): number
   read(view: PoolView): Reading
   /** Ends within that time. */
@@ -85,6 +86,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
       app.drain()
       served?.drain()
     },
+    cut: () => app.cut(),
     inFlight: () => app.inFlight(),
     read: (view: PoolView) => app.read(view),
     async close(ms: number) {

@@ -95,6 +95,20 @@ test('SIGTERM takes readiness away at once, lets a stream finish, and exits with
   assert.equal(await exit, 0)
 })
 
+for (const threads of ['1', '2']) {
+  test(`a stream that outlasts --grace is told why it ends (${threads} threads)`, async (t) => {
+    const { ref } = await engine(t, new Promise(() => undefined))
+    const { child, url } = await start(t, [ref.url, '--grace', '100ms', '--threads', threads])
+    const peer = await chat(t, url)
+    const exit = exitOf(child)
+    child.kill('SIGTERM')
+    await peer.until('The router is being stopped.')
+    await peer.closed
+    assert.match(peer.text, /\r\ndata: \{"error":\{[^\n]*"code":"total_timeout"[^\n]*\n\n\r\n0\r\n\r\n$/)
+    assert.equal(await exit, 0)
+  })
+}
+
 test('a second signal ends the process at once', async (t) => {
   const { ref } = await engine(t, new Promise(() => undefined))
   const { child, url } = await start(t, [ref.url])
