@@ -58,6 +58,8 @@ export interface App {
   inherit(reading: Reading): void
   /** /readyz says 503 from now on; new calls are still served. */
   drain(): void
+  /** Ends the calls under way, after all patience: a stream with an event that says so. */
+  cut(): void
   /** Calls that have not ended yet. */
   inFlight(): number
   close(): Promise<void>
@@ -111,6 +113,7 @@ export function createApp(config: Config, host: Host): App {
       core.isDraining = true
       if (isHome) void host.batches?.('main').rest()
     },
+    cut: () => core.alarms.end(),
     inFlight: () => core.live,
     close: async () => {
       // Those of other threads go on.
