@@ -1,9 +1,12 @@
 // Looks at files while the router runs, and tells when one has other contents.
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
 /** How often, ms. */
 const INTERVAL = 10_000
+/** Contents that stay for so long are whole, ms. */
+const SETTLE = 100
 
 /**
  * Calls `changed` whenever a file has other contents than before (or is there, or is not). By looking, not by events of the file
@@ -21,7 +24,11 @@ export function watchFiles(
   const timer = setInterval(() => {
     last = last.then(async (before) => {
       const now = JSON.stringify(await read())
-      if (now !== before) changed()
+      if (now === before) return before
+      // It may be being written.
+      await wait(Math.min(SETTLE, interval))
+      if (JSON.stringify(await read()) !== now) return before
+      changed()
       return now
     })
   }, interval)

@@ -6,7 +6,7 @@ import { duration } from './units.ts'
 export const load = {
   loadInterval: about(
     duration('2s'),
-    'time between questions to a busy worker for its load (an idle one: five times that), where the policy uses it; off: never',
+    'time between questions to a busy worker for its load (an idle one: five times that, without loadAlways), where the policy uses it; off: never',
   ),
   loadAlways: about(flag(false), 'ask for loads whatever the policy, so that /metrics tells them'),
   orca: about(flag(true), 'take the load that engines tell with their answers (endpoint-load-metrics)'),

@@ -184,14 +184,15 @@ export class LoadPoller {
   }
 
   /** A new worker is asked at once; the others at their step of each interval, so that they stay apart. */
-  #dueOf(seat: Seat, { interval }: LoadRules): number {
+  #dueOf(seat: Seat, rules: LoadRules): number {
+    const { interval } = rules
     if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null || !this.#seams.isOwn(seat))
       return Infinity
     if (seat !== speakerOf(seat)) return Infinity
     // It tells by itself, as long as it does.
     if (seat.pushedAt > 0 && this.#seams.now() - seat.pushedAt < PUSH_LIFE) return seat.pushedAt + PUSH_LIFE
     if (seat.loadAskedAt === 0) return 0
-    const period = periodOf(seat, interval)
+    const period = periodOf(seat, rules)
     const step = interval / STEPS
     const phase = Math.floor((this.#turnOf(seat) * period) / step) * step
     const next = phase + (Math.floor((seat.loadAskedAt - phase) / period) + 1) * period
@@ -210,13 +211,18 @@ export class LoadPoller {
   }
 }
 
-/** Milliseconds from one question to the next: short while it has work, long while it has none, longer with each failure. */
-function periodOf(seat: Seat, interval: number): number {
+/**
+ * Milliseconds from one question to the next: short while it has work or somebody wants to see its load, long while it has none,
+ * longer with each failure.
+ */
+function periodOf(seat: Seat, { interval, isAlways }: LoadRules): number {
   const { ranks, loadFailures } = seat
-  const isBusy = ranks.some(
-    ({ inFlight, reported }) =>
-      inFlight > 0 || (reported !== null && Math.max(reported.running, reported.waiting) > 0),
-  )
+  const isBusy =
+    isAlways ||
+    ranks.some(
+      ({ inFlight, reported }) =>
+        inFlight > 0 || (reported !== null && Math.max(reported.running, reported.waiting) > 0),
+    )
   const period = isBusy ? interval : Math.max(interval, Math.min(interval * IDLE_FACTOR, IDLE_MOST))
   return loadFailures === 0
     ? period

@@ -15,9 +15,16 @@ export const FORMS: ReadonlySet<string> = new Set(['/v1/audio/transcriptions', '
 /** `{"error": …}`. */
 export const failure = (error: string, status: number): Response => answer({ error }, status)
 
+/** What an answer goes by besides. */
+interface By {
+  readonly core: Core
+  /** The model was there before. */
+  readonly wasSeen: boolean
+}
+
 /** A refusal of ours in its words, with the id of the request. */
-export function refuse(refusal: RefusalValue, at: RefusedAt, core: Core): Response {
-  const response = told(refusal, at, core)
+export function refuse(refusal: RefusalValue, at: RefusedAt, by: By): Response {
+  const response = told(refusal, at, by)
   response.headers.set('x-fetchway-error', refusal.code)
   if (at.requestId !== undefined) response.headers.set('x-request-id', at.requestId)
   if (refusal.retryAfter !== undefined)
@@ -27,7 +34,8 @@ export function refuse(refusal: RefusalValue, at: RefusedAt, core: Core): Respon
 
 const INVALID: ReadonlySet<string> = new Set(['invalid_json', 'empty_body'])
 
-function told({ code, status, message }: RefusalValue, { path, model }: RefusedAt, core: Core): Response {
+function told({ code, status, message }: RefusalValue, { path, model }: RefusedAt, by: By): Response {
+  const { core, wasSeen } = by
   if (code === 'provider_failed') return detail(message, 502)
   if (code === 'not_found') return detail('Not Found', 404)
   if (code === 'missing_model' || code === 'empty_body') return failure(MODEL_WORDS, 400)
@@ -37,12 +45,13 @@ function told({ code, status, message }: RefusalValue, { path, model }: RefusedA
       400,
     )
   const name = model ?? ''
-  const isKnown = Object.hasOwn(core.config.aliases, name) || core.models.known(name) !== ''
-  if (code === 'model_not_found' || (code === 'no_workers' && !isKnown))
+  const isKnown = wasSeen || Object.hasOwn(core.config.aliases, name) || core.models.known(name) !== ''
+  const isAbout = code === 'model_not_found' || code === 'no_workers'
+  if (isAbout && !isKnown)
     return FORMS.has(path) && code === 'model_not_found'
       ? failure(`No backend for model ${name}`, 404)
       : notThere(name)
-  if (code === 'no_workers') return unavailable(name, message, core)
+  if (isAbout) return unavailable(name, message, core)
   if (FORMS.has(path) && code === 'worker_unreachable')
     return failure('Failed to connect to backend: it could not be reached', 503)
   return failure(message, status)

@@ -21,7 +21,9 @@ export async function allEngines(core: Core): Promise<Engine[]> {
     if (!view) return []
     const engineId = uuidOf(view.labels['k8s.pod.name'] ?? backend.url)
     const created = Math.floor(Date.parse(view.added_at) / 1000)
-    return [{ ...backend, engineId, models: view.models, draining: view.draining, created }]
+    const failing = backend.seat?.failing_models ?? []
+    const models = view.models.filter((model) => !failing.includes(model))
+    return [{ ...backend, engineId, models, draining: view.draining, created }]
   })
 }
 

@@ -8,6 +8,7 @@ import { uuidOf } from '../gateway/fleet.ts'
 import { withId } from '../gateway/ids.ts'
 import { MODEL_WORDS } from './answers.ts'
 import { chunksOf } from './chunks.ts'
+import { modelNamed } from './models.ts'
 import { optionsOf } from './options.ts'
 
 /** The call with its session and an id that is a UUID. Throws a `Refusal` for one without a model. */
@@ -18,9 +19,7 @@ export function hear(call: Call, { headers }: Request, core: Core): Call {
   const named = headers.get('x-request-id') ? call : withId(call, uuidOf(core.nextId()))
   const body = core.config.strictCompat ? transcribed(named) : named.body
   if (routing !== 'prefixaware' || body.kind !== 'json') return { ...named, session, body }
-  const model = call.model ?? ''
-  const { aliases } = core.config
-  const chunks = chunksOf(body.top, Object.hasOwn(aliases, model) ? (aliases[model] as string) : model)
+  const chunks = chunksOf(body.top, modelNamed(core, call.model ?? ''))
   return { ...named, session, body, ...(chunks && { chunks }) }
 }
 

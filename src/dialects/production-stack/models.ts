@@ -25,3 +25,27 @@ export async function listModels(core: Core): Promise<object> {
     data.push({ id, object: 'model', created, owned_by: ownedBy, root: null, parent: null })
   return { object: 'list', data }
 }
+
+/** The model that a name stands for. */
+export function modelNamed({ config: { aliases } }: Pick<Core, 'config'>, name: string): string {
+  return Object.hasOwn(aliases, name) ? (aliases[name] as string) : name
+}
+
+/** Models that pods have served: without any they are unavailable, and not unknown. */
+export class Seen {
+  readonly #names = new Set<string>()
+  #version = -1
+
+  /** Takes note of those that there are now. */
+  learn({ models: { directory } }: Core): void {
+    if (directory.version === this.#version) return
+    this.#version = directory.version
+    for (const { id } of directory.models) this.#names.add(id)
+  }
+
+  /** False where services are found and not pods: there nothing is remembered. */
+  has({ config }: Core, model: string): boolean {
+    const follows = config.discover.includes('kubernetes') && config.kubernetesTarget === 'pods'
+    return follows && this.#names.has(model)
+  }
+}

@@ -11,11 +11,11 @@ import { filesAndBatches } from './batches.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
 import { kvAware } from './lmcache/kvaware.ts'
-import { listModels } from './models.ts'
+import { listModels, modelNamed, Seen } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
 import { withoutRoot } from './root-path.ts'
 import { pinned } from './pin.ts'
-import { isSleeping, sleep, wakeUp } from './sleeping.ts'
+import { followSleep, isSleeping, sleep, wakeUp } from './sleeping.ts'
 import { measuring } from './statistics.ts'
 
 type Handler = (core: Core, request: Request) => Promise<Response> | Response
@@ -60,21 +60,26 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
   const options = given as unknown as Options
   const { refused, start, ...measured } = measuring(options)
   const kv = kvAware(options)
+  const seen = new Seen()
   const { rootPath } = options
   return {
     ...(rootPath !== '' && { enter: (request: Request) => withoutRoot(request, rootPath) }),
     answer: route,
     fallback: async () => notFound(),
     refuse: (refusal, at, core) => {
-      const model = core.config.aliases[at.model ?? ''] ?? at.model ?? null
+      const model = modelNamed(core, at.model ?? '')
       refused(refusal, core.models.known(model), core)
-      return refuse(refusal, at, core)
+      return refuse(refusal, at, { core, wasSeen: seen.has(core, model) })
     },
-    hear: async (call, request, core) => kv.mark(core, await pinned(core, hear(call, request, core))),
+    hear: async (call, request, core) => {
+      seen.learn(core)
+      return kv.mark(core, await pinned(core, hear(call, request, core)))
+    },
     ...measured,
     start: (core) => {
       start(core)
       kv.start(core)
+      followSleep(core)
     },
   }
 }
