@@ -7,7 +7,8 @@ import type { Extend } from '../../src/extensions/extension.ts'
 import type { Lent } from '../../src/extensions/extend.ts'
 import type { Exports } from '../../src/extensions/hooks.ts'
 
-const lent: Lent = {
+/** What Node lends. */
+export const lent: Lent = {
   async load(path) {
     const url = pathToFileURL(resolve(process.cwd(), path)).href
     try {

@@ -28,9 +28,17 @@ const bytesOf = ({ body }: Call): Uint8Array =>
 
 export class Around implements Extensions {
   readonly #parts: Parts
+  readonly #cacheSpec: string
 
-  constructor(parts: Parts) {
+  /** `cacheSpec`: what the cache was made by. */
+  constructor(parts: Parts, cacheSpec: string) {
     this.#parts = parts
+    this.#cacheSpec = cacheSpec
+  }
+
+  /** The cache, for another configuration that wants the same one. */
+  cacheFor(spec: string): SemanticCache | null {
+    return spec === this.#cacheSpec ? this.#parts.cache : null
   }
 
   models(): readonly ProviderModel[] {

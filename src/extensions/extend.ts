@@ -22,13 +22,16 @@ type Wanted = Pick<Config, 'callbacks' | 'requestRewriter' | 'providers' | 'sema
 export async function extend(wanted: Wanted, core: Core, lent: Lent): Promise<Extensions | null> {
   const { callbacks, requestRewriter, providers, semanticCache } = wanted
   if (!callbacks && !requestRewriter && providers.length === 0 && !semanticCache) return null
+  const spec = JSON.stringify(semanticCache ?? null)
+  // A reload empties no cache.
+  const kept = core.extensions instanceof Around ? core.extensions.cacheFor(spec) : null
   const [seeing, rewriter, met, cache] = await Promise.all([
     callbacks === undefined ? null : callbacksOf(callbacks, core, lent),
     requestRewriter === undefined ? null : rewriterOf(requestRewriter, core, lent),
     providers.length === 0 ? null : Providers.meet(core, providers),
-    semanticCache === undefined ? null : cacheOf(semanticCache, core, lent),
+    semanticCache === undefined ? null : (kept ?? cacheOf(semanticCache, core, lent)),
   ])
-  return new Around({ callbacks: seeing, rewriter, providers: met, cache })
+  return new Around({ callbacks: seeing, rewriter, providers: met, cache }, spec)
 }
 
 async function callbacksOf(given: string, { host }: Core, lent: Lent): Promise<Callbacks> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hashInteger, hashTuple, NONE } from '../../src/hashes/python.ts'
+import { hashInteger, hashNumbers, hashTuple, NONE } from '../../src/hashes/python.ts'
 
 // What Python 3.12 says.
 test('numbers and tuples hash as in Python', () => {
@@ -17,3 +17,22 @@ test('numbers and tuples hash as in Python', () => {
 
 /** `hash((hash((0, tuple(range(256)), None)), tuple(range(256, 300)), None))` */
 const BASE = -405114033414814452n
+
+test('numbers that are their own hashes take a shorter way to the same', () => {
+  for (let length = 0; length < 200; length++) {
+    const numbers = Array.from({ length }, (_, i) => (i * 2_654_435_761 * (length + 1)) % 2 ** 53)
+    assert.equal(hashNumbers(numbers), hashTuple(numbers.map((number) => BigInt(number))), `${length}`)
+    assert.equal(hashTuple(numbers.map(BigInt)), slowly(numbers.map(BigInt)))
+  }
+})
+
+/** By the book. */
+function slowly(hashes: readonly bigint[]): bigint {
+  const wrap = (value: bigint) => BigInt.asUintN(64, value)
+  let sum = 2870177450012600261n
+  for (const hash of hashes) {
+    sum = wrap(sum + hash * 14029467366897019727n)
+    sum = wrap(wrap((sum << 31n) | (sum >> 33n)) * 11400714785074694791n)
+  }
+  return BigInt.asIntN(64, sum + (BigInt(hashes.length) ^ 2870177450012600261n ^ 3527539n))
+}

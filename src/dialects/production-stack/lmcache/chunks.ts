@@ -1,5 +1,5 @@
 // How LMCache names the chunks of a prompt: by hashes of their tokens, each with that of the chunk before it.
-import { hashInteger, hashTuple, NONE } from '../../../hashes/python.ts'
+import { hashInteger, hashNumbers, hashTuple, NONE } from '../../../hashes/python.ts'
 
 /** Tokens of a chunk, where nobody says otherwise. */
 const CHUNK = 256
@@ -21,7 +21,7 @@ export function* chunksOf(tokens: readonly number[], size = CHUNK): Generator<Ch
   let before: readonly bigint[] = ROOTS
   for (let start = 0; start < tokens.length; start += size) {
     const part = tokens.slice(start, start + size)
-    const inner = hashTuple(part.map((token) => hashInteger(BigInt(token))))
+    const inner = hashNumbers(part)
     before = before.map((hash) => hashTuple([hashInteger(hash), inner, NONE]))
     yield { keys: before, end: start + part.length }
   }
