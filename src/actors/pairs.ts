@@ -141,12 +141,12 @@ export class Pairs {
     return ended.isUnreachable ? ended.lease.seat : null
   }
 
-  /** Refuses a call for pairs of which only one half is there, where nobody may stand in; null: another reason. */
+  /** Refuses a call for pairs of which one half is not there, or no two match, where nobody may stand in; null: another reason. */
   #halved(ask: Ask): Placement | null {
     if (this.#config.pdStandIn || ask.pairs === undefined || ask.pin !== null) return null
     const able = [...this.#books.roster.seats.values()].filter(({ member }) => serves(member, ask))
     const has = (role: string) => able.some((seat) => seat.role === role)
-    if (has('prefill') === has('decode')) return null
+    if (!has('prefill') && !has('decode')) return null
     const message = 'No worker can take this call now: its mates are missing.'
     const refusal = { status: 503, code: 'no_workers', message, retryAfter: 5 }
     return of(has('prefill') ? 'decode' : 'prefill', { kind: 'refused', refusal })

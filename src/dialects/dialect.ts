@@ -75,6 +75,8 @@ export interface Surface {
   hear?(call: Call, request: Request, core: Core): Call | Promise<Call>
   /** Headers that the answer of a worker carries besides. */
   mark?(plan: Plan): HeaderList
+  /** A refusal of one of the two engines of a pair in its words, as JSON; undefined: as the engine said it. */
+  retell?(refused: Retold, core: Core): object | undefined
   /** Header of an answer that carries the request's id; default: the first of `requestIdHeaders`. */
   readonly idName?: string
   /** Metrics under its own names, beside ours. `withUrls`: whoever reads them may see where workers are; `sources`: of discovery. */
@@ -103,6 +105,13 @@ export type Happened =
       readonly failure: UpstreamFailure['kind'] | 'status'
     }
   | { readonly kind: 'ended'; readonly passing: Passing; readonly ending: Ending }
+
+/** What an engine of a pair refused with. */
+export interface Retold {
+  readonly leg: 'prefill' | 'decode'
+  readonly status: number
+  readonly text: string
+}
 
 export interface RefusedAt {
   readonly path: string

@@ -43,8 +43,22 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   const passage = new Passage(core, passing, started, report.load)
   const bare = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
   const watch = call.tap?.(bare, upstream.status) ?? bare
-  if (started.whole !== undefined) return relayRead(core.host, started.whole, answer, watch)
+  if (started.whole !== undefined) {
+    const retold = retell(core, started)
+    if (retold === undefined) return relayRead(core.host, started.whole, answer, watch)
+    const headers = [...withoutHeader(answer.headers, 'content-type'), 'content-type', 'application/json']
+    return relayRead(core.host, retold, { ...answer, headers }, watch)
+  }
   return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
+}
+
+/** What a dialect makes of an engine's refusal of its half of a call. */
+function retell(core: Core, { plan, upstream, leg, whole }: Started): Uint8Array | undefined {
+  const { status } = upstream
+  if (plan.kind !== 'pair' || status < 400 || !core.surface?.retell) return undefined
+  const text = new TextDecoder().decode(whole)
+  const retold = core.surface.retell({ leg: leg ?? 'decode', status, text }, core)
+  return retold && new TextEncoder().encode(JSON.stringify(retold))
 }
 
 /** An answer that is here to its last byte. */

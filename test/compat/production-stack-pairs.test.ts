@@ -107,12 +107,35 @@ for (const [missing, gone] of [
     )
   })
 
-for (const [leg, at] of [
-  ['prefill', P1],
-  ['decode', D1],
+for (const [logic, leg, error] of [
+  ['disaggregated_prefill', 'prefill', { message: /^Prefiller error: /, type: 'prefiller_error', code: 418 }],
+  ['disaggregated_prefill', 'decode', { message: /^Decoder error: /, type: 'decoder_error', code: 418 }],
+  ['disaggregated_prefill_orchestrated', 'prefill', /^Prefill failed: .*Injected fault/],
+  ['disaggregated_prefill_orchestrated', 'decode', /^Decode failed: .*Injected fault/],
 ] as const)
-  test(`an error of the ${leg} engine keeps its status`, async (t) => {
+  test(`${logic}: an error of the ${leg} engine keeps its status, and is told as theirs`, async (t) => {
+    const at = leg === 'prefill' ? P1 : D1
     const fleet = { [P1]: engine(), [D1]: engine(), [at]: engine({ fault: 'status=418' }) }
-    const router = await open(t, fleet, 'disaggregated_prefill')
-    assert.equal((await router.post(CHAT, chat())).status, 418)
+    const router = await open(t, fleet, logic)
+    const { status, body } = await router.post(CHAT, chat())
+    assert.equal(status, 418)
+    if (error instanceof RegExp) return assert.match(body.error, error)
+    assert.match(body.error.message, error.message)
+    assert.deepEqual([body.error.type, body.error.code], [error.type, error.code])
+  })
+
+for (const [logic, status, error] of [
+  ['disaggregated_prefill', 500, 'prefiller_error'],
+  ['disaggregated_prefill_orchestrated', 503, /^HTTP error: /],
+] as const)
+  test(`${logic}: a prefill engine that is gone is a ${status}`, async (t) => {
+    const router = await open(
+      t,
+      { [P1]: null, [D1]: engine() },
+      `${logic} --max-instance-failover-reroute-attempts 0`,
+    )
+    const reply = await router.post(CHAT, chat())
+    assert.equal(reply.status, status)
+    if (typeof error === 'string') assert.equal(reply.body.error.type, error)
+    else assert.match(reply.body.error, error)
   })

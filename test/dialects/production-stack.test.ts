@@ -19,11 +19,12 @@ const plain = (url: string, more: object = {}) => ({
   labels: { model: 'default' },
   ...more,
 })
-const labelled = (x: string, y: string) => [
-  plain('http://a:1', { role: x, labels: { model: 'x' } }),
-  plain('http://b:2', { role: y, labels: { model: 'y' } }),
+const VLLM = { engine: 'vllm' }
+const labelled = (x: string, y: string, more: object = VLLM) => [
+  plain('http://a:1', { role: x, labels: { model: 'x' }, ...more }),
+  plain('http://b:2', { role: y, labels: { model: 'y' }, ...more }),
 ]
-const third = (role: string) => plain('http://c:3', { role, labels: { model: 'z' } })
+const third = (role: string) => plain('http://c:3', { role, labels: { model: 'z' }, ...VLLM })
 const LABELLED = `${STATIC} --prefill-model-labels x --decode-model-labels y`
 const CHECKS = `${STATIC} --static-model-types chat,completion`
 
@@ -43,7 +44,7 @@ const EFFECTS: readonly Effect[] = [
   ['--service-discovery external-only', 'options.live.discovery', 'external-only', STATIC],
   ['--static-backends http://c:1,[::1]:2', 'workers', [plain('http://c:1'), plain('http://[::1]:2')], STATIC],
   ['--static-models n,m', 'workers', [plain('http://a:1', { models: ['n'] }), plain('http://b:2')], STATIC],
-  ['--static-model-labels x,y', 'workers', labelled('mixed', 'mixed'), STATIC],
+  ['--static-model-labels x,y', 'workers', labelled('mixed', 'mixed', {}), STATIC],
   [
     '--static-model-types vision,score',
     'workers',

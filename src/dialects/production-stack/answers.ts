@@ -4,6 +4,7 @@ import type { Core } from '../../core.ts'
 import type { RefusedAt } from '../dialect.ts'
 import { answer, detail } from '../python/fastapi.ts'
 import { optionsOf } from './options.ts'
+import { pairRefusal } from './pair-errors.ts'
 
 const JSON_WORDS = 'Invalid request: request body must be valid JSON.'
 const OBJECT_WORDS = 'Invalid request: request body must be a JSON object.'
@@ -34,8 +35,8 @@ export function refuse(refusal: RefusalValue, at: RefusedAt, by: By): Response {
 
 const INVALID: ReadonlySet<string> = new Set(['invalid_json', 'empty_body'])
 
-function told({ code, status, message }: RefusalValue, { path, model }: RefusedAt, by: By): Response {
-  const { core, wasSeen } = by
+function told(refusal: RefusalValue, { path, model }: RefusedAt, { core, wasSeen }: By): Response {
+  const { code, status, message } = refusal
   if (code === 'provider_failed') return detail(message, 502)
   if (code === 'not_found') return detail('Not Found', 404)
   if (code === 'missing_model' || code === 'empty_body') return failure(MODEL_WORDS, 400)
@@ -52,6 +53,8 @@ function told({ code, status, message }: RefusalValue, { path, model }: RefusedA
       ? failure(`No backend for model ${name}`, 404)
       : notThere(name)
   if (isAbout) return unavailable(name, message, core)
+  const ofPair = pairRefusal(core, refusal, path)
+  if (ofPair) return ofPair
   if (FORMS.has(path) && code === 'worker_unreachable')
     return failure('Failed to connect to backend: it could not be reached', 503)
   return failure(message, status)

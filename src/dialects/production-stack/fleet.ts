@@ -99,7 +99,8 @@ function workersOf(rows: readonly Row[], labels: Labels | null, isChecked: boole
       url,
       ...(models.length > 0 && { models }),
       labels: { model: label },
-      ...(labels && { role: roleOf(label, labels) }),
+      // Those of a pair must be known to be of one kind before they are asked.
+      ...(labels && { role: roleOf(label, labels), engine: 'vllm' }),
       ...(isChecked && probes.length > 0 && { probes }),
     }
   })

@@ -13,6 +13,7 @@ import { listedEngines } from './engines.ts'
 import { kvAware } from './lmcache/kvaware.ts'
 import { listModels, modelNamed, Seen } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
+import { pairError } from './pair-errors.ts'
 import { withoutRoot } from './root-path.ts'
 import { pinned } from './pin.ts'
 import { followSleep, isSleeping, sleep, wakeUp } from './sleeping.ts'
@@ -71,6 +72,7 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
       refused(refusal, core.models.known(model), core)
       return refuse(refusal, at, { core, wasSeen: seen.has(core, model) })
     },
+    retell: ({ leg, status, text }, core) => pairError(core, leg, status, text),
     hear: async (call, request, core) => {
       seen.learn(core)
       return kv.mark(core, await pinned(core, hear(call, request, core)))
