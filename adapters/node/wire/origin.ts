@@ -69,12 +69,7 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
  * Opens a socket; resolves when it stands (TLS included). `timeout` in ms, 0: none.
  * Rejects with `UpstreamFailure`: `connect`, `connect_timeout` or what `failed` gives for an aborted signal.
  */
-export function openSocket(
-  target: Target,
-  timeout: number,
-  signal: Signal,
-  read?: Read,
-): Promise<Socket> {
+export function openSocket(target: Target, timeout: number, signal: Signal, read?: Read): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = target.open(read)
     const ready = 'encrypted' in socket ? 'secureConnect' : 'connect'
@@ -171,12 +166,17 @@ export class Origin {
     return this.#open.size
   }
 
+  /** How often old connections are looked for, ms. */
+  get #every(): number {
+    return Math.max(50, Math.min(1000, this.#idleMost / 4))
+  }
+
   #keep(connection: Connection): void {
     connection.idleLimit = Math.min(connection.idleLimit, this.#idleMost)
     if (this.#closed || connection.idleLimit <= 0) return void connection.socket.destroy()
     connection.idleSince = performance.now()
     this.#idle.push(connection)
-    this.#sweeper ??= setTimeout(() => this.#sweep(), 1000).unref()
+    this.#sweeper ??= setTimeout(() => this.#sweep(), this.#every).unref()
   }
 
   #sweep(): void {
@@ -186,7 +186,7 @@ export class Origin {
       connection.usable && now - connection.idleSince < connection.idleLimit
     for (const connection of this.#idle) if (!isFresh(connection)) connection.socket.destroy()
     this.#idle = this.#idle.filter(isFresh)
-    if (this.#idle.length > 0) this.#sweeper = setTimeout(() => this.#sweep(), 1000).unref()
+    if (this.#idle.length > 0) this.#sweeper = setTimeout(() => this.#sweep(), this.#every).unref()
   }
 }
 
