@@ -20,8 +20,11 @@ export class FetchwayRegistry extends durable(Registry, askAll) {}
 export class FetchwayPool extends durable(Pool, pullMembers) {}
 export class FetchwayLimiter extends durable(Limiter, () => undefined) {}
 
-/** Its lines go out from where it is. No incarnation begins with a wrong configuration. */
-const sendLines = (batches: Batches, env: Env) => batches.start((line) => open(env)!.line(line))
+/** Its lines go out from where it is. With a wrong configuration there is no object. */
+const sendLines = (batches: Batches, env: Env) => {
+  const app = open(env)
+  return app && batches.start(app.line)
+}
 export class FetchwayBatches extends durable(Batches, sendLines) {}
 
 export { FetchwayTunnel } from './workers/tunnel.ts'

@@ -39,7 +39,7 @@ async function startFleet(): Promise<Record<string, string>> {
   const config = join(folder, 'fetchway.yaml')
   const apiKeys = [KEYS.plain, { key: KEYS.limited, requestsPerMinute: 1 }]
   // JSON is YAML.
-  writeFileSync(config, JSON.stringify({ workers, apiKeys }))
+  writeFileSync(config, JSON.stringify({ workers, apiKeys, batches: true, batchStore: 'memory' }))
   const url = await start(['--port', '0', '--config', config])
   await untilReady(url)
   return {

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import time
 import traceback
 import wave
 
@@ -228,6 +229,24 @@ def over_the_limit():
 
 def langchain(**more):
     return ChatOpenAI(model=MODEL, base_url=BASE, api_key=KEY, temperature=0, max_retries=0, **more)
+
+
+@needs_ours
+def a_batch_of_lines():
+    line = {'method': 'POST', 'url': '/v1/chat/completions', 'body': ASK}
+    text = '\n'.join(json.dumps({'custom_id': f'line-{n}', **line}) for n in range(5))
+    file = client.files.create(file=('in.jsonl', text.encode()), purpose='batch')
+    batch = client.batches.create(input_file_id=file.id, endpoint='/v1/chat/completions', completion_window='24h')
+    for _ in range(200):
+        batch = client.batches.retrieve(batch.id)
+        if batch.status == 'completed':
+            break
+        time.sleep(0.05)
+    assert batch.request_counts.completed == 5, batch
+    lines = client.files.content(batch.output_file_id).text.splitlines()
+    assert {json.loads(one)['custom_id'] for one in lines} == {f'line-{n}' for n in range(5)}
+    assert client.files.delete(file.id).deleted
+    assert batch.id in [one.id for one in client.batches.list(limit=1)]
 
 
 @check
