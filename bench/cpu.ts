@@ -5,6 +5,7 @@ import { cpuBetween, readCpu, type CpuSample } from './proc.ts'
 import type { Router, Running } from './routers.ts'
 import { startAll, table, type Setup } from './setup.ts'
 import { median, ratioOfMedians, shuffled } from './stats.ts'
+import { printTargets } from './targets.ts'
 
 /** What is known of one row in one column. */
 interface Row {
@@ -85,6 +86,7 @@ async function measureRounds(run: Run, random: () => number): Promise<void> {
       }
     }
     await checkCounts(run)
+    await checkProofs(run)
     console.error(`round ${round + 1} of ${run.options.rounds}`)
   }
 }
@@ -159,6 +161,16 @@ async function checkCounts(run: Run): Promise<void> {
   }
 }
 
+/** A router that must have things switched on must still have them: else its row proves nothing. */
+async function checkProofs(run: Run): Promise<void> {
+  for (const { router, place } of run.running) {
+    if (router.prove === undefined) continue
+    const { requests, missing } = await router.prove(place)
+    run.sent.set(router.name, (run.sent.get(router.name) ?? 0) + requests)
+    rowOf(run, router.name, run.columns[0] as Column).notes.push(...missing)
+  }
+}
+
 async function reportEdits(setup: Setup): Promise<void> {
   let [exact, edited, wrong] = [0, 0, 0]
   for (const url of setup.engines) {
@@ -200,5 +212,6 @@ function print(run: Run): void {
     ['', ...titles],
     others.map((name) => [name, ...run.columns.map(ratio(name))]),
   )
+  printTargets(run.columns, run.rows, run.options.rounds)
   for (const name of names) for (const note of notes(name)) console.log(`(!) ${name}: ${note}`)
 }

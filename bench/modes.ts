@@ -13,6 +13,8 @@ interface LatencyRow {
   readonly p99: number[]
 }
 
+const RUST = /^(?:sglang-router|vllm-router|smg) /
+
 /** Times 1 KB JSON at one client, with the engine itself as the first row; prints µs above it. */
 export async function measureLatency(
   setup: Setup,
@@ -49,6 +51,15 @@ export async function measureLatency(
     ['', 'p50', 'p99'],
     others.map((row) => [row.router, added(row.p50, direct.p50), added(row.p99, direct.p99)]),
   )
+  const rust = others.filter(({ router }) => RUST.test(router))
+  for (const row of others) {
+    if (!row.router.startsWith('fetchway') || rust.length === 0) continue
+    const above = (of: (row: LatencyRow) => readonly number[]) =>
+      median(of(row)) <= Math.min(...rust.map((one) => median(of(one)))) ? '✓' : '✗'
+    console.log(
+      `${row.router}, not above the quickest Rust router: p50 ${above(({ p50 }) => p50)}, p99 ${above(({ p99 }) => p99)}`,
+    )
+  }
   return [...rows.values()]
 }
 
@@ -69,6 +80,15 @@ interface MemoryRow {
   readonly idle: number
   readonly open: number
   readonly errors: readonly string[]
+}
+
+/** The most that an open stream of Fetchway may take, KiB. */
+const MOST = 60
+
+function perStream({ router, idle, open }: MemoryRow): string {
+  const kib = ((open - idle) * 1024) / slow.clients
+  const verdict = router.startsWith('fetchway') ? (kib <= MOST ? ' ✓' : ' ✗') : ''
+  return `${kib.toFixed(0)}${verdict}`
 }
 
 /** Reads resident memory of fresh processes, idle and at its highest while 1,000 streams run from begin to end. */
@@ -95,11 +115,12 @@ export async function measureMemory(setup: Setup, chosen: readonly Router[]): Pr
   }
   console.log('\nResident memory of the process tree, MiB\n')
   table(
-    ['', 'idle', '1,000 open streams'],
+    ['', 'idle', '1,000 open streams', 'KiB a stream (Fetchway: ≤ 60)'],
     rows.map((row) => [
       row.errors.length > 0 ? `${row.router} (!)` : row.router,
       row.idle.toFixed(0),
       row.open.toFixed(0),
+      perStream(row),
     ]),
   )
   for (const row of rows) for (const error of new Set(row.errors)) console.log(`(!) ${row.router}: ${error}`)

@@ -4,6 +4,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { join } from 'node:path'
 import { columns, makeBodies } from './bodies.ts'
 import { drive } from './load.ts'
+import { prove, type Proof } from './proofs.ts'
+import { sumOf } from './samples.ts'
 
 const here = import.meta.dirname
 const root = join(here, '..')
@@ -24,6 +26,8 @@ export interface Router {
   command(place: Place): readonly string[] | null
   /** Requests the router says it has had so far, for those that count. */
   counted?(place: Place): Promise<number>
+  /** What is missing of all that must be switched on for the row to count. */
+  prove?(place: Place): Promise<Proof>
 }
 
 /** A router that runs. */
@@ -73,14 +77,17 @@ const smg = (policy: string) =>
     'warn',
   ])
 
-const fetchway = (policy: string): Router => ({
-  name: `fetchway ${policy}`,
+/** `runtime`: another program than this Node, and the adapter that it runs. */
+const fetchway = (policy: string, runtime?: { name: string; program: string; adapter: string }): Router => ({
+  name: `fetchway ${policy}${runtime ? ` on ${runtime.name}` : ''}`,
   command({ port, workers }) {
+    const { program, adapter } = runtime ?? { program: process.execPath, adapter: 'adapters/node.js' }
     const flags = ['--port', String(port), '--policy', policy, '--log-level', 'warn']
-    return existsSync(join(root, 'adapters/node.js'))
-      ? [process.execPath, 'adapters/node.js', ...flags, ...workers]
+    return existsSync(program) && existsSync(join(root, adapter))
+      ? [program, adapter, ...flags, ...workers]
       : null
   },
+  prove: (place) => prove(place, policy),
   counted: async ({ port }) =>
     sumOf(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(), 'fetchway_requests_total'),
 })
@@ -100,6 +107,8 @@ const baseline: Router = {
   command: ({ port, workers }) => [process.execPath, join(here, 'baseline.ts'), String(port), ...workers],
 }
 
+const BUN = { name: 'bun', program: join(root, 'node_modules/.bin/bun'), adapter: 'adapters/bun.ts' }
+
 /** All rows, in the order of the table. */
 export const routers: readonly Router[] = [
   nginx,
@@ -108,6 +117,7 @@ export const routers: readonly Router[] = [
   fetchway('least_load'),
   fetchway('cache_aware'),
   fetchway('least_cost'),
+  fetchway('round_robin', BUN),
   vllm('round_robin'),
   vllm('cache_aware'),
   sglang('round_robin'),
@@ -115,26 +125,6 @@ export const routers: readonly Router[] = [
   smg('round_robin'),
   smg('cache_aware'),
 ]
-
-/** Adds up the samples of one metric in Prometheus text; NaN when it is not there. */
-export function sumOf(text: string, metric: string): number {
-  const samples = text
-    .split('\n')
-    .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `))
-  if (samples.length === 0) return Number.NaN
-  return samples.reduce(
-    (sum, line) =>
-      sum +
-      Number(
-        line
-          .slice(line.lastIndexOf('}') + 1)
-          .trim()
-          .split(/\s+/)
-          .at(line.includes('}') ? 0 : 1),
-      ),
-    0,
-  )
-}
 
 /** Starts a router on one core and waits until it serves chat; throws with what it printed when it does not. */
 export async function start(router: Router, place: Place, core: string | null): Promise<Running> {

@@ -17,8 +17,9 @@ const help = `npm run bench -- [flags]
   --reference ROW  what the ratios are against (fetchway round_robin)
   --cell MS        CPU time that one cell should use at least (400)
   --quick          2 rounds of small cells: does it work, not how fast is it
-  --latency        added latency of 1 KB JSON at one client, in place of CPU
-  --memory         resident memory, idle and with 1,000 open streams, in place of CPU
+  --cpu            CPU per request alone; without any of these three, one after the other
+  --latency        added latency of 1 KB JSON at one client alone
+  --memory         resident memory alone, idle and with 1,000 open streams
   --json FILE      the raw figures too`
 
 const { values: flags } = parseArgs({
@@ -29,6 +30,7 @@ const { values: flags } = parseArgs({
     reference: { type: 'string', default: 'fetchway round_robin' },
     cell: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    cpu: { type: 'boolean', default: false },
     latency: { type: 'boolean', default: false },
     memory: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -64,11 +66,12 @@ async function main(): Promise<void> {
     cell: Number(flags.cell ?? (flags.quick ? 60 : 400)),
     warmth: flags.quick ? 0.25 : 1,
   }
-  let result: unknown
+  const isWhole = !flags.cpu && !flags.latency && !flags.memory
+  const result: Record<string, unknown> = {}
   try {
-    if (flags.latency) result = await measureLatency(setup, chosen, rounds)
-    else if (flags.memory) result = await measureMemory(setup, chosen)
-    else result = await measureCpu(setup, chosen, cpuOptions)
+    if (flags.cpu || isWhole) result['cpu'] = await measureCpu(setup, chosen, cpuOptions)
+    if (flags.latency || isWhole) result['latency'] = await measureLatency(setup, chosen, rounds)
+    if (flags.memory || isWhole) result['memory'] = await measureMemory(setup, chosen)
   } finally {
     engine.kill()
     rmSync(folder, { recursive: true, force: true })
