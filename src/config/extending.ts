@@ -26,6 +26,20 @@ const provider = z.strictObject({
 })
 export type ProviderSpec = z.Output<typeof provider>
 
+/** `URL#MODEL`, as flags and variables have it. */
+const bareProvider = z.transform((written: string, ctx: z.Telling) => {
+  const [url = '', id = ''] = written.split('#')
+  if (!URL.canParse(url) || id === '') {
+    ctx.issues.push({
+      code: 'custom',
+      message: `expected URL#MODEL, got ${JSON.stringify(written)}`,
+      path: [],
+    })
+    return z.NEVER
+  }
+  return { name: new URL(url).hostname, url, models: [{ id }] }
+})
+
 const semanticCache = z.strictObject({
   embedder: about(
     text(),
@@ -38,6 +52,7 @@ const semanticCache = z.strictObject({
 })
 export type SemanticCacheSpec = z.Output<typeof semanticCache>
 
+const bareEmbedder = z.transform((embedder: string) => ({ embedder }))
 export const extending = {
   callbacks: about(
     z.optional(text()),
@@ -48,11 +63,11 @@ export const extending = {
     'ES module (PATH or PATH#EXPORT) whose rewrite_request changes bodies before they are routed',
   ),
   providers: about(
-    z.prefault(z.array(provider), []),
-    'OpenAI-compatible services outside of the fleet: objects in a file',
+    z.prefault(z.array(z.union([z.pipe(z.pipe(z.string(), bareProvider), provider), provider])), []),
+    'OpenAI-compatible services outside of the fleet: URL#MODEL, or objects in a file',
   ),
   semanticCache: about(
-    z.optional(semanticCache),
-    'answers chats from answers to chats that mean the same: an object in a file; none: off',
+    z.optional(z.union([z.pipe(z.pipe(z.string(), bareEmbedder), semanticCache), semanticCache])),
+    'answers chats from answers to chats that mean the same: what embeds, or an object in a file; none: off',
   ),
 }

@@ -124,6 +124,23 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   peers: { text: 'r2:8000', file: '[r2:8000]', value: ['http://r2:8000'], beside: ['--admin-key', 'k'] },
   leader: { text: 'r2:8000', value: 'http://r2:8000', beside: ['--admin-key', 'k'] },
   record: { text: 'calls.jsonl', value: 'calls.jsonl' },
+  callbacks: { text: './c.mjs', value: './c.mjs' },
+  requestRewriter: { text: './r.mjs#x', value: './r.mjs#x' },
+  providers: {
+    text: 'https://api.example/v1#big',
+    file: '["https://api.example/v1#big"]',
+    value: [
+      {
+        name: 'api.example',
+        url: 'https://api.example/v1',
+        timeout: 30_000,
+        maxRetries: 3,
+        headers: {},
+        models: [{ id: 'big', type: 'chat', aliases: [] }],
+      },
+    ],
+  },
+  semanticCache: { text: 'e5', value: { embedder: 'e5', threshold: 0.95, size: 1000 } },
   batchStore: { text: 'kept', value: 'kept' },
   requestIdHeaders: { text: 'x-one,x-two', file: '[x-one, x-two]', value: ['x-one', 'x-two'] },
   corsOrigins: { text: 'https://a.example', file: '[https://a.example]', value: ['https://a.example'] },

@@ -94,3 +94,13 @@ test('a binding and a region that are not there are told', () => {
     'LOCATION_HINT: expected one of wnam, enam, sam, weur, eeur, apac, oc, afr, me, got "Frankfurt"',
   ])
 })
+
+test('what a Worker can’t put around calls is told', () => {
+  for (const [variable, value, why] of [
+    ['FETCHWAY_CALLBACKS', './c.mjs', /callbacks: \.\/c\.mjs can't be loaded: a Worker is one file/],
+    ['FETCHWAY_REQUEST_REWRITER', './r.mjs', /requestRewriter: \.\/r\.mjs can't be loaded/],
+    ['FETCHWAY_PROVIDERS', 'https://a.example#m', /providers: a Worker sends calls to its own workers/],
+    ['FETCHWAY_SEMANTIC_CACHE', 'e5', /semanticCache: a Worker keeps no answers/],
+  ] as const)
+    assert.match(messages({ FETCHWAY_WORKERS: 'http://a:1', [variable]: value }).join(), why)
+})
