@@ -271,10 +271,16 @@ test('with a key calls and the control plane need it, the rest is open', async (
 
 test('keys with roles open the control plane in place of the plain key', async () => {
   const { ask } = await two('--api-key k --control-plane-api-keys 1:a:admin:sk-a 2:b:user:sk-b')
-  const statuses = []
-  for (const key of ['sk-a', 'sk-b', 'k'])
-    statuses.push((await ask('/workers', { headers: { authorization: `Bearer ${key}` } })).status)
-  assert.deepEqual(statuses, [200, 403, 401])
+  const replies = []
+  for (const key of ['sk-a', 'sk-b', 'k']) {
+    const { status, text } = await ask('/workers', { headers: { authorization: `Bearer ${key}` } })
+    replies.push([status, status === 200 ? '' : text])
+  }
+  assert.deepEqual(replies, [
+    [200, ''],
+    [403, 'Admin role required for control plane access'],
+    [401, 'Invalid authentication token'],
+  ])
 })
 
 test('without a key web pages of other origins may not change workers', async () => {

@@ -83,6 +83,7 @@ test('where workers register themselves, its health waits for both kinds of them
 const BODIES: readonly (readonly [string, Asked, number, RegExp])[] = [
   [CHAT, { body: '{bad' }, 400, /^(?!\{)/],
   [CHAT, { body: { model: 'm' } }, 422, /missing field `messages`/],
+  [CHAT, { body: '[]' }, 422, /^Failed to deserialize the JSON body into the target type/],
   [CHAT, { body: chat(), headers: { 'content-type': 'text/plain' } }, 415, /^Expected request with/],
   ['/v1/completions', { body: { model: 'm' } }, 422, /missing field `prompt`/],
   ['/v1/embeddings', { body: { model: 'm' } }, 422, /missing field `input`/],

@@ -1,5 +1,7 @@
 // Our refusals in the SGLang router's words: no body for limits and keys, its own error object for the rest.
 import type { RefusalValue } from '../../actors/ask.ts'
+import type { Config } from '../../config/schema.ts'
+import type { Core } from '../../core.ts'
 import { json } from '../../routes/reply.ts'
 import type { RefusedAt } from '../dialect.ts'
 import { empty, parseMessage, phraseOf, plain } from '../gateway/answers.ts'
@@ -28,9 +30,10 @@ const OF_BODY: ReadonlySet<string> = new Set([
   'unsupported_media_type',
 ])
 
-export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | undefined {
+export function refuse(refusal: RefusalValue, { path }: RefusedAt, core: Core): Response | undefined {
   const { status, code, message } = refusal
-  if (status === 401) return empty(401, { 'www-authenticate': 'Bearer' })
+  if (status === 401) return hasRoles(core.config) ? unknownRole(code) : empty(401)
+  if (code === 'admin_role_required') return plain(403, 'Admin role required for control plane access')
   if (code === 'queue_timeout') return empty(408)
   if (code === 'queue_full' || code === 'rate_limited') return empty(429)
   if (code === 'not_found') return empty(404)
@@ -43,6 +46,16 @@ export function refuse(refusal: RefusalValue, { path }: RefusedAt): Response | u
     return failure(503, 'no_available_workers', 'No available workers (all circuits open or unhealthy)')
   const upstream = Object.hasOwn(UPSTREAM, code) ? UPSTREAM[code] : undefined
   return upstream ? failure(upstream[0], upstream[1], message) : failure(status, code, message)
+}
+
+/** Keys with roles, or an issuer's tokens, open its control plane. */
+const hasRoles = ({ controlKeys, jwtIssuer }: Config): boolean =>
+  controlKeys.length > 0 || jwtIssuer !== undefined
+
+function unknownRole(code: string): Response {
+  const told = plain(401, code === 'invalid_admin_key' ? 'Invalid authentication token' : '')
+  told.headers.set('www-authenticate', 'Bearer realm="control-plane"')
+  return told
 }
 
 /** As SGLang says it of a response that it does not have. */

@@ -1,7 +1,7 @@
 // The SGLang router's endpoints, as they answer.
 import type { Core } from '../../core.ts'
 import { endpoints } from '../../openai/endpoints.ts'
-import { pathname, pathOf } from '../../openai/call.ts'
+import { pathname, pathOf, type Call } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'
@@ -12,6 +12,7 @@ import { Joining, joiningRules } from '../gateway/joining.ts'
 import { addByUrl, listUrls, removeByUrl } from '../gateway/legacy.ts'
 import { createLines } from '../gateway/lines.ts'
 import { rerank } from '../gateway/rerank.ts'
+import { tracesOf } from '../gateway/traces.ts'
 import { checkBody, checkMessages } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
 import { affine, nobody } from './affinity.ts'
@@ -50,6 +51,8 @@ export function surface(options: Options): Surface {
   const storesThere = options['backend'] === 'openai'
   const bare = new WeakSet<Response>()
   const tap = new Tap(options)
+  const traces = tracesOf(options)
+  const traced = (call: Call, core: Core): Call => traces?.began(call, core) ?? call
   const lines = createLines('info')
   const nowhere = (): Response => {
     const response = empty(404)
@@ -80,14 +83,15 @@ export function surface(options: Options): Surface {
       endpoints.has(path) && request.method !== 'POST' ? wrongMethod('POST') : nowhere(),
     refuse: (refusal, at, core) => {
       tap.refused(refusal, at, core)
-      return refuse(refusal, at)
+      traces?.refused(refusal.status, at.requestId, core)
+      return refuse(refusal, at, core)
     },
     hear: async (call, request, core) => {
       const id = requestIdFor(core, request.headers, call.path, IDS)
       checkBody(call, request.headers, TYPED)
       if (options['isPaired'] === true && core.config.strictCompat) checkAlone(pathname(call.path))
       if (pathname(call.path) === '/v1/chat/completions') checkMessages(call)
-      const found = await affine(withId(call, id), request.headers, core, options['policy'])
+      const found = await affine(traced(withId(call, id), core), request.headers, core, options['policy'])
       if (found === null) tap.missed(core)
       return found ?? nobody(request.headers)
     },
@@ -98,8 +102,14 @@ export function surface(options: Options): Surface {
       lines.ended(core, request, response)
       return response
     },
-    follow: (step, core) => tap.follow(step, core),
-    count: (happened, core) => tap.count(happened, core),
+    follow: (step, core) => {
+      tap.follow(step, core)
+      traces?.follow(step, core)
+    },
+    count: (happened, core) => {
+      tap.count(happened, core)
+      traces?.count(happened, core)
+    },
     read: (core, view, withUrls, sources) => tap.read(core, view, { withUrls, sources }),
   }
 }

@@ -34,6 +34,9 @@ export function refuse(
   if (code === 'method_not_allowed') return wrongMethod('POST')
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
   if (code === 'no_workers') return plain(503, 'No available workers (all circuits open or unhealthy)')
+  // Good JSON that is no object is told by the framework as fields that are missing are.
+  if (code === 'invalid_json' && isTyped(path) && message.includes('expected a JSON object'))
+    return plain(422, 'Failed to deserialize the JSON body into the target type: expected a map')
   if (code === 'invalid_json')
     return plain(400, isTyped(path) ? parseMessage(refusal) : `Invalid JSON body: ${message}`)
   if (code === 'state_not_found') return notStored(message)
