@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Plan } from '../../../src/actors/ask.ts'
+import type { Admitted } from '../../../src/admission/admit.ts'
+import type { Core } from '../../../src/core.ts'
 import { productionStack } from '../../../src/dialects/production-stack/index.ts'
+import { logRouting } from '../../../src/dialects/production-stack/routing-log.ts'
 import { chat, engine } from '../../journeys/_rig.ts'
+import { speak } from '../../compat/_rig.ts'
 import { rig } from '../_rig.ts'
 
 const W1 = 'http://w1:8000'
@@ -108,6 +113,25 @@ describe('its metrics', () => {
     assert.ok((valueOf(page, 'vllm:request_latency_seconds_count', 'status="error"') ?? 0) > 0)
   })
 
+  test('no gauge keeps a client that left its stream, and its call counts as none that ended', async (t) => {
+    const fleet = { [W1]: engine({ speed: 1 }), [W2]: engine({ speed: 1 }) }
+    const router = await speak(t, productionStack, { flags: STATIC, fleet })
+    for (let i = 0; i < 3; i++) {
+      const body = JSON.stringify(chat({ stream: true, max_tokens: 500 }))
+      const headers = { 'content-type': 'application/json' }
+      const request = new Request(`http://router${CHAT}`, { method: 'POST', headers, body })
+      const reader = (await router.request(request)).body?.getReader() ?? assert.fail('no stream')
+      await reader.read()
+      await reader.cancel()
+    }
+    const running = () => router.metric('vllm:num_requests_running')
+    await router.until(async () => (await running()) === 0, 'a gauge leaked')
+    for (const name of ['num_prefill_requests', 'num_decoding_requests', 'num_requests_finished'])
+      assert.equal(await router.metric(`vllm:${name}`), 0, name)
+    assert.equal(await router.metric('vllm:request_latency_seconds_count'), 0)
+    assert.equal(await router.metric('vllm:num_incoming_requests_total'), 3)
+  })
+
   test('unknown models make no series', async () => {
     const { ask } = await open()
     await ask(CHAT, { body: chat({ model: 'nope' }) })
@@ -154,6 +178,24 @@ describe('its logs', () => {
       /Routing request ([^ ]*) with session id ([^ ]*) to ([^ ]*) at /.exec(lines[0] ?? '') ?? []
     assert.deepEqual([id, session, url], ['rid-1', 'None', W1])
     assert.match(lines[0] ?? '', /at \d+\.\d+, process time = \d+\.\d{4}$/)
+  })
+
+  test('tell of a pair where either half goes, and no session breaks the line', () => {
+    const lines: string[] = []
+    const host = {
+      now: () => 1_700_000_000_500,
+      log: ({ message }: { message: string }) => void lines.push(message),
+    }
+    const call = { requestId: 'rid', session: 'a b\nc', startedAt: 1_700_000_000_000 }
+    const plan = { kind: 'pair', attempt: 1, prefill: { url: W1 }, worker: { url: W2 } }
+    logRouting({ host } as unknown as Core, { call } as Admitted, plan as Plan, 1)
+    assert.deepEqual(
+      lines,
+      [W1, W2].map(
+        (url) =>
+          `Routing request rid with session id a_b_c to ${url} at 1700000000.500000, process time = 0.5000`,
+      ),
+    )
   })
 
   test('tell a further attempt, and where it goes', async () => {
