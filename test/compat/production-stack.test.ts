@@ -194,6 +194,21 @@ test('prefixaware sends a prompt to whoever had its beginning, in chunks of 128 
   assert.equal(await send('short'), await send('short'))
 })
 
+test('strictly, prefixaware leaves it to chance where nothing matches', async (t) => {
+  const fleet = { [W1]: engine(), [W2]: engine() }
+  const router = await open(t, fleet, '--routing-logic prefixaware', { isStrict: true })
+  for (let i = 0; i < 12; i++)
+    await router.post(CHAT, chat({ messages: [{ role: 'user', content: `n ${i}` }] }))
+  const [one = 0, other = 0] = counts(fleet)
+  assert.equal(one + other, 12)
+  const again = counts(fleet)
+  for (let i = 0; i < 6; i++) await router.post(CHAT, chat({ messages: [{ role: 'user', content: 'n 0' }] }))
+  assert.ok(
+    counts(fleet).some((count, i) => count === again[i]),
+    'a match is no chance',
+  )
+})
+
 for (const body of [
   { model: 'm', prompt: ['one', 'two'] },
   { model: 'm', prompt: [1, 2, 3] },

@@ -199,9 +199,21 @@ for (const [line, isOurs] of [
   ['--service-discovery=k8s', true],
   ['--static-backends http://a', true],
   ['--routing-logic roundrobin', true],
+  ['--dynamic-config-yaml f.yaml', true],
+  ['--external-providers-config f.yaml', true],
   ['--service-discovery --selector a=b', false],
   ['--worker-urls http://a', false],
 ] as const)
   test(`vllm-router ${line} is ${isOurs ? '' : 'not '}of production-stack`, () => {
     assert.equal(vllmRouter.meant?.(line.split(' ')), isOurs ? 'production-stack' : undefined)
   })
+
+test('production-stack: that its port is open to others is said, where it is', async () => {
+  const notes = async (line: string) => (await translated(productionStack, line)).notes ?? []
+  assert.match((await notes(STATIC)).join(), /anybody who reaches 0\.0\.0\.0:8001 may put engines to sleep/)
+  assert.deepEqual(await notes(`${STATIC} --host 127.0.0.1`), [])
+  assert.deepEqual(await notes(`${STATIC} --host localhost --sentry-dsn x --otel-endpoint y`), [
+    '--sentry-dsn has no effect: errors are in the log; nothing is sent to Sentry',
+    '--otel-endpoint has no effect: traceparent passes through; the router sends no traces of its own',
+  ])
+})

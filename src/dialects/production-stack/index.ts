@@ -1,4 +1,5 @@
 // vLLM production-stack's router: `vllm-router` (`python -m vllm_router.app`), its flags and its files.
+import { isLoopback } from '../../config/urls.ts'
 import { readArguments, valuesOf } from '../argparse.ts'
 import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import { notesOf, seconds, Settings, straysOf, type Values } from '../gateway/translate.ts'
@@ -59,7 +60,7 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   return {
     config: settings.config,
     options: { ...optionsOf(values, live) },
-    notes: [...notesOf(line.inert), ...around.notes],
+    notes: [...notesOf(line.inert, openDoor(values)), ...around.notes],
     problems: [
       ...line.problems,
       ...straysOf(line.words),
@@ -91,6 +92,15 @@ function translateServer(values: Values, settings: Settings): void {
   if (keeps) settings.set('batchStore', values['file_storage_path'], 'file_storage_path')
   // An engine may take as long as it likes there.
   for (const key of ['firstTokenTimeout', 'idleTimeout']) settings.set(key, 'off')
+}
+
+/** Where the listener is open to other machines. */
+function openDoor(values: Values): string[] {
+  const host = String(values['host'] as string)
+  if (isLoopback(host)) return []
+  return [
+    `anybody who reaches ${host}:${String(values['port'] as number)} may put engines to sleep, as with the original: keep that port from strangers`,
+  ]
 }
 
 interface Routing {
