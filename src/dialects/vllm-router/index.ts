@@ -23,7 +23,7 @@ const POLICIES: Readonly<Record<string, string>> = { consistent_hash: 'vllm_cons
 
 /** Flags that only the other program of that name has, production-stack's. */
 const OTHERS =
-  /^--(?:static-(?:backends|models|aliases|model-types|model-labels|backend-health-checks)|routing-logic|session-key|k8s-port|k8s-namespace|k8s-label-selector)(?:=|$)/
+  /^--(?:static-[\w-]+|k8s-[\w-]+|lmcache-[\w-]+|dynamic-config-\w+|routing-logic|session-key|external-providers-config|engine-stats-interval|request-stats-window|log-stats|feature-gates|callbacks|enable-batch-api)(?:=|$)/
 
 export const vllmRouter: Dialect = {
   name: 'vllm-router',
