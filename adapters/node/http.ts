@@ -11,10 +11,11 @@ import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
 import { probe } from './client/parser.ts'
 import { NodeRequest, Origins } from './request.ts'
 import type { RequestContext } from './request.ts'
-import { onClientError, refuse } from './refusals.ts'
-import { dropResponse, sendResponse } from './send.ts'
+import { onClientError } from './refusals.ts'
+import { dropResponse } from './send.ts'
 import { freeSocketFile } from './socket-file.ts'
 import { sendOnSocket, SocketResponse } from './upgrade.ts'
+import { Visit, type Ward } from './visit.ts'
 
 export type Handler = (request: Request) => Promise<Response> | Response
 
@@ -67,14 +68,14 @@ export async function serve(handler: Handler, options: ServeOptions = {}): Promi
 /** How long an idle connection is kept, and how often that is looked at, ms. */
 const KEEP_ALIVE = 75_000
 const CHECKING = 5000
-const CLOSE = ['Connection', 'close']
-const NONE: string[] = []
 /** Bytes that a client may send before its handshake is answered. */
 const EARLY = 65_536
 
-class Front implements Served {
+class Front implements Served, Ward {
   url = ''
   port = 0
+  isDraining = false
+  readonly breaksOnError: boolean
   readonly #handler: Handler
   readonly #options: ServeOptions
   readonly #server: Server
@@ -83,12 +84,12 @@ class Front implements Served {
   /** Of an ordinary request. */
   readonly #context: RequestContext
   #live = 0
-  #isDraining = false
   #onQuiet: (() => void) | null = null
 
   constructor(handler: Handler, options: ServeOptions) {
     this.#handler = handler
     this.#options = options
+    this.breaksOnError = options.breaksOnError ?? false
     const origins = new Origins(options.tls ? 'https' : 'http')
     this.#context = { origins, maxBody: options.maxBody ?? 0, isUpgrade: false }
     const settings = {
@@ -168,11 +169,11 @@ class Front implements Served {
   }
 
   drain(): void {
-    this.#isDraining = true
+    this.isDraining = true
   }
 
   async close(graceMs: number): Promise<void> {
-    this.#isDraining = true
+    this.isDraining = true
     const deadline = performance.now() + graceMs
     do {
       await this.#untilQuiet(deadline - performance.now())
@@ -207,30 +208,13 @@ class Front implements Served {
   }
 
   #serve(exchange: Exchange): void {
-    const request = new NodeRequest(exchange, this.#context)
-    let onLeave: (() => void) | null = null
     this.#live++
-    exchange.onOver = (isSent) => {
-      this.#finish()
-      if (isSent) return
-      // First the body, then the signal: a leave must not look like an upstream that failed.
-      onLeave?.()
-      request.leave()
-    }
-    const answer = (response: Response) => {
-      if (exchange.isOver) return dropResponse(response)
-      // Its body has not come as a whole: where the next request begins is not known.
-      const isCut = exchange.isWaiting || !exchange.isWhole
-      if (isCut && !exchange.isWaiting) exchange.linger()
-      onLeave = sendResponse(response, exchange, this.#isDraining || isCut ? CLOSE : NONE)
-    }
-    this.#run(request, answer, () => {
-      if (exchange.isOver || exchange.hasBegun || this.#options.breaksOnError) exchange.destroy()
-      else refuse(exchange)
-    })
+    const request = new NodeRequest(exchange, this.#context)
+    this.#run(request, new Visit(this, exchange, request))
   }
 
-  #finish(): void {
+  /** A request is over. */
+  finish(): void {
     if (--this.#live === 0) this.#onQuiet?.()
   }
 
@@ -250,7 +234,7 @@ class Front implements Served {
     let isAnswered = false
     this.#live++
     socket.once('close', () => {
-      this.#finish()
+      this.finish()
       if (!isAnswered) request.leave()
     })
     const answer = (response: Response) => {
@@ -262,18 +246,25 @@ class Front implements Served {
       socket.off('end', onEnd)
       response.attach(socket, Buffer.concat(early))
     }
-    this.#run(request, answer, () => socket.destroy())
+    this.#run(request, { answer, fail: () => socket.destroy() })
   }
 
-  /** Calls the handler; `fail` runs when it, or the sending, throws. */
-  #run(request: NodeRequest, answer: (response: Response) => void, fail: () => void): void {
+  /** Calls the handler. `fail` is called when it throws, or the sending does. */
+  #run(request: NodeRequest, visit: Pick<Visit, 'answer' | 'fail'>): void {
     const onError = (error: unknown) => {
       this.#options.onError?.(error)
-      fail()
+      visit.fail()
+    }
+    const answer = (response: Response) => {
+      try {
+        visit.answer(response)
+      } catch (error) {
+        onError(error)
+      }
     }
     try {
       const result = this.#handler(request as unknown as Request)
-      if (result instanceof Promise) result.then(answer).catch(onError)
+      if (result instanceof Promise) result.then(answer, onError)
       else answer(result)
     } catch (error) {
       onError(error)

@@ -51,6 +51,12 @@ export interface Outlet extends Sink {
   refuse(head: Head, body: string): void
 }
 
+/** Who serves an exchange. */
+export interface Owner {
+  /** Called once: the response went out to its last byte, or (`isSent` false) the client left before. */
+  over(isSent: boolean): void
+}
+
 /** One request and its response. */
 export interface Exchange extends Incoming, Outlet {
   /** The client is gone, or was answered already. */
@@ -59,8 +65,8 @@ export interface Exchange extends Incoming, Outlet {
   readonly hasBegun: boolean
   /** The client waits for a word before it sends its body, and got none. */
   readonly isWaiting: boolean
-  /** Called once: the response went out to its last byte, or (`isSent` false) the client left before. */
-  onOver: (isSent: boolean) => void
+  /** Is told of its end. */
+  owner: Owner | null
   /** Lets the response be read though the body has not come as a whole: the rest is dropped as it comes, for 5 s at most. */
   linger(): void
   /** Breaks the connection off. */

@@ -149,7 +149,7 @@ export class Lane implements LaneSide {
   }
 
   #refuse(turn: Turn): void {
-    if (!turn.isWhole) turn.linger()
+    turn.linger()
     turn.refuse({ status: turn.wrong, statusText: '', headers: [] }, '')
   }
 

@@ -1,7 +1,7 @@
 // Requests and responses as node:http makes them: the way of Deno, and of any Node whose parser is not as expected.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeaderList } from '../../../src/host.ts'
-import type { BodyTaker, Exchange, Head, Incoming } from './exchange.ts'
+import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { LINGER } from './lane.ts'
 import { isTcp } from './turn.ts'
 
@@ -91,7 +91,7 @@ export class OrdinaryIncoming implements Incoming {
 /** Over node:http's two messages. It frames chunks itself, for node:http would make four writes of each. */
 export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
   hasBegun = false
-  onOver: (isSent: boolean) => void = nothing
+  owner: Owner | null = null
   readonly #res: ServerResponse
   #isChunked = false
   #isDelimited = false
@@ -106,7 +106,7 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
     super(req)
     this.#res = res
     this.isWaiting = isWaiting
-    res.on('close', () => this.onOver(res.writableFinished))
+    res.on('close', () => this.owner?.over(res.writableFinished))
   }
 
   get isHead(): boolean {

@@ -1,7 +1,7 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
-import type { BodyTaker, Exchange, Head } from './exchange.ts'
+import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { writeHead, type Asked, type DateLine } from './head.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
@@ -46,7 +46,7 @@ export class Turn implements Exchange, Asked {
   waiting = 0
   isOver = false
   hasBegun = false
-  onOver: (isSent: boolean) => void = nothing
+  owner: Owner | null = null
   readonly #lane: LaneSide
   #early: Uint8Array[] | null = null
   #taker: BodyTaker | null = null
@@ -213,9 +213,6 @@ export class Turn implements Exchange, Asked {
 
   linger(): void {
     this.#lingers = true
-    if (this.isWhole) return
-    this.#isHeld = false
-    this.take(NOBODY)
   }
 
   /** The socket has room again. */
@@ -252,11 +249,22 @@ export class Turn implements Exchange, Asked {
     return !this.#isFull
   }
 
+  /** Reads on, and keeps nothing. */
+  #drop(): void {
+    this.#taker = NOBODY
+    this.#early = null
+    this.waiting = 0
+    this.resume()
+  }
+
   #over(isSent: boolean): void {
     if (this.isOver) return
     this.isOver = true
-    this.onOver(isSent)
-    if (isSent) this.#lane.done(this.#isLast, this.#lingers && !this.isWhole)
+    this.owner?.over(isSent)
+    if (!isSent) return
+    const lingers = this.#lingers && !this.isWhole
+    this.#lane.done(this.#isLast, lingers)
+    if (lingers) this.#drop()
   }
 }
 

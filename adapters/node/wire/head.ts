@@ -35,12 +35,11 @@ const HOP_BY_HOP = new Set([
 ])
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
-/** A name, and a value without control characters. Each byte can match in one way alone, so that a broken line costs no more than a good one. */
-// eslint-disable-next-line no-control-regex
-const LINE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n/y
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // eslint-disable-next-line no-control-regex
 const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 const BAD_TARGET = /[^\x21-\x7e\x80-\xff]/
 
 /**
@@ -82,25 +81,31 @@ export function parseHead(text: string, method: string): ResponseHead {
   }
 }
 
+/** Names and values of all lines. Nothing is matched twice, so that a broken head costs no more than a good one. */
 function parseLines(text: string, from: number): string[] {
   const raw: string[] = []
   const end = text.length - 2
-  const line = new RegExp(LINE)
-  for (line.lastIndex = from; line.lastIndex < end;) {
-    const match = line.exec(text)
-    if (!match) throw new UpstreamFailure('protocol', 'the worker sent a broken header')
-    raw.push(match[1]!, trimmed(match[2]!))
+  for (let at = from; at < end;) {
+    const stop = text.indexOf('\r\n', at)
+    const line = text.slice(at, stop)
+    const colon = line.indexOf(':')
+    const name = line.slice(0, Math.max(colon, 0))
+    const value = trimmed(line, colon + 1)
+    if (!NAME.test(name) || CONTROL.test(value))
+      throw new UpstreamFailure('protocol', 'the worker sent a broken header')
+    raw.push(name, value)
+    at = stop + 2
   }
   return raw
 }
 
-/** Without the blanks and tabs around it. `trim` would take 0xA0 as well, the second byte of an à in UTF-8. */
-function trimmed(value: string): string {
-  let start = 0
-  let end = value.length
-  while (start < end && isBlank(value.charCodeAt(start))) start++
-  while (end > start && isBlank(value.charCodeAt(end - 1))) end--
-  return value.slice(start, end)
+/** The rest of a line without the blanks and tabs around it. `trim` would take 0xA0 as well, the second byte of an à in UTF-8. */
+function trimmed(line: string, from: number): string {
+  let start = from
+  let end = line.length
+  while (start < end && isBlank(line.charCodeAt(start))) start++
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
 }
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
@@ -139,7 +144,7 @@ function length(value: string, before: number | null): number {
 
 function frame(method: string, status: number, fields: HopFields): Framing {
   if (method === 'HEAD' || status === 204 || status === 304 || status < 200) return { kind: 'none' }
-  const codings = tokens(fields.coding).filter((coding) => coding !== 'identity')
+  const codings = fields.coding === '' ? NONE : tokens(fields.coding).filter((one) => one !== 'identity')
   if (codings.length > 0) {
     if (codings.length === 1 && codings[0] === 'chunked') return { kind: 'chunked' }
     throw new UpstreamFailure('protocol', 'the worker used a transfer coding that nobody asked for')
@@ -150,12 +155,12 @@ function frame(method: string, status: number, fields: HopFields): Framing {
 
 function endToEnd(raw: readonly string[], connection: readonly string[], fields: HopFields): string[] {
   const headers: string[] = []
-  const named = connection.length > 0 ? new Set(connection) : null
+  const named = connection.length > 1 ? new Set(connection) : null
   let hasLength = fields.coding !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || named?.has(lower)) continue
+    if (HOP_BY_HOP.has(lower) || lower === connection[0] || named?.has(lower)) continue
     if (lower === 'content-length') {
       if (hasLength) continue
       hasLength = true
@@ -165,10 +170,14 @@ function endToEnd(raw: readonly string[], connection: readonly string[], fields:
   return headers
 }
 
-function tokens(value: string): string[] {
-  if (value === '') return []
-  return value
-    .toLowerCase()
+const NONE: readonly string[] = []
+
+/** The words of a list of values, each of which a comma leads. */
+function tokens(value: string): readonly string[] {
+  if (value === '') return NONE
+  const lower = value.toLowerCase()
+  if (lower === ',keep-alive' || lower === ',chunked') return [lower.slice(1)]
+  return lower
     .split(',')
     .map((token) => token.trim())
     .filter((token) => token !== '')

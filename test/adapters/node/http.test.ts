@@ -131,6 +131,19 @@ both('a stream reaches the client piece by piece, and its break breaks the answe
   assert.ok(!peer.text.includes('0\r\n\r\n'))
 })
 
+both(
+  'an answer may begin before its body has come, and the body still reaches who reads it',
+  async (t, open) => {
+    const { url } = await open(async (request) => new Response(request.body))
+    const peer = await client(t, url)
+    peer.socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst')
+    await peer.until('first')
+    peer.socket.write('later')
+    await peer.until('later')
+    await peer.closed
+  },
+)
+
 both('a client that leaves cancels the stream it was reading', async (t, open) => {
   const cancelled = Promise.withResolvers<void>()
   const { url } = await open(() => new Response(new ReadableStream({ cancel: () => cancelled.resolve() })))
