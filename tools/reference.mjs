@@ -3,8 +3,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fields } from '../src/config/fields.ts'
 import { jsonSchema } from '../src/config/json-schema.ts'
+import { toldFields } from '../src/config/words.ts'
 import { createInstruments } from '../src/metrics/instruments.ts'
 import { createMeter, DROPPED } from '../src/metrics/prometheus.ts'
 import { policies } from '../src/policies/policy.ts'
@@ -15,12 +15,12 @@ writeFileSync(join(folder, 'configuration.md'), configurationPage())
 writeFileSync(join(folder, 'metrics.md'), metricsPage())
 
 function configurationPage() {
-  const all = fields()
+  const all = toldFields()
   const groups = [...new Set(all.map((field) => field.group))]
   return `${[
     '# Configuration',
     '',
-    'Written by `npm run reference` from `src/config/schema.ts`.',
+    'Written by `npm run reference` from `src/config/schema.ts` and `src/config/words.ts`.',
     '',
     'Every key has one name in three spellings: camelCase in a YAML or JSON file (`--config FILE`), a flag, and a variable.',
     'Flags beat the environment, which beats `.env` in the working directory, which beats the file.',

@@ -1,5 +1,5 @@
 // The help text: flags with their defaults and units, generated from the schema.
-import { fields, type Field } from '../../src/config/fields.ts'
+import { toldFields, type ToldField } from '../../src/config/words.ts'
 import { policies } from '../../src/policies/policy.ts'
 
 const WIDTH = 96
@@ -23,7 +23,7 @@ export const COMMANDS: readonly (readonly [string, string])[] = [
 
 /** The whole help, less than 100 columns wide. */
 export function helpText(): string {
-  const all = fields()
+  const all = toldFields()
   const headings = [...new Set(all.map((field) => field.group))]
   return [
     'Fetchway: one OpenAI-compatible endpoint in front of vLLM, SGLang and LMDeploy servers.',
@@ -55,7 +55,7 @@ export function helpText(): string {
   ].join('\n')
 }
 
-function fieldRow(field: Field): string[] {
+function fieldRow(field: ToldField): string[] {
   const initial = initialText(field)
   const isPolicy = field.key === 'policy' || field.key === 'shadowPolicy'
   const list = isPolicy ? 'the policies below' : field.choices.join(', ')
@@ -67,7 +67,7 @@ function fieldRow(field: Field): string[] {
   )
 }
 
-function valueName(field: Field): string {
+function valueName(field: ToldField): string {
   if (field.kind === 'boolean') return ''
   if (field.key === 'aliases') return ' NAME=MODEL'
   if (field.key === 'ranks') return ' N|ask'
@@ -86,7 +86,7 @@ function valueName(field: Field): string {
   return ` ${isPath ? 'FILE' : field.isSecret || field.key === 'workerApiKey' ? 'KEY' : (names[field.kind] ?? 'TEXT')}`
 }
 
-function initialText(field: Field): string {
+function initialText(field: ToldField): string {
   const { initial } = field
   if (initial === undefined) return ''
   if (Array.isArray(initial)) return initial.join(', ')

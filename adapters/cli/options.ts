@@ -3,6 +3,7 @@ import { envName, type Field, type FieldKind } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import type { ConfigIssue } from '../../src/config/issues.ts'
 import { suggest } from '../../src/config/nearest.ts'
+import type { ToldField } from '../../src/config/words.ts'
 import { printVersion, type Status } from './command.ts'
 import { printIssues } from './sources.ts'
 
@@ -25,7 +26,7 @@ export function readOptions(
   command: string,
   table: OptionTable,
   argv: readonly string[],
-  more: readonly Field[] = [],
+  more: readonly ToldField[] = [],
 ): { readonly options: Options } | { readonly status: Status } {
   const fields = [...Object.entries(table).map(([key, option]) => fieldOf(key, option)), ...more]
   const flags = readFlags(argv, fields)
@@ -48,7 +49,7 @@ export function readOptions(
   return { options: { ...Object.fromEntries(defaults), ...given } }
 }
 
-function fieldOf(key: string, option: Option): Field {
+function fieldOf(key: string, option: Option): ToldField {
   const plain = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
   const flag = option.kind === 'list' ? plain.replace(/s$/, '') : plain
   return {
@@ -80,7 +81,7 @@ function problemOf(field: Field, value: unknown): ConfigIssue[] {
   return typeof value === 'number' && value < 0 ? [{ ...issue, message: 'must be at least 0' }] : []
 }
 
-function optionsHelp(command: string, fields: readonly Field[]): string {
+function optionsHelp(command: string, fields: readonly ToldField[]): string {
   const rows = fields.map((field) => {
     const choices = field.choices.length > 0 ? `: ${field.choices.join(', ')}` : ''
     const initial =

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { fields, type Field } from '../../src/config/fields.ts'
+import { toldFields, type ToldField } from '../../src/config/words.ts'
 import { suggest } from '../../src/config/nearest.ts'
 import { configSchema, type Config } from '../../src/config/schema.ts'
 import { policies } from '../../src/policies/policy.ts'
@@ -74,7 +74,9 @@ const USAGE = 'replay TRACE'
 /** Replays and prints; 1 when the trace can't be read, 2 when the command line can't. */
 export async function replayTrace(argv: readonly string[]): Promise<Status> {
   const { file, flags } = takeFile(argv)
-  const choosing = fields().filter(({ group, key }) => group === 'Choosing' && !Object.hasOwn(OPTIONS, key))
+  const choosing = toldFields().filter(
+    ({ group, key }) => group === 'Choosing' && !Object.hasOwn(OPTIONS, key),
+  )
   const read = readOptions(USAGE, OPTIONS, flags, choosing)
   if ('status' in read) return read.status
   const { options } = read
@@ -155,7 +157,7 @@ function seedsOf(value: unknown): readonly number[] | null {
 function configsFor(
   names: readonly string[],
   options: Options,
-  choosing: readonly Field[],
+  choosing: readonly ToldField[],
 ): readonly (readonly [string, Config])[] | string {
   const given = Object.fromEntries(
     choosing.flatMap(({ key }) => (options[key] === undefined ? [] : [[key, options[key]]])),

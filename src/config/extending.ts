@@ -54,20 +54,10 @@ export type SemanticCacheSpec = z.Output<typeof semanticCache>
 
 const bareEmbedder = z.transform((embedder: string) => ({ embedder }))
 export const extending = {
-  callbacks: about(
-    z.optional(text()),
-    'ES module (PATH or PATH#EXPORT) whose pre_request and post_request see each call',
-  ),
-  requestRewriter: about(
-    z.optional(text()),
-    'ES module (PATH or PATH#EXPORT) whose rewrite_request changes bodies before they are routed',
-  ),
-  providers: about(
-    z.prefault(z.array(z.union([z.pipe(z.pipe(z.string(), bareProvider), provider), provider])), []),
-    'OpenAI-compatible services outside of the fleet: URL#MODEL, or objects in a file',
-  ),
-  semanticCache: about(
-    z.optional(z.union([z.pipe(z.pipe(z.string(), bareEmbedder), semanticCache), semanticCache])),
-    'answers chats from answers to chats that mean the same: what embeds, or an object in a file; none: off',
+  callbacks: z.optional(text()),
+  requestRewriter: z.optional(text()),
+  providers: z.prefault(z.array(z.union([z.pipe(z.pipe(z.string(), bareProvider), provider), provider])), []),
+  semanticCache: z.optional(
+    z.union([z.pipe(z.pipe(z.string(), bareEmbedder), semanticCache), semanticCache]),
   ),
 }

@@ -1,4 +1,4 @@
-// What flags, environment and help know of each key: derived from the schema, so that there is no second table.
+// What flags and environment know of each key: derived from the schema, so that there is no second table (but of words, words.ts).
 import type { Form } from './form.ts'
 import { groups } from './schema.ts'
 
@@ -20,7 +20,6 @@ export interface Field {
   /** Heading in the help. */
   readonly group: string
   readonly kind: FieldKind
-  readonly about: string
   /** As it would be written; undefined when there is none. */
   readonly initial: unknown
   readonly choices: readonly string[]
@@ -69,7 +68,6 @@ function fieldOf(key: string, group: string, form: Form): Field {
     key,
     group,
     kind,
-    about: form.told.about ?? '',
     initial,
     choices,
     flag,

@@ -31,30 +31,18 @@ const controlKey = z.union([
 export type ControlKey = z.Output<typeof controlKey>
 
 export const guarding = {
-  apiKeyValidationUrls: about(
-    z.prefault(
-      z.array(z.string().check(z.regex(/^https?:\/\/\S+$/, 'must be an http:// or https:// URL'))),
-      [],
-    ),
-    'URLs that are asked, with its bearer token, for each caller: 200 lets it in; then every endpoint needs a token',
+  apiKeyValidationUrls: z.prefault(
+    z.array(z.string().check(z.regex(/^https?:\/\/\S+$/, 'must be an http:// or https:// URL'))),
+    [],
   ),
-  controlKeys: about(
-    z.prefault(z.array(controlKey), []),
-    'keys of the control plane with roles: ID:NAME:ROLE:KEY, or objects in a file',
-  ),
-  jwtIssuer: about(text(), 'issuer of the JWTs that open the control plane'),
-  jwtAudience: about(text(), 'audience that those JWTs must name'),
-  jwtJwksUri: about(text(), 'where their keys are (JWKS); none: found by OpenID discovery from the issuer'),
-  jwtRoleClaim: about(z.prefault(z.string().check(z.minLength(1)), 'roles'), 'claim that names roles'),
-  jwtRoles: about(
-    z.prefault(z.record(z.string(), role), {}),
-    'role of the issuer: admin or user; none: admin and user as they are',
-  ),
-  audit: about(flag(false), 'log each use of the control plane: who, what, and how it ended'),
-  workerTlsCert: about(text(), 'PEM file: shown to workers that ask for a client certificate (Node alone)'),
-  workerTlsKey: about(text(), 'PEM file: its key'),
-  workerTlsCa: about(
-    texts(),
-    'PEM file of an authority that workers are checked by, in place of the usual ones',
-  ),
+  controlKeys: z.prefault(z.array(controlKey), []),
+  jwtIssuer: text(),
+  jwtAudience: text(),
+  jwtJwksUri: text(),
+  jwtRoleClaim: z.prefault(z.string().check(z.minLength(1)), 'roles'),
+  jwtRoles: z.prefault(z.record(z.string(), role), {}),
+  audit: flag(false),
+  workerTlsCert: text(),
+  workerTlsKey: text(),
+  workerTlsCa: texts(),
 }

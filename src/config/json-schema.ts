@@ -1,6 +1,7 @@
 // What may be written in a configuration file, as JSON Schema: apart, since only commands need it.
 import type { Definition, Form } from './form.ts'
-import { configSchema } from './schema.ts'
+import { configSchema, type Config } from './schema.ts'
+import { words } from './words.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -13,10 +14,18 @@ export function jsonSchema(): Record<string, unknown> {
     title: 'Fetchway configuration',
     properties: {
       $schema: { type: 'string', description: 'for editors; ignored' },
-      ...(schema['properties'] as Json),
+      ...told(schema['properties'] as Readonly<Record<keyof Config, Json>>),
     },
   }
 }
+
+const told = (properties: Readonly<Record<keyof Config, Json>>): Json =>
+  Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [
+      key,
+      { description: words[key as keyof Config], ...schema },
+    ]),
+  )
 
 function schemaOf({ definition, told }: Form): Json {
   return {

@@ -20,7 +20,7 @@ export const PROBE_KINDS = [
 ] as const
 export type ProbeKind = (typeof PROBE_KINDS)[number]
 
-/** Words for the help, the reference and editors. */
+/** Words for the reference and editors about a member of an object; those of the keys themselves stand in words.ts. */
 export function about<T extends z.Form>(schema: T, words: string): T {
   return schema.tell({ about: words })
 }

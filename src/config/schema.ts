@@ -119,131 +119,77 @@ const bareWorker = z.transform((url: string) => ({ url }))
 const worker = z.union([z.pipe(z.pipe(z.string(), bareWorker), workerSchema), workerSchema])
 
 const listen = {
-  host: about(z.prefault(address, '127.0.0.1'), 'address to listen on'),
-  port: about(z.prefault(whole(0, 65535), 8000), 'port to listen on; 0 takes a free one'),
-  socket: about(z.optional(text()), 'unix socket to listen on in place of host and port'),
-  tlsCert: about(z.optional(text()), 'PEM file: serve HTTPS'),
-  tlsKey: about(z.optional(text()), 'PEM file: serve HTTPS'),
-  threads: about(z.prefault(whole(1), 1), 'threads that serve requests'),
+  host: z.prefault(address, '127.0.0.1'),
+  port: z.prefault(whole(0, 65535), 8000),
+  socket: z.optional(text()),
+  tlsCert: z.optional(text()),
+  tlsKey: z.optional(text()),
+  threads: z.prefault(whole(1), 1),
 }
 
 const fleet = {
-  workers: about(list(worker), 'inference servers: URL, or an object in a file'),
-  prefill: about(list(prefillUrl), 'prefill workers: URL[,BOOTSTRAP_PORT|none]'),
-  decode: about(list(url), 'decode workers: URL'),
-  ranks: about(
-    z.optional(ranks),
-    'data-parallel ranks behind each URL, which are workers of their own; ask: as many as it says',
-  ),
-  models: about(
-    z.prefault(z.enum(['check', 'ignore']), 'check'),
-    'ignore: serve calls whatever model they name',
-  ),
-  aliases: about(z.prefault(z.record(text(), text()), {}), 'name that clients use: model that workers serve'),
-  defaultModel: about(z.optional(text()), 'model of calls that name none'),
-  policy: about(z.prefault(z.enum(policyNames), 'least_cost'), 'how a worker is chosen'),
-  shadowPolicy: about(
-    z.optional(z.enum(policyNames)),
-    'a second policy that decides on live traffic and sends nothing: GET /fetchway/v1/shadow',
-  ),
-  state: about(
-    z.optional(text()),
-    'file that keeps workers added by the API; kv:NAME: shared in Deno KV; off: none (default: .fetchway/PORT.json)',
-  ),
-  stateFormat: about(
-    z.prefault(z.enum(['own', 'nodes']), 'own'),
-    'how that file is written; nodes: as DLRouter and LMDeploy’s proxy do',
-  ),
+  workers: list(worker),
+  prefill: list(prefillUrl),
+  decode: list(url),
+  ranks: z.optional(ranks),
+  models: z.prefault(z.enum(['check', 'ignore']), 'check'),
+  aliases: z.prefault(z.record(text(), text()), {}),
+  defaultModel: z.optional(text()),
+  policy: z.prefault(z.enum(policyNames), 'least_cost'),
+  shadowPolicy: z.optional(z.enum(policyNames)),
+  state: z.optional(text()),
+  stateFormat: z.prefault(z.enum(['own', 'nodes']), 'own'),
 }
 
 const keys = {
-  apiKeys: about(list(apiKey), 'keys that clients must send; none: open'),
-  adminKey: about(z.optional(headerText), 'key of the control plane'),
-  adminListen: about(
-    z.optional(text()),
-    'HOST:PORT or unix:/path of a listener of its own for the control plane',
-  ),
-  workerApiKey: about(z.optional(headerText), 'sent to workers that have no key of their own'),
-  workerProbeKey: about(
-    z.optional(headerText),
-    'sent to those with what the router itself asks them alone; calls keep the keys of their clients',
-  ),
-  tunnelTokens: about(
-    list(tunnelToken),
-    'tokens of workers that dial in (fetchway connect); none: nobody may',
-  ),
+  apiKeys: list(apiKey),
+  adminKey: z.optional(headerText),
+  adminListen: z.optional(text()),
+  workerApiKey: z.optional(headerText),
+  workerProbeKey: z.optional(headerText),
+  tunnelTokens: list(tunnelToken),
   ...guarding,
 }
 
 const limits = {
-  maxInFlight: about(count(0), 'calls in flight in all; 0: no limit'),
-  maxInFlightPerWorker: about(count(0), 'calls in flight to one worker; 0: no limit'),
-  queueSize: about(count(1000), 'calls that may wait for room'),
-  queueTimeout: about(duration('60s'), 'how long a call may wait for room'),
-  refillRate: about(count(0), 'calls a second by which room comes back before calls end; 0: none'),
-  maxBody: about(size('256MB'), 'largest request body'),
-  maxBuffered: about(size('1GiB'), 'request bytes held in memory at once, over all calls'),
-  maxHeader: about(size('64KiB'), 'largest request head'),
-  minUploadRate: about(size('1KB'), 'bytes a second below which an upload is cut; off: never'),
+  maxInFlight: count(0),
+  maxInFlightPerWorker: count(0),
+  queueSize: count(1000),
+  queueTimeout: duration('60s'),
+  refillRate: count(0),
+  maxBody: size('256MB'),
+  maxBuffered: size('1GiB'),
+  maxHeader: size('64KiB'),
+  minUploadRate: size('1KB'),
 }
 
 const timeouts = {
-  connectTimeout: about(duration('5s'), 'until a connection to a worker stands'),
-  firstTokenTimeout: about(
-    duration('600s'),
-    'from sending the request to the first token (the whole answer when it does not stream)',
-  ),
-  idleTimeout: about(duration('120s'), 'silence inside an answer that has begun'),
-  totalTimeout: about(duration('off'), 'from the request to the end of its answer'),
-  workerKeepAlive: about(
-    duration('4s'),
-    'how long an idle connection to a worker is kept for the next call, at most (Node alone); off: not at all',
-  ),
-  keepAlive: about(duration('off'), 'send ": keep-alive" comments at this interval while a stream waits'),
-  grace: about(duration('180s'), 'how long streams may finish after SIGTERM'),
+  connectTimeout: duration('5s'),
+  firstTokenTimeout: duration('600s'),
+  idleTimeout: duration('120s'),
+  totalTimeout: duration('off'),
+  workerKeepAlive: duration('4s'),
+  keepAlive: duration('off'),
+  grace: duration('180s'),
 }
 
 const telling = {
-  usage: about(z.prefault(z.enum(['all', 'sample', 'off']), 'all'), 'token counts of streams'),
-  requestIdHeaders: about(
-    z.prefault(z.array(headerName), ['x-request-id']),
-    'first one present is kept; made up when none is',
-  ),
-  sessionHeaders: about(
-    z.prefault(z.array(headerName), ['x-session-id']),
-    'headers that name a session, first one first',
-  ),
-  corsOrigins: about(
-    list(text()),
-    'origins whose web pages may call the router (https://app.example, or *); none: no page may',
-  ),
-  metrics: about(flag(true), 'serve /metrics'),
-  record: about(
-    z.optional(text()),
-    'file that calls are recorded in for fetchway replay: lengths, times and salted hashes, no text',
-  ),
-  decisions: about(
-    z.prefault(whole(0, 1_000_000), 4096),
-    'newest decisions that GET /fetchway/v1/decisions/ID explains; 0: none',
-  ),
-  logLevel: about(
-    z.prefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
-    'least level that is logged',
-  ),
-  logFormat: about(z.prefault(z.enum(['pretty', 'json']), 'pretty'), 'log lines for people or for machines'),
+  usage: z.prefault(z.enum(['all', 'sample', 'off']), 'all'),
+  requestIdHeaders: z.prefault(z.array(headerName), ['x-request-id']),
+  sessionHeaders: z.prefault(z.array(headerName), ['x-session-id']),
+  corsOrigins: list(text()),
+  metrics: flag(true),
+  record: z.optional(text()),
+  decisions: z.prefault(whole(0, 1_000_000), 4096),
+  logLevel: z.prefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  logFormat: z.prefault(z.enum(['pretty', 'json']), 'pretty'),
   ...elsewhere,
 }
 
 const speaking = {
-  dialect: about(
-    z.optional(z.enum(dialectNames)),
-    'the router whose endpoints and habits are taken over (fetchway as NAME)',
-  ),
-  dialectOptions: about(
-    z.prefault(z.record(z.string(), z.unknown()), {}),
-    'what that dialect needs besides; fetchway import NAME -- FLAGS writes it',
-  ),
-  strictCompat: about(flag(false), 'keep also those of its bugs that a client could depend on'),
+  dialect: z.optional(z.enum(dialectNames)),
+  dialectOptions: z.prefault(z.record(z.string(), z.unknown()), {}),
+  strictCompat: flag(false),
 }
 
 /** The keys under the headings that `--help` shows them under. */
