@@ -44,6 +44,7 @@ export class Files {
   readonly #tables: Tables
   readonly #rules: Rules
   readonly #seconds: () => number
+  #at: { file: number; first: number; last: number; bytes: Uint8Array } | null = null
 
   constructor(tables: Tables, rules: Rules, seconds: () => number) {
     this.#tables = tables
@@ -153,11 +154,14 @@ export class Files {
     return { bytes: this.#pieces(file, at, last), next: last + 1 }
   }
 
-  /** Some bytes of an upload. */
+  /** Some bytes of an upload. Lines follow each other: the piece of the last one is kept at hand. */
   slice(file: number, start: number, length: number): Uint8Array {
     const first = Math.floor(start / PIECE)
-    const bytes = this.#pieces(file, first, Math.floor((start + length - 1) / PIECE))
-    return bytes.subarray(start - first * PIECE, start - first * PIECE + length)
+    const last = Math.floor((start + length - 1) / PIECE)
+    const at = this.#at
+    if (at?.file !== file || at.first !== first || at.last !== last)
+      this.#at = { file, first, last, bytes: this.#pieces(file, first, last) }
+    return this.#at!.bytes.subarray(start - first * PIECE, start - first * PIECE + length)
   }
 
   /** Nobody sees it any more; what it holds goes with the next `sweep`. False: there was none. */
