@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sglangRouter } from '../../src/dialects/sglang-router/index.ts'
-import { configOf, testEffects, translated, type Effect } from './_translate.ts'
+import { configOf, testEffects, traced, translated, type Effect } from './_translate.ts'
 
 const worker = (url: string) => ({ url, role: 'mixed', weight: 1, labels: {} })
 const PD = '--pd-disaggregation --prefill http://p:1 --decode http://d:1'
@@ -50,6 +50,13 @@ const EFFECTS: readonly Effect[] = [
   ['--prometheus-host 0.0.0.0', 'metricsListen', '0.0.0.0:29000'],
   ['--prometheus-duration-buckets 0.1 1', 'durationBuckets', [0.1, 1]],
   ['--request-id-headers x-a x-b', 'requestIdHeaders', ['x-a', 'x-b']],
+  ['--enable-trace', 'options.traces', traced('sglang-router', {})],
+  [
+    '--otlp-traces-endpoint c:9',
+    'options.traces',
+    traced('sglang-router', { endpoint: 'http://c:9' }),
+    '--enable-trace',
+  ],
   ['--request-timeout-secs 5', 'idleTimeout', 5000],
   ['--shutdown-grace-period-secs 5', 'grace', 5000],
   ['--cors-allowed-origins http://a', 'corsOrigins', ['http://a']],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
-import { configOf, testEffects, translated, type Effect } from './_translate.ts'
+import { configOf, testEffects, traced, translated, type Effect } from './_translate.ts'
 
 const worker = (url: string, more = {}) => ({ url, role: 'mixed', weight: 1, labels: {}, ...more })
 const PD = '--vllm-pd-disaggregation --prefill http://p:1 --decode http://d:1'
@@ -25,6 +25,20 @@ const EFFECTS: readonly Effect[] = [
   ['--kv-penalty-disk 0.1', 'kvDiskWorth', 0.1],
   ['--kv-event-block-size 64', 'kvBlockTokens', 64],
   ['--profile', 'profile', 'vllm-router.cpuprofile'],
+  ['--enable-trace', 'options.traces', traced('vllm-router', {})],
+  [
+    '--otlp-traces-endpoint http://c:9/in',
+    'options.traces',
+    traced('vllm-router', { endpoint: 'http://c:9/in' }),
+    '--enable-trace',
+  ],
+  ['--otel-sampling-ratio 0.1', 'options.traces', traced('vllm-router', { ratio: 0.1 }), '--enable-trace'],
+  [
+    '--otel-excluded-paths /a,/b',
+    'options.traces',
+    traced('vllm-router', { excluded: ['/a', '/b'] }),
+    '--enable-trace',
+  ],
   ['--epd-config encoders.json', 'options.encoders', ['http://e:1']],
   ['--backend vllm', 'workers', [worker('http://a:1', { engine: 'vllm' })], '--worker-urls http://a:1'],
   [

@@ -271,5 +271,11 @@ export const flags: readonly DialectFlag[] = [
     initial: false,
     about: 'do not log the use of the control plane',
   },
+  { names: ['--enable-trace'], kind: 'switch', initial: false, about: 'send traces' },
+  {
+    names: ['--otlp-traces-endpoint'],
+    initial: 'localhost:4317',
+    about: 'collector that takes OTLP over HTTP; port 4317 means 4318',
+  },
   ...inertFlags,
 ]

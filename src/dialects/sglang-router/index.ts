@@ -14,6 +14,7 @@ import {
   urlsOf,
   type Values,
 } from '../gateway/translate.ts'
+import { traceRules } from '../gateway/traces.ts'
 import { flags } from './flags.ts'
 import { surface } from './surface.ts'
 
@@ -94,6 +95,7 @@ function optionsOf(values: Values): Record<string, unknown> {
     hasModels: values['enable_igw'] === true,
     isPaired: values['pd_disaggregation'] === true,
     policy: values['policy'],
+    ...traceRules(values, 'sglang-router'),
     prefillPolicy: values['prefill_policy'],
     decodePolicy: values['decode_policy'],
     backend: values['backend'],

@@ -1,6 +1,6 @@
 // Flags of the SGLang router that are understood and have no effect here, each with its reason.
 import type { DialectFlag } from '../flag.ts'
-import { GRPC, HISTORY, MCP, MESH, MINI, TOKENIZING, TRACES, WASM } from '../gateway/inert.ts'
+import { GRPC, HISTORY, MCP, MESH, MINI, TOKENIZING, WASM } from '../gateway/inert.ts'
 
 export const inertFlags: readonly DialectFlag[] = [
   { names: ['--mini-lb'], kind: 'switch', initial: false, about: 'the small Python balancer', inert: MINI },
@@ -63,13 +63,6 @@ export const inertFlags: readonly DialectFlag[] = [
   { names: ['--redis-url'], about: 'redis url', inert: HISTORY },
   { names: ['--redis-pool-max'], kind: 'integer', about: 'redis pool max', inert: HISTORY },
   { names: ['--redis-retention-days'], kind: 'integer', about: 'redis retention days', inert: HISTORY },
-  { names: ['--enable-trace'], kind: 'switch', initial: false, about: 'enable trace', inert: TRACES },
-  {
-    names: ['--otlp-traces-endpoint'],
-    initial: 'localhost:4317',
-    about: 'otlp traces endpoint',
-    inert: TRACES,
-  },
   { names: ['--enable-wasm'], kind: 'switch', initial: false, about: 'plug-ins', inert: WASM },
   {
     names: ['--enable-mesh'],

@@ -1,7 +1,7 @@
 // The SGLang router's endpoints, as they answer.
 import type { Core } from '../../core.ts'
 import { endpoints } from '../../openai/endpoints.ts'
-import { pathname, pathOf, type Call } from '../../openai/call.ts'
+import { pathname, pathOf } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'
@@ -12,7 +12,7 @@ import { Joining, joiningRules } from '../gateway/joining.ts'
 import { addByUrl, listUrls, removeByUrl } from '../gateway/legacy.ts'
 import { createLines } from '../gateway/lines.ts'
 import { rerank } from '../gateway/rerank.ts'
-import { tracesOf } from '../gateway/traces.ts'
+import { told, tracesOf } from '../gateway/traces.ts'
 import { checkBody, checkMessages } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
 import { affine, nobody } from './affinity.ts'
@@ -45,39 +45,23 @@ const ELSEWHERE: ReadonlySet<string> = new Set(['/metrics'])
 
 /** Its surface by the options of its translation. */
 export function surface(options: Options): Surface {
-  const managing = { joining: new Joining(joiningRules(options)), metadata: new Metadata() }
-  const open = openRoutes(options)
-  const guarded = guardedRoutes(managing)
-  const storesThere = options['backend'] === 'openai'
   const bare = new WeakSet<Response>()
   const tap = new Tap(options)
   const traces = tracesOf(options)
-  const traced = (call: Call, core: Core): Call => traces?.began(call, core) ?? call
   const lines = createLines('info')
   const nowhere = (): Response => {
     const response = empty(404)
     bare.add(response)
     return response
   }
+  const own = ownPages(options, nowhere)
 
   return {
     idName: ID_NAME,
     answer: (core, request, path) => {
       tap.began(request, core)
       lines.began(core, request)
-      const method = request.method === 'HEAD' ? 'GET' : request.method
-      const name = `${method} ${path}`
-      const handler = open.get(name) ?? (storesThere ? undefined : unstored(method, path))
-      if (handler) return handler(core, request)
-      const admin = guarded.get(name) ?? byId(method, path, managing)
-      if (admin) return throughDoor(core, request, true, () => admin(core, request))
-      const missing = absent(method, path, storesThere)
-      if (missing && isGuarded(path)) return throughDoor(core, request, true, () => missing(request, core))
-      if (missing) return missing(request, core)
-      if (path.startsWith('/ha/')) return throughDoor(core, request, true, noMesh)
-      const methods = methodsOf(path, [open, guarded])
-      if (methods.length > 0) return wrongMethod(methods.join(','))
-      return ELSEWHERE.has(path) ? nowhere() : undefined
+      return own(core, request, path)
     },
     fallback: async (_core, request, path) =>
       endpoints.has(path) && request.method !== 'POST' ? wrongMethod('POST') : nowhere(),
@@ -91,9 +75,10 @@ export function surface(options: Options): Surface {
       checkBody(call, request.headers, TYPED)
       if (options['isPaired'] === true && core.config.strictCompat) checkAlone(pathname(call.path))
       if (pathname(call.path) === '/v1/chat/completions') checkMessages(call)
-      const found = await affine(traced(withId(call, id), core), request.headers, core, options['policy'])
+      const found = await affine(withId(call, id), request.headers, core, options['policy'])
       if (found === null) tap.missed(core)
-      return found ?? nobody(request.headers)
+      if (found === null) return nobody(request.headers)
+      return traces?.began(found, core) ?? found
     },
     finish: (response, request, core) => {
       if (!response.headers.has(ID_NAME) && !bare.has(response) && response.status !== 101)
@@ -102,15 +87,31 @@ export function surface(options: Options): Surface {
       lines.ended(core, request, response)
       return response
     },
-    follow: (step, core) => {
-      tap.follow(step, core)
-      traces?.follow(step, core)
-    },
-    count: (happened, core) => {
-      tap.count(happened, core)
-      traces?.count(happened, core)
-    },
+    ...told(tap, traces),
     read: (core, view, withUrls, sources) => tap.read(core, view, { withUrls, sources }),
+  }
+}
+
+/** What answers paths of its own. `nowhere`: the answer where there is nothing. */
+function ownPages(options: Options, nowhere: () => Response): NonNullable<Surface['answer']> {
+  const managing = { joining: new Joining(joiningRules(options)), metadata: new Metadata() }
+  const open = openRoutes(options)
+  const guarded = guardedRoutes(managing)
+  const storesThere = options['backend'] === 'openai'
+  return (core, request, path) => {
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const name = `${method} ${path}`
+    const handler = open.get(name) ?? (storesThere ? undefined : unstored(method, path))
+    if (handler) return handler(core, request)
+    const admin = guarded.get(name) ?? byId(method, path, managing)
+    if (admin) return throughDoor(core, request, true, () => admin(core, request))
+    const missing = absent(method, path, storesThere)
+    if (missing && isGuarded(path)) return throughDoor(core, request, true, () => missing(request, core))
+    if (missing) return missing(request, core)
+    if (path.startsWith('/ha/')) return throughDoor(core, request, true, noMesh)
+    const methods = methodsOf(path, [open, guarded])
+    if (methods.length > 0) return wrongMethod(methods.join(','))
+    return ELSEWHERE.has(path) ? nowhere() : undefined
   }
 }
 

@@ -1,6 +1,6 @@
 // The flags of the vLLM router: one row each, with the defaults of its README and, where they differ, of its current release.
 import type { DialectFlag } from '../flag.ts'
-import { MINI, PROGRAMS, TRACES, WASM } from '../gateway/inert.ts'
+import { MINI, PROGRAMS, WASM } from '../gateway/inert.ts'
 
 export const flags: readonly DialectFlag[] = [
   { names: ['--host'], initial: '127.0.0.1', about: 'address to listen on' },
@@ -255,15 +255,14 @@ export const flags: readonly DialectFlag[] = [
     initial: [],
     about: 'URLs that tell by 200 whether a bearer token is good; commas between them',
   },
-  { names: ['--enable-trace'], kind: 'switch', initial: false, about: 'send traces', inert: TRACES },
-  { names: ['--otlp-traces-endpoint'], about: 'where to', inert: TRACES },
+  { names: ['--enable-trace'], kind: 'switch', initial: false, about: 'send traces' },
+  { names: ['--otlp-traces-endpoint'], about: 'collector that takes OTLP over HTTP; port 4317 means 4318' },
   {
     names: ['--otel-sampling-ratio'],
     kind: 'number',
     about: 'share of requests that are traced',
-    inert: TRACES,
   },
-  { names: ['--otel-excluded-paths'], takes: '*', about: 'paths that are not traced', inert: TRACES },
+  { names: ['--otel-excluded-paths'], takes: '*', about: 'paths that are not traced' },
   {
     names: ['--pool-idle-timeout-secs'],
     kind: 'integer',

@@ -14,6 +14,7 @@ import {
   urlsOf,
   type Values,
 } from '../gateway/translate.ts'
+import { traceRules } from '../gateway/traces.ts'
 import { flags } from './flags.ts'
 import { surface } from './surface.ts'
 import { ofBackend, readEncoders, splitPrefills, translateKv, workersOf } from './workers.ts'
@@ -115,6 +116,7 @@ function optionsOf(values: Values): Record<string, unknown> {
     hasModels: values['enable_igw'] === true,
     isPaired: values['vllm_pd_disaggregation'] === true,
     policy: values['policy'],
+    ...traceRules(values, 'vllm-router'),
     prefillPolicy: values['prefill_policy'],
     decodePolicy: values['decode_policy'],
     ...(values['vllm_discovery_address'] !== undefined && { discovery: values['vllm_discovery_address'] }),

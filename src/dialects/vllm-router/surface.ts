@@ -23,6 +23,7 @@ import { createLines } from '../gateway/lines.ts'
 import { pairGenerates } from '../gateway/pairs.ts'
 import { askFirst } from '../gateway/proxy.ts'
 import { rerank } from '../gateway/rerank.ts'
+import { told, tracesOf } from '../gateway/traces.ts'
 import { checkBody } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
 import { Tap } from './metrics.ts'
@@ -56,6 +57,7 @@ export function surface(options: Options): Surface {
   const pass = (core: Core, request: Request, endpoint: Endpoint = PROXY) =>
     passOn(core, request, { endpoint, isPaired })
   const tap = new Tap(options, (path) => TYPED.has(path))
+  const traces = tracesOf(options)
   const lines = createLines('debug')
   return {
     idName: ID_NAME,
@@ -78,12 +80,15 @@ export function surface(options: Options): Surface {
         : pass(core, request, endpoints.get(path)),
     refuse: (refusal, at, core) => {
       tap.refused(refusal, at)
+      traces?.refused(refusal.status, at.requestId, core)
       return refuse(refusal, at, (path) => TYPED.has(path), core.config.strictCompat)
     },
     hear: (call, request, core) => {
       checkBody(call, request.headers, TYPED)
       const id = requestIdFor(core, request.headers, call.path, PREFIXES)
-      return affine(withId(call, id), request.headers, options['policy'], core.config.strictCompat)
+      const { strictCompat } = core.config
+      const found = affine(withId(call, id), request.headers, options['policy'], strictCompat)
+      return traces?.began(found, core) ?? found
     },
     finish: (response, request, core) => {
       if (!response.headers.has(ID_NAME) && response.status !== 101)
@@ -91,8 +96,7 @@ export function surface(options: Options): Surface {
       lines.ended(core, request, response)
       return response
     },
-    follow: (step, core) => tap.follow(step, core),
-    count: (happened, core) => tap.count(happened, core),
+    ...told(tap, traces),
     read: (_core, view, withUrls, sources) => tap.read(view, { withUrls, sources }),
   }
 }
