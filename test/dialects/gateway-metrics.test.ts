@@ -55,6 +55,7 @@ test('smg_: retries, their back-off, breakers and how calls ended', async () => 
     sglangRouter,
     `--worker-urls ${W1} --retry-max-retries 3 --cb-failure-threshold 3 --cb-timeout-duration-secs 3600`,
     { [W1]: failing() },
+    { models: 'check' },
   )
   assert.equal((await router.ask(CHAT, { body: chat() })).status, 500)
   assert.equal((await router.ask(CHAT, { body: chat() })).status, 503)
@@ -79,7 +80,7 @@ test('smg_: retries, their back-off, breakers and how calls ended', async () => 
 })
 
 test('smg_: good calls, tokens and the times of streams', async () => {
-  const router = await rig(sglangRouter, `--worker-urls ${W1}`, { [W1]: sglang() })
+  const router = await rig(sglangRouter, `--worker-urls ${W1}`, { [W1]: sglang() }, { models: 'check' })
   await router.ask(CHAT, { body: { ...chat(), stream: true } })
   await router.ask('/health')
   const labels = 'router_type="http",backend_type="regular",model="m",endpoint="chat"'
@@ -108,7 +109,7 @@ test('smg_: probes are counted by what they found', async () => {
 test('smg_: a pair counts by role', async () => {
   const fleet = { [P]: answering(sglang()), [D]: answering(sglang()) }
   const line = `--pd-disaggregation --prefill ${P} --decode ${D} --policy random --decode-policy round_robin`
-  const router = await rig(sglangRouter, line, fleet)
+  const router = await rig(sglangRouter, line, fleet, { models: 'check' })
   assert.equal((await router.ask(CHAT, { body: chat() })).status, 200)
   const selected = (type: string, policy: string) =>
     `smg_worker_selection_total{worker_type="${type}",connection_mode="http",model="m",policy="${policy}"} 1`
