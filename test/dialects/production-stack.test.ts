@@ -101,7 +101,7 @@ const EFFECTS: readonly Effect[] = [
     [...labelled('prefill', 'mixed'), third('decode')],
     `${PAIRS} --prefill-model-labels x --decode-model-labels y`,
   ],
-  ['--callbacks c', 'options.live.callbacks', 'c', STATIC],
+  ['--callbacks ./c.mjs', 'callbacks', './c.mjs', STATIC],
   ['--engine-stats-interval 9', 'loadInterval', 9000, STATIC],
   ['--request-stats-window 9', 'options.requestStatsWindow', 9, STATIC],
   ['--log-stats', 'options.logStats', true, STATIC],

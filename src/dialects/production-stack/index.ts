@@ -5,7 +5,7 @@ import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import { notesOf, seconds, Settings, straysOf, type Values } from '../gateway/translate.ts'
 import { levelOf } from '../nodes/settings.ts'
 import { translateAround } from './around.ts'
-import { joinGiven, readDynamic } from './dynamic.ts'
+import { joinGiven, readDynamic, type DynamicConfig } from './dynamic.ts'
 import { flags } from './flags.ts'
 import { listOf, translateKubernetes, translateStatic, type Labels } from './fleet.ts'
 import type { LiveOptions, Options } from './options.ts'
@@ -47,19 +47,9 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   const around = await translateAround(values, settings, { by, given })
   const key = by.environment['VLLM_API_KEY']
   if (key !== undefined && key !== '') settings.set('workerProbeKey', key)
-  const live: LiveOptions = {
-    discovery: isExternal(values)
-      ? 'external-only'
-      : (values['service_discovery'] as LiveOptions['discovery']),
-    isChecked: values['static_backend_health_checks'] === true,
-    routing: (values['routing_logic'] as string | undefined) ?? '',
-    ...textAt(values, 'session_key', 'sessionKey'),
-    ...textAt(values, 'callbacks', 'callbacks'),
-    ...(dynamic.shown && { dynamic: dynamic.shown }),
-  }
   return {
     config: settings.config,
-    options: { ...optionsOf(values, live) },
+    options: { ...optionsOf(values, liveOf(values, dynamic)) },
     notes: [...notesOf(line.inert, openDoor(values)), ...around.notes],
     problems: [
       ...line.problems,
@@ -70,6 +60,19 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
         : [...found, ...routing.problems, ...around.problems, ...wrongRanges(values)]),
     ],
     ...(dynamic.file !== null && { watched: [dynamic.file] }),
+  }
+}
+
+function liveOf(values: Values, { shown }: DynamicConfig): LiveOptions {
+  const sessionKey = values['session_key'] as string | undefined
+  return {
+    discovery: isExternal(values)
+      ? 'external-only'
+      : (values['service_discovery'] as LiveOptions['discovery']),
+    isChecked: values['static_backend_health_checks'] === true,
+    routing: (values['routing_logic'] as string | undefined) ?? '',
+    ...(sessionKey && { sessionKey }),
+    ...(shown && { dynamic: shown }),
   }
 }
 
@@ -175,20 +178,10 @@ function optionsOf(values: Values, live: LiveOptions): Options {
   ]
   return {
     rootPath: String(values['root_path']).replace(/\/+$/, ''),
-    engineStatsInterval: number('engine_stats_interval'),
     requestStatsWindow: number('request_stats_window'),
     logStats: values['log_stats'] === true,
     logStatsInterval: number('log_stats_interval'),
-    requestRewriter: String(values['request_rewriter']),
     hasBatchApi: values['enable_batch_api'] === true,
-    fileStoragePath: String(values['file_storage_path']),
-    featureGates: String(values['feature_gates']),
-    semanticCache: {
-      model: String(values['semantic_cache_model']),
-      dir: String(values['semantic_cache_dir']),
-      threshold: number('semantic_cache_threshold'),
-    },
-    ...textAt(values, 'external_providers_config', 'externalProviders'),
     lmcache: {
       port: number('lmcache_controller_port'),
       ...(reply !== undefined && { replyPort: reply }),
@@ -198,9 +191,4 @@ function optionsOf(values: Values, live: LiveOptions): Options {
     kvAwareThreshold: number('kv_aware_threshold'),
     live,
   }
-}
-
-function textAt<K extends string>(values: Values, dest: string, key: K): { [P in K]?: string } {
-  const value = values[dest]
-  return typeof value === 'string' && value !== '' ? ({ [key]: value } as { [P in K]?: string }) : {}
 }

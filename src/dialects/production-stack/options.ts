@@ -6,17 +6,10 @@ export interface Options {
   /** Path below which the router is reached, without a trailing slash; '': none. */
   readonly rootPath: string
   /** Seconds. */
-  readonly engineStatsInterval: number
   readonly requestStatsWindow: number
   readonly logStats: boolean
   readonly logStatsInterval: number
-  readonly requestRewriter: string
   readonly hasBatchApi: boolean
-  readonly fileStoragePath: string
-  readonly featureGates: string
-  readonly semanticCache: { readonly model: string; readonly dir: string; readonly threshold: number }
-  /** YAML file. */
-  readonly externalProviders?: string
   readonly lmcache: {
     readonly port: number
     readonly replyPort?: number
@@ -35,7 +28,6 @@ export interface LiveOptions {
   /** As in `--routing-logic`; '': there is none. */
   readonly routing: string
   readonly sessionKey?: string
-  readonly callbacks?: string
   /** The dynamic configuration as /health shows it; absent: there is no file. */
   readonly dynamic?: Readonly<Record<string, unknown>>
 }
