@@ -6,8 +6,8 @@ import { before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { emptyFolder, root, run, type Ended } from './_run.ts'
 
-/** Bytes of gzip that a Worker has at most. The aim is 120 KiB with all dialects in; until then this keeps it from growing. */
-const MOST = 168_000
+/** Bytes of gzip that a Worker has at most: it shall not grow unseen. The aim, 120 KiB with all dialects in, is missed (bench/README.md). */
+const MOST = 196_000
 
 let ended: Ended
 let code: Buffer
