@@ -28,6 +28,16 @@ after(async () => {
 // Each router of this process watches for its signals.
 process.setMaxListeners(100)
 
+async function folder(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'fetchway-flags-'))
+  closing.push(() => rm(directory, { recursive: true }))
+  newest = directory
+  return directory
+}
+
+/** The folder that was made last. */
+let newest = ''
+
 async function router(line: string, { dialect }: Speaker): Promise<Running> {
   const tidy = line.trim().replaceAll(/\s+/g, ' ')
   const { options = {} } = await translated(dialect, tidy)
@@ -42,7 +52,9 @@ async function router(line: string, { dialect }: Speaker): Promise<Running> {
   const metrics = line.includes('--prometheus-port') ? metricsListen : metricsListen.replace(/:\d+$/, ':0')
   // What it logs is read from its files, where it is read.
   const logLevel = given.logDir === undefined ? 'silent' : given.logLevel
-  const running = await serveApp({ ...given, port, metricsListen: metrics, logLevel }, () => undefined)
+  const profile = given.profile === undefined ? {} : { profile: join(await folder(), given.profile) }
+  const config = { ...given, ...profile, port, metricsListen: metrics, logLevel }
+  const running = await serveApp(config, () => undefined)
   closing.push(() => running.stop())
   return running
 }
@@ -126,8 +138,7 @@ async function spoken(url: string): Promise<(number | null)[]> {
 
 /** Log lines that were kept in a directory, by their level. */
 async function kept(line: string, speaker: Speaker): Promise<string[]> {
-  const directory = await mkdtemp(join(tmpdir(), 'fetchway-flags-'))
-  closing.push(() => rm(directory, { recursive: true }))
+  const directory = await folder()
   const url = await engineAt(speaker, { fault: 'status=500' })
   const rules = '--disable-retries --cb-failure-threshold 1'
   const { url: own } = await router(
@@ -297,6 +308,20 @@ export const processes: readonly Row[] = [
       )
       await running.stop()
       return answer
+    },
+  },
+  {
+    flag: '--profile',
+    of: 'vllm',
+    cases: [
+      ['', []],
+      ['--profile', ['vllm-router.cpuprofile']],
+    ],
+    async see(line, speaker) {
+      await folder()
+      const running = await router(line, speaker)
+      await running.stop()
+      return readdir(newest)
     },
   },
   {

@@ -1,5 +1,6 @@
 // Flags of start-up, metrics and of what is asked of workers, by what is seen of them.
 import { callsOf, W1 } from '../../journeys/_rig.ts'
+import { translated } from '../_translate.ts'
 import { ONE, send, soFar, type Row, type Speaker } from './_flag.ts'
 
 /** A worker that is dead is added: how often it is asked in 20 s, and what comes of it then. */
@@ -14,7 +15,71 @@ async function late(line: string, { open, engine }: Speaker): Promise<{ asked: n
   return { asked, status: await soFar(added) }
 }
 
+/** Spans of two calls that each of two collectors gets. */
+async function spans(line: string, { open, engine }: Speaker): Promise<number[]> {
+  const got = [0, 0]
+  const collector = (index: number) => ({
+    async fetch(request: Request) {
+      const { resourceSpans } = (await request.json()) as { resourceSpans: { scopeSpans: { spans: [] }[] }[] }
+      got[index]! += resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((one) => one.spans)).length
+      return Response.json({})
+    },
+  })
+  const fleet = { [W1]: engine(), 'http://one:4318': collector(0), 'http://two:4318': collector(1) }
+  const router = await open(`${ONE} ${line}`, fleet, { movesClock: true })
+  await send(router)
+  await router.ask('/v1/completions', { body: { model: 'm', prompt: 'a', max_tokens: 1 } })
+  await router.pass(5000)
+  return got
+}
+
+const TRACED = '--enable-trace --otlp-traces-endpoint one:4317'
+
 export const telling: readonly Row[] = [
+  {
+    flag: '--enable-trace',
+    cases: [
+      ['', [0, 0]],
+      ['--enable-trace', [2, 0]],
+    ],
+    see: (line, speaker) => spans(`--otlp-traces-endpoint one:4317 ${line}`, speaker),
+  },
+  {
+    flag: '--otlp-traces-endpoint',
+    cases: [
+      ['--otlp-traces-endpoint http://one:4318', [2, 0]],
+      ['--otlp-traces-endpoint two:4317', [0, 2]],
+    ],
+    see: (line, speaker) => spans(`--enable-trace ${line}`, speaker),
+  },
+  {
+    flag: '--otel-sampling-ratio',
+    of: 'vllm',
+    cases: [
+      ['--otel-sampling-ratio 1', [2, 0]],
+      ['--otel-sampling-ratio 0', [0, 0]],
+    ],
+    see: (line, speaker) => spans(`${TRACED} ${line}`, speaker),
+  },
+  {
+    flag: '--otel-excluded-paths',
+    of: 'vllm',
+    cases: [
+      ['', [2, 0]],
+      ['--otel-excluded-paths /v1/completions', [1, 0]],
+    ],
+    see: (line, speaker) => spans(`${TRACED} ${line}`, speaker),
+  },
+  {
+    flag: '--epd-config',
+    of: 'vllm',
+    cases: [
+      ['--epd-config encoders.json', []],
+      ['--epd-config nowhere.json', ['--epd-config: there is no file nowhere.json']],
+    ],
+    // Prefill workers encode in place of those that the file names; one that is not there ends the start.
+    see: async (line, { dialect }) => (await translated(dialect, line)).problems,
+  },
   {
     flag: '--worker-startup-timeout-secs',
     cases: [
@@ -49,7 +114,6 @@ export const telling: readonly Row[] = [
   },
   {
     flag: '--backend',
-    of: 'sglang',
     cases: [
       ['', true],
       ['--backend openai', false],

@@ -9,8 +9,9 @@ import { policies } from './_policies.ts'
 import { processes } from './_process.ts'
 import { recovery } from './_recovery.ts'
 import { telling } from './_telling.ts'
+import { tiers } from './_tiers.ts'
 
-const ROWS = [...limits, ...recovery, ...doorRows, ...policies, ...fleets, ...telling, ...processes]
+const ROWS = [...limits, ...recovery, ...doorRows, ...policies, ...fleets, ...telling, ...tiers, ...processes]
 
 testRows(ROWS)
 
