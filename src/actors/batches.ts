@@ -179,6 +179,7 @@ export class Batches {
   /** Ends what is under way, and closes the tables. */
   async stop(): Promise<void> {
     this.#runner?.stop()
+    this.#runner = null
     if (this.#opening) (await this.#opening).tables.close()
   }
 

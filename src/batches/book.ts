@@ -35,6 +35,8 @@ const ROWS = 64
 export const MAX_ANSWER = 32 * 1024 * 1024
 /** What is left of batches that ended is forgotten after so many seconds. */
 const MEMORY = 90 * 86_400
+/** Batches that an owner has at most: older ones that ended are forgotten. */
+export const KEPT = 10_000
 
 export class Book {
   readonly #tables: Tables
@@ -58,6 +60,12 @@ export class Book {
     const now = this.#now()
     const told: Told = { ...spec, created_at: seconds(now), expires_at: seconds(now + window) }
     this.#tables.transaction(() => {
+      this.#tables.all(
+        `DELETE FROM batches WHERE owner = ? AND NOT ${ACTIVE} AND seq <=
+          (SELECT seq FROM batches WHERE owner = ? ORDER BY seq DESC LIMIT 1 OFFSET ${KEPT - 1})`,
+        owner,
+        owner,
+      )
       const begin = (kind: string) =>
         this.#files.begin(idOf('file-'), owner, 'batch_output', `${id}_${kind}.jsonl`)
       this.#tables.all(

@@ -37,6 +37,8 @@ const PATIENCE = 3600
 /** Bytes of a part that is read at once, as long as one row is not longer. */
 const PART = 2 * PIECE
 const ROWS = 256
+/** What a file takes besides its bytes: empty ones are not for nothing. */
+const ROW = 1024
 
 const there = { where: 'owner = ? AND state = 1' } as const
 
@@ -83,8 +85,8 @@ export class Files {
   room(owner: string, bytes: number): RefusalValue | null {
     const { fileQuota } = this.#rules
     if (fileQuota === 0) return null
-    const kept = this.#tables.all('SELECT SUM(bytes) AS sum FROM files WHERE owner = ?', owner)[0]!['sum']
-    if (Number(kept) + bytes <= fileQuota) return null
+    const [kept] = this.#tables.all(`SELECT SUM(bytes + ${ROW}) AS sum FROM files WHERE owner = ?`, owner)
+    if (Number(kept!['sum']) + bytes <= fileQuota) return null
     const message = `Files of this key may hold ${fileQuota} bytes together (--file-quota): delete some first.`
     return refusal(403, 'file_quota_exceeded', message)
   }

@@ -67,11 +67,15 @@ async function upload(core: Core, request: Request, { batches, owner, manner }: 
       throw error
     },
   )
+  const incoming = new Incoming(request.body)
   try {
     const keep = async (piece: Uint8Array) => void accepted(await batches.append(id, piece))
-    const form = await readUpload(chunksOf(core, request.body), boundary, keep)
+    // One clock for all of it: who sends a byte now and then is too slow, too.
+    const reading = readUpload(incoming.chunks(), boundary, keep)
+    const form = await inTime(reading, incoming, core.config, core.host)
     return accepted(await batches.closeFile(id, uploadOf(form, manner.purpose)))
   } catch (error) {
+    incoming.cancel()
     await batches.dropFile(id)
     throw error
   } finally {
@@ -84,22 +88,32 @@ function release(core: Core): void {
   core.live--
 }
 
-/** The chunks of a body that does not come too slowly. Throws a `Refusal` when it does, or breaks off. */
-async function* chunksOf(core: Core, body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader()
-  let received = 0
-  try {
+/** A body as it comes, and how much of it came. */
+class Incoming {
+  count = 0
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+
+  constructor(body: ReadableStream<Uint8Array>) {
+    this.#reader = body.getReader()
+  }
+
+  received = (): number => this.count
+
+  /** Throws a `Refusal` when it breaks off. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const read = reader.read().catch(() => {
+      const { done, value } = await this.#reader.read().catch(() => {
         throw new Refusal(400, 'body_broken', 'The request body ended before it was complete.')
       })
-      const { done, value } = await inTime(read, { received: () => received }, core.config, core.host)
       if (done) return
-      received += value.length
+      this.count += value.length
       yield value
     }
-  } finally {
-    reader.cancel().catch(() => undefined) // what else comes is not wanted
+  }
+
+  /** What else comes is not wanted. */
+  cancel(): void {
+    this.#reader.cancel().catch(() => undefined) // it broke already
   }
 }
 

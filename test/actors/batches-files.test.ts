@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KEPT } from '../../src/batches/book.ts'
 import { ENDPOINT, linesOf, OWNER, rig } from './_batches.ts'
 
 const refusalOf = (answer: unknown) => {
@@ -115,4 +116,27 @@ test('ids that meet are made anew', async () => {
   const ids = new Set<unknown>()
   for (let count = 0; count < 16; count++) ids.add(await actor.openFile(OWNER, 1))
   assert.equal(ids.size, 16)
+})
+
+test('of batches that ended an owner keeps the newest; those under way stay', async () => {
+  const { actor, upload, create, tables } = await rig()
+  const input = await upload(linesOf(1))
+  const first = await create(input)
+  tables.all(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+      INSERT INTO batches (id, owner, status, expires, told) SELECT 'b' || i, ?, 'failed', 9e15, '{}' FROM n`,
+    KEPT + 5,
+    OWNER,
+  )
+  await create(input)
+  const count = tables.all('SELECT COUNT(*) AS count FROM batches')[0]!['count']
+  assert.equal(count, KEPT + 1)
+  assert.ok(await actor.batch(OWNER, first.id))
+  assert.equal(await actor.batch(OWNER, 'b1'), null)
+})
+
+test('files without a byte are not for nothing', async () => {
+  const { actor, upload } = await rig({ fileQuota: 10_000 })
+  for (let count = 0; count < 10; count++) await upload('')
+  assert.deepEqual(refusalOf(await actor.openFile(OWNER, 24)), [403, 'file_quota_exceeded'])
 })
