@@ -275,7 +275,10 @@ export const flags: readonly DialectFlag[] = [
     initial: false,
     about: 'write a CPU profile when the router ends (vllm-router.cpuprofile)',
   },
-  { names: ['--epd-config'], about: 'JSON file of encode workers; prefill workers encode in their place' },
+  {
+    names: ['--epd-config'],
+    about: 'JSON file that names encode workers (encoder_urls), which get the media of chats first',
+  },
   {
     names: ['--backend'],
     choices: ['vllm', 'sglang', 'openai'],

@@ -26,6 +26,7 @@ import { rerank } from '../gateway/rerank.ts'
 import { told, tracesOf } from '../gateway/traces.ts'
 import { checkBody } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
+import { encodersOf } from './encode.ts'
 import { Tap } from './metrics.ts'
 import * as reads from './reads.ts'
 import { refuse } from './refusals.ts'
@@ -58,6 +59,7 @@ export function surface(options: Options): Surface {
     passOn(core, request, { endpoint, isPaired })
   const tap = new Tap(options, (path) => TYPED.has(path))
   const traces = tracesOf(options)
+  const encoders = encodersOf(options)
   const lines = createLines('debug')
   return {
     idName: ID_NAME,
@@ -83,8 +85,9 @@ export function surface(options: Options): Surface {
       traces?.refused(refusal.status, at.requestId, core)
       return refuse(refusal, at, (path) => TYPED.has(path), core.config.strictCompat)
     },
-    hear: (call, request, core) => {
+    hear: async (call, request, core) => {
       checkBody(call, request.headers, TYPED)
+      await encoders?.encode(call, core)
       const id = requestIdFor(core, request.headers, call.path, PREFIXES)
       const { strictCompat } = core.config
       const found = affine(withId(call, id), request.headers, options['policy'], strictCompat)
