@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { OutgoingBody } from '../../../src/host.ts'
 import { ChunkDecoder } from './chunks.ts'
-import { parseHead } from './head.ts'
+import { HeadReader } from './head.ts'
 import type { ResponseHead } from './head.ts'
 
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
@@ -20,8 +20,9 @@ const MAX_HEAD = 262_144
 const SMALL = 65_536
 const NOTHING = Buffer.alloc(0)
 
-/** Where small requests are put together, one at a time, by all connections that share it. */
+/** Where small requests are put together and heads are read, one at a time, by all connections that share it. */
 export class Workbench {
+  readonly heads = new HeadReader()
   #bytes: Buffer | null = null
 
   /** The head and the slices behind it as one piece, for a socket that writes it at once. */
@@ -176,7 +177,7 @@ export class Connection {
         this.#partial = rest
         return
       }
-      const head = parseHead(rest.toString('latin1', 0, end + 4), this.#method)
+      const head = this.#workbench.heads.read(rest.toString('latin1', 0, end + 4), this.#method)
       rest = rest.subarray(end + 4)
       if (head.status >= 200) return this.#start(head, rest)
       if (head.status === 101) throw new UpstreamFailure('protocol', 'the worker switched protocols unasked')

@@ -81,6 +81,25 @@ export function parseHead(text: string, method: string): ResponseHead {
   }
 }
 
+/**
+ * Reads heads as `parseHead` does, but one that comes again only once: within a second the streams of engines begin alike,
+ * for uvicorn says no more than its date, its name, the type and the framing. What it gives is shared: nobody may change it.
+ */
+export class HeadReader {
+  #text = ''
+  #method = ''
+  #head: ResponseHead | null = null
+
+  read(text: string, method: string): ResponseHead {
+    if (this.#head !== null && text === this.#text && method === this.#method) return this.#head
+    const head = parseHead(text, method)
+    this.#text = text
+    this.#method = method
+    this.#head = head
+    return head
+  }
+}
+
 /** Names and values of all lines. Nothing is matched twice, so that a broken head costs no more than a good one. */
 function parseLines(text: string, from: number): string[] {
   const raw: string[] = []

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseHead } from '../../../../adapters/node/wire/head.ts'
+import { HeadReader, parseHead } from '../../../../adapters/node/wire/head.ts'
+import { UpstreamFailure } from '../../../../src/host.ts'
 
 test('a value loses the blanks and tabs around it, but no byte that only Unicode calls a space', () => {
   const { headers } = parseHead(
@@ -8,4 +9,14 @@ test('a value loses the blanks and tabs around it, but no byte that only Unicode
     'GET',
   )
   assert.deepEqual(headers, ['X-A', 'voil\xc3\xa0', 'X-B', '\xa0', 'X-C', ''])
+})
+
+test('a head that comes again is not read again, unless it answers another method', () => {
+  const heads = new HeadReader()
+  const text = 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n'
+  const first = heads.read(text, 'POST')
+  assert.equal(heads.read(text, 'POST'), first)
+  assert.deepEqual(heads.read(text, 'HEAD').framing, { kind: 'none' })
+  assert.deepEqual(heads.read(text.replace('3', '4'), 'POST').framing, { kind: 'length', length: 4 })
+  assert.throws(() => heads.read('HTTP/1.1 200 OK\r\nbroken\r\n\r\n', 'POST'), UpstreamFailure)
 })
