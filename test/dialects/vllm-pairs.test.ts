@@ -48,7 +48,7 @@ const WELL: readonly Row[] = [
     200,
     /^\{"loads":\{"prefill_http:\/\/p:8000":3,"decode_http:\/\/d:8000":4\},"errors":\[\]\}$/,
   ],
-  ['POST', '/flush_cache', 200, /^Cache flushed successfully: \["Prefill http:\/\/p:8000: OK","Decode/],
+  ['POST', '/flush_cache', 200, /^Cache flushed successfully: \["Prefill http:\/\/p:8000: OK", "Decode/],
   ['GET', '/workers', 200, /"worker_type":"prefill".*"bootstrap_port":null/],
   ['DELETE', '/v1/responses/r', 501, /^Responses delete endpoint not implemented$/],
   ['GET', '/v1/responses/r/input', 501, /^Responses list input items endpoint not implemented$/],

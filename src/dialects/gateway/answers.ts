@@ -45,6 +45,10 @@ export function methodsOf(path: string, tables: readonly ReadonlyMap<string, unk
 
 const METHODS = ['POST', 'GET', 'PUT', 'PATCH', 'DELETE']
 
+/** A list of texts as Rust writes one: `["a", "b"]`. */
+export const listed = (items: readonly string[]): string =>
+  `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
+
 /** Their error of a control-plane request. */
 export const coded = (status: number, error: string, code: string): Response => json({ error, code }, status)
 

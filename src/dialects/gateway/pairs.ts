@@ -1,7 +1,7 @@
 // What the Rust routers ask of a pair of prefill and decode workers.
 import type { Core } from '../../core.ts'
 import { askWorker, type Asked } from '../../discovery/ask.ts'
-import { phrased, plain } from './answers.ts'
+import { listed, phrased, plain } from './answers.ts'
 import { fleetOf, type Backend } from './fleet.ts'
 
 /** Milliseconds for the whole answer: a generation may be part of it. */
@@ -22,7 +22,7 @@ export async function pairGenerates(core: Core, paths: readonly string[]): Promi
   const told = problems.filter((problem) => problem !== null)
   return told.length === 0
     ? plain(200, `Health generate passed on selected pair: prefill=${prefill.url}, decode=${decode.url}`)
-    : plain(503, `Health generate failed: ${JSON.stringify(told)}`)
+    : plain(503, `Health generate failed: ${listed(told)}`)
 }
 
 async function problemOf(

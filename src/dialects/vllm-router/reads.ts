@@ -1,7 +1,7 @@
 // What the vLLM router tells of its workers as a whole: whether they are well, who they are, how busy; and their caches.
 import type { Core } from '../../core.ts'
 import { json } from '../../routes/reply.ts'
-import { phrased, plain } from '../gateway/answers.ts'
+import { listed, phrased, plain } from '../gateway/answers.ts'
 import { flushAll, isGood, loadsOf, type Answered } from '../gateway/fan-out.ts'
 import { fleetOf, type Backend } from '../gateway/fleet.ts'
 import type { Joining } from '../gateway/joining.ts'
@@ -19,7 +19,7 @@ export async function health(core: Core, joining: Joining, isDiscovering: boolea
   if (backends.length === 0 && waiting.length > 0) return plain(503, 'Waiting for workers')
   return ill.length === 0
     ? plain(200, 'All servers healthy')
-    : plain(503, `Unhealthy servers: ${JSON.stringify(ill)}`)
+    : plain(503, `Unhealthy servers: ${listed(ill)}`)
 }
 
 /** GET /readiness */
@@ -61,8 +61,8 @@ export async function flushPairs(core: Core): Promise<Response> {
   const results = answers.filter(isGood).map(({ backend }) => `${titled(backend)} ${backend.url}: OK`)
   const errors = answers.filter((answer) => !isGood(answer)).map(failed)
   return errors.length === 0
-    ? plain(200, `Cache flushed successfully: ${JSON.stringify(results)}`)
-    : plain(206, `Partial success. Results: ${JSON.stringify(results)}, Errors: ${JSON.stringify(errors)}`)
+    ? plain(200, `Cache flushed successfully: ${listed(results)}`)
+    : plain(206, `Partial success. Results: ${listed(results)}, Errors: ${listed(errors)}`)
 }
 
 const failed = ({ backend, status }: Answered): string =>

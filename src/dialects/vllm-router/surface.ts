@@ -151,7 +151,7 @@ function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handl
   ])
 }
 
-const generates: Handler = (core) => pairGenerates(core, ['/health_generate', '/health'])
+const generates: Handler = (core) => pairGenerates(core, ['/health_generate'])
 
 function adminRoutes(joining: Joining, isPaired: boolean): ReadonlyMap<string, Handler> {
   return new Map<string, Handler>([
