@@ -33,8 +33,10 @@ export const lent: Lent = {
 
 /** Loaded with the first configuration that asks for any of it. */
 export const extendHere: Extend = async (config, core) => {
-  const { callbacks, requestRewriter, providers, semanticCache } = config
-  if (!callbacks && !requestRewriter && providers.length === 0 && !semanticCache) return null
+  const { callbacks, requestRewriter, providers, semanticCache, lmcache } = config
+  const isWanted = callbacks || requestRewriter || providers.length > 0 || semanticCache || lmcache
+  // What was there before is ended there, too.
+  if (!isWanted && core.extensions === null) return null
   const { extend } = await import('../../src/extensions/extend.ts')
   return extend(config, core, lent)
 }

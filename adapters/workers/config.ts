@@ -49,7 +49,7 @@ export function readConfig(variables: Variables): Loaded {
 /** What the configuration can say but a Worker can't do (yet): told rather than forgotten. */
 function notHere(config: Config): ConfigIssue[] {
   const { adminListen, heartbeatListen, leader, peers } = config
-  const { callbacks, requestRewriter, providers, semanticCache } = config
+  const { callbacks, requestRewriter, providers, semanticCache, lmcache } = config
   const issues: ConfigIssue[] = []
   const tell = (key: string, message: string) => issues.push({ source: 'default', name: key, key, message })
   if (adminListen !== undefined) {
@@ -64,9 +64,9 @@ function notHere(config: Config): ConfigIssue[] {
   if (leader !== undefined) tell('leader', `a Worker follows no other router; ${shared}`)
   if (peers.length > 0) tell('peers', `a Worker tells no other router; ${shared}`)
   if (callbacks !== undefined) tell('callbacks', `${callbacks} can't be loaded: ${MODULES}`)
-  if (requestRewriter !== undefined)
-    tell('requestRewriter', `${requestRewriter} can't be loaded: ${MODULES}`)
+  if (requestRewriter !== undefined) tell('requestRewriter', `${requestRewriter} can't be loaded: ${MODULES}`)
   if (providers.length > 0) tell('providers', 'a Worker sends calls to its own workers alone so far')
+  if (lmcache !== undefined) tell('lmcache', `a Worker can't listen on port ${lmcache.port}`)
   if (semanticCache !== undefined) tell('semanticCache', 'a Worker keeps no answers so far')
   return issues
 }

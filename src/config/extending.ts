@@ -52,11 +52,22 @@ const semanticCache = z.strictObject({
 })
 export type SemanticCacheSpec = z.Output<typeof semanticCache>
 
+const lmcache = z.strictObject({
+  port: about(whole(0, 65535), 'where its workers push what they hold (their controller_pull_url)'),
+  replyPort: about(z.optional(whole(0, 65535)), 'where they ask (controller_reply_url); none: nowhere'),
+  heartbeatPort: about(z.optional(whole(0, 65535)), 'where their heartbeats come in, if not at port'),
+  workerTimeout: about(duration('30s'), 'a worker that sent heartbeats is forgotten after so long without'),
+})
+export type LmcacheSpec = z.Output<typeof lmcache>
+
+const barePort = z.transform((port: number) => ({ port }))
 const bareEmbedder = z.transform((embedder: string) => ({ embedder }))
+
 export const extending = {
   callbacks: z.optional(text()),
   requestRewriter: z.optional(text()),
   providers: z.prefault(z.array(z.union([z.pipe(z.pipe(z.string(), bareProvider), provider), provider])), []),
+  lmcache: z.optional(z.union([z.pipe(z.pipe(whole(0, 65535), barePort), lmcache), lmcache])),
   semanticCache: z.optional(
     z.union([z.pipe(z.pipe(z.string(), bareEmbedder), semanticCache), semanticCache]),
   ),

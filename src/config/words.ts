@@ -210,6 +210,8 @@ export const words: Readonly<Record<keyof Config, string>> = {
   requestRewriter:
     'ES module (PATH or PATH#EXPORT) whose rewrite_request changes bodies before they are routed',
   providers: 'OpenAI-compatible services outside of the fleet: URL#MODEL, or objects in a file',
+  lmcache:
+    'port where LMCache’s workers report what they hold, for production_stack_kvaware, or an object in a file',
   semanticCache:
     'answers chats from answers to chats that mean the same: what embeds, or an object in a file; none: off',
   // Telemetry and headers

@@ -8,6 +8,7 @@ import { idNameOf, type Call } from '../openai/call.ts'
 import { BodyError } from '../openai/scan.ts'
 import type { CacheUse, Extensions, Met, ProviderModel } from './extension.ts'
 import type { Callbacks, Rewriter } from './hooks.ts'
+import type { Lmcache } from './lmcache/lmcache.ts'
 import { takeAllowance } from './allowance.ts'
 import type { Providers } from './providers.ts'
 import type { SemanticCache } from './semantic-cache.ts'
@@ -20,6 +21,7 @@ export interface Parts {
   readonly rewriter: Rewriter | null
   readonly providers: Providers | null
   readonly cache: SemanticCache | null
+  readonly lmcache: Lmcache | null
 }
 
 /** Bytes of a call's body that is held in memory; none of a stream. */
@@ -39,6 +41,11 @@ export class Around implements Extensions {
   /** The cache, for another configuration that wants the same one. */
   cacheFor(spec: string): SemanticCache | null {
     return spec === this.#cacheSpec ? this.#parts.cache : null
+  }
+
+  /** The controller of LMCache's workers. */
+  get lmcache(): Lmcache | null {
+    return this.#parts.lmcache
   }
 
   models(): readonly ProviderModel[] {
@@ -67,16 +74,17 @@ export class Around implements Extensions {
   }
 
   async #send(core: Core, met: Met): Promise<Response> {
-    const { call, caller } = met
+    const { providers, lmcache } = this.#parts
+    const { caller } = met
+    const call = lmcache === null ? met.call : await lmcache.mark(core, met.call)
     met.seen(call)
-    const { providers } = this.#parts
     const named = call.model ?? core.config.defaultModel ?? null
     const alias =
       named !== null && Object.hasOwn(core.config.aliases, named) ? core.config.aliases[named] : named
     const offer = providers?.find(alias ?? null)
     if (providers && offer && call.method === 'POST') {
       await takeAllowance(core, caller, call.tokens)
-      const { admitted, started } = await providers.send(core, met, offer)
+      const { admitted, started } = await providers.send(core, { ...met, call }, offer)
       return relay(core, admitted, started)
     }
     const admitted = await admit(core, call, caller)

@@ -5,6 +5,7 @@ import { Around } from './around.ts'
 import { embedderOf } from './embedder.ts'
 import type { Extensions } from './extension.ts'
 import { Callbacks, modulePath, Rewriter, type Exports } from './hooks.ts'
+import { Lmcache } from './lmcache/lmcache.ts'
 import { Providers } from './providers.ts'
 import { SemanticCache } from './semantic-cache.ts'
 import { Shelf, type Files } from './shelf.ts'
@@ -16,22 +17,33 @@ export interface Lent {
   readonly files: Files
 }
 
-type Wanted = Pick<Config, 'callbacks' | 'requestRewriter' | 'providers' | 'semanticCache'>
+type Wanted = Pick<Config, 'callbacks' | 'requestRewriter' | 'providers' | 'semanticCache' | 'lmcache'>
+
+/** Whether a configuration asks for anything of it. */
+const isWanted = ({ callbacks, requestRewriter, providers, semanticCache, lmcache }: Wanted): boolean =>
+  [callbacks, requestRewriter, semanticCache, lmcache].some((one) => one !== undefined) ||
+  providers.length > 0
 
 /** Null: nothing is asked for. Rejects with a sentence that says what to change. */
 export async function extend(wanted: Wanted, core: Core, lent: Lent): Promise<Extensions | null> {
   const { callbacks, requestRewriter, providers, semanticCache } = wanted
-  if (!callbacks && !requestRewriter && providers.length === 0 && !semanticCache) return null
+  const before = core.extensions instanceof Around ? core.extensions : null
+  // A port that is still wanted stays open.
+  const known = before?.lmcache ?? null
+  const open = known?.spec === JSON.stringify(wanted.lmcache ?? null) ? known : null
+  if (open === null) known?.close()
+  if (!isWanted(wanted)) return null
   const spec = JSON.stringify(semanticCache ?? null)
   // A reload empties no cache.
-  const kept = core.extensions instanceof Around ? core.extensions.cacheFor(spec) : null
-  const [seeing, rewriter, met, cache] = await Promise.all([
+  const kept = before?.cacheFor(spec) ?? null
+  const [seeing, rewriter, met, cache, lmcache] = await Promise.all([
     callbacks === undefined ? null : callbacksOf(callbacks, core, lent),
     requestRewriter === undefined ? null : rewriterOf(requestRewriter, core, lent),
     providers.length === 0 ? null : Providers.meet(core, providers),
     semanticCache === undefined ? null : (kept ?? cacheOf(semanticCache, core, lent)),
+    wanted.lmcache === undefined ? null : (open ?? Lmcache.open(core, wanted.lmcache)),
   ])
-  return new Around({ callbacks: seeing, rewriter, providers: met, cache }, spec)
+  return new Around({ callbacks: seeing, rewriter, providers: met, cache, lmcache }, spec)
 }
 
 async function callbacksOf(given: string, { host }: Core, lent: Lent): Promise<Callbacks> {

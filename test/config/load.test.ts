@@ -140,6 +140,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       },
     ],
   },
+  lmcache: { text: '9000', value: { port: 9000, workerTimeout: 30_000 } },
   semanticCache: { text: 'e5', value: { embedder: 'e5', threshold: 0.95, size: 1000 } },
   batchStore: { text: 'kept', value: 'kept' },
   requestIdHeaders: { text: 'x-one,x-two', file: '[x-one, x-two]', value: ['x-one', 'x-two'] },

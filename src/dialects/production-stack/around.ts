@@ -18,12 +18,28 @@ export async function translateAround(
   { by, given }: { readonly by: Circumstances; readonly given: ReadonlyMap<string, GivenFlag> },
 ): Promise<TranslatedAround> {
   const notes: string[] = []
+  if (values['routing_logic'] === 'kvaware')
+    settings.set('lmcache', lmcacheOf(values), 'lmcache_controller_port')
   const problems = [
     ...translateModules(values, settings),
     ...(await translateProviders(values, settings, by)),
     ...translateGates(values, settings, { notes, hasModel: given.has('semantic_cache_model') }),
   ]
   return { problems, notes }
+}
+
+function lmcacheOf(values: Values): ConfigInput['lmcache'] {
+  const port = (dest: string) => values[dest] as number | undefined
+  const [replyPort, heartbeatPort] = [
+    port('lmcache_controller_reply_port'),
+    port('lmcache_controller_heartbeat_port'),
+  ]
+  return {
+    port: port('lmcache_controller_port') ?? 9000,
+    ...(replyPort !== undefined && { replyPort }),
+    ...(heartbeatPort !== undefined && { heartbeatPort }),
+    workerTimeout: `${String(values['lmcache_worker_timeout'] as number)}s`,
+  }
 }
 
 function translateModules(values: Values, settings: Settings): string[] {

@@ -10,7 +10,6 @@ import { refuse } from './answers.ts'
 import { filesAndBatches } from './batches.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
-import { kvAware } from './lmcache/kvaware.ts'
 import { listModels, modelNamed, Seen } from './models.ts'
 import { optionsOf, type Options } from './options.ts'
 import { pairError } from './pair-errors.ts'
@@ -60,7 +59,6 @@ const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null
 export function surface(given: Readonly<Record<string, unknown>>): Surface {
   const options = given as unknown as Options
   const { refused, start, ...measured } = measuring(options)
-  const kv = kvAware(options)
   const seen = new Seen()
   const { rootPath } = options
   return {
@@ -73,14 +71,13 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
       return refuse(refusal, at, { core, wasSeen: seen.has(core, model) })
     },
     retell: ({ leg, status, text }, core) => pairError(core, leg, status, text),
-    hear: async (call, request, core) => {
+    hear: (call, request, core) => {
       seen.learn(core)
-      return kv.mark(core, await pinned(core, hear(call, request, core)))
+      return pinned(core, hear(call, request, core))
     },
     ...measured,
     start: (core) => {
       start(core)
-      kv.start(core)
       followSleep(core)
     },
   }

@@ -9,7 +9,7 @@ import { createTimers } from '../../../adapters/web/timers.ts'
 import { KvSource, type SourceHearer } from '../../../src/actors/kv-source.ts'
 import { configSchema } from '../../../src/config/schema.ts'
 import type { Core } from '../../../src/core.ts'
-import { LmcacheController } from '../../../src/dialects/production-stack/lmcache/controller.ts'
+import { LmcacheController } from '../../../src/extensions/lmcache/controller.ts'
 import { heartbeatSource } from '../../../src/discovery/heartbeat/source.ts'
 import type { Wanted } from '../../../src/discovery/source.ts'
 import type { KvEvent } from '../../../src/prefix/kv-batch.ts'
@@ -249,7 +249,7 @@ describe('against pyzmq', () => {
       log: ({ message }: { readonly message: string }) => void logged.push(message),
     } as unknown as Core['host']
     const controller = new LmcacheController({ host } as Core)
-    const rules = { port: 0, replyPort: 0, workerTimeout: 30 }
+    const rules = { port: 0, replyPort: 0, workerTimeout: 30_000 }
     const doors = await controller.open(rules, sockets, '127.0.0.1')
     const at = (port: number | null) => `tcp://127.0.0.1:${port}`
     const worker = await peer('lmcache', at(doors.pull), at(doors.reply))

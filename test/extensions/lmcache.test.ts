@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict'
 import { encode } from '@msgpack/msgpack'
 import { after, describe, test } from 'node:test'
-import { createSockets } from '../../../adapters/node/sockets.ts'
-import { productionStack } from '../../../src/dialects/production-stack/index.ts'
-import { chunksOf } from '../../../src/dialects/production-stack/lmcache/chunks.ts'
-import { Holdings } from '../../../src/dialects/production-stack/lmcache/holdings.ts'
-import { readMessage, type LmcacheMessage } from '../../../src/dialects/production-stack/lmcache/messages.ts'
-import { encodeReply } from '../../../src/dialects/production-stack/lmcache/replies.ts'
-import { decodeMsgpack } from '../../../src/msgpack.ts'
-import { greeting } from '../../../src/zmtp/handshake.ts'
-import { encodeCommand, encodeMessage } from '../../../src/zmtp/frames.ts'
-import { freePort } from '../../journeys/_sockets.ts'
-import { callsOf, engine, eventually } from '../../journeys/_rig.ts'
-import { rig } from '../_rig.ts'
+import { createSockets } from '../../adapters/node/sockets.ts'
+import { productionStack } from '../../src/dialects/production-stack/index.ts'
+import { extend, type Lent } from '../../src/extensions/extend.ts'
+import { chunksOf } from '../../src/extensions/lmcache/chunks.ts'
+import { Holdings } from '../../src/extensions/lmcache/holdings.ts'
+import { readMessage, type LmcacheMessage } from '../../src/extensions/lmcache/messages.ts'
+import { encodeReply } from '../../src/extensions/lmcache/replies.ts'
+import { decodeMsgpack } from '../../src/msgpack.ts'
+import { greeting } from '../../src/zmtp/handshake.ts'
+import { encodeCommand, encodeMessage } from '../../src/zmtp/frames.ts'
+import { freePort } from '../journeys/_sockets.ts'
+import { callsOf, engine, eventually } from '../journeys/_rig.ts'
+import { rig } from '../dialects/_rig.ts'
 
 const read = (value: unknown) => readMessage(encode(value, { useBigInt64: true }))
 const who = { instance_id: 'i', worker_id: 0 }
@@ -174,6 +175,11 @@ async function push(port: number) {
   }
 }
 
+const lent: Lent = {
+  load: () => Promise.reject(new Error('there are no modules')),
+  files: { read: async () => null, write: async () => undefined },
+}
+
 describe('kvaware', () => {
   const [W1, W2] = ['http://10.0.0.1:8000', 'http://10.0.0.2:8000']
   const prompt = 'What goes on and on and never comes to its end. '.repeat(60)
@@ -189,7 +195,7 @@ describe('kvaware', () => {
       const line = `--service-discovery static --static-backends ${W1},${W2} --static-models m,m --routing-logic kvaware --session-key x-user --lmcache-controller-port ${port} --kv-aware-threshold ${threshold}`
       const { ask, logged } = await rig(productionStack, line, fleet, {
         healthInterval: 'off',
-        lends: { sockets },
+        lends: { sockets, extend: (wanted, core) => extend(wanted, core, lent) },
       })
       await eventually(
         () => logged.some(({ message }) => message.includes(`to port ${port}`)),

@@ -1,5 +1,5 @@
 // How LMCache names the chunks of a prompt: by hashes of their tokens, each with that of the chunk before it.
-import { hashInteger, hashNumbers, hashTuple, NONE } from '../../../hashes/python.ts'
+import { hashInteger, hashNumbers, hashTuple, NONE } from '../../hashes/python.ts'
 
 /** Tokens of a chunk, where nobody says otherwise. */
 const CHUNK = 256

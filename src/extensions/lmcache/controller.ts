@@ -1,9 +1,9 @@
 // An LMCache controller: its workers tell what they hold, and calls go where most of their prompt is.
-import type { Core } from '../../../core.ts'
-import { Router } from '../../../zmtp/binding.ts'
-import { Puller } from '../../../zmtp/puller.ts'
-import type { Sockets } from '../../../zmtp/wire.ts'
-import type { Options } from '../options.ts'
+import type { Core } from '../../core.ts'
+import { Router } from '../../zmtp/binding.ts'
+import { Puller } from '../../zmtp/puller.ts'
+import type { Sockets } from '../../zmtp/wire.ts'
+import type { LmcacheSpec } from '../../config/extending.ts'
 import { chunksOf } from './chunks.ts'
 import { Holdings, type Instance } from './holdings.ts'
 import { readMessage, type LmcacheMessage } from './messages.ts'
@@ -23,13 +23,14 @@ export class LmcacheController {
   readonly #core: Core
   readonly #holdings = new Holdings()
   readonly #doors: { close(): void }[] = []
+  #isClosed = false
 
   constructor(core: Core) {
     this.#core = core
   }
 
   /** Listens. A port that is taken is told, and workers that push there are heard by whoever has it. */
-  async open(rules: Options['lmcache'], sockets: Sockets, host = ANYWHERE): Promise<Doors> {
+  async open(rules: LmcacheSpec, sockets: Sockets, host = ANYWHERE): Promise<Doors> {
     const { host: clock, host: logs } = this.#core
     const onError = (error: unknown) =>
       logs.log({ level: 'debug', message: 'an LMCache worker broke off', error: String(error) })
@@ -46,11 +47,12 @@ export class LmcacheController {
       this.#doors.push(router)
       replies.push(router.port)
     }
-    this.#look(rules.workerTimeout * 1000)
+    this.#look(rules.workerTimeout)
     return { pull: puller.port, reply: replies[0] ?? null }
   }
 
   close(): void {
+    this.#isClosed = true
     for (const door of this.#doors) door.close()
   }
 
@@ -68,6 +70,7 @@ export class LmcacheController {
   #look(patience: number): void {
     const { host } = this.#core
     host.timer(LOOK, () => {
+      if (this.#isClosed) return
       this.#look(patience)
       this.#holdings.expire(host.now(), patience)
     })

@@ -1,5 +1,5 @@
 // What LMCache's workers tell a controller: MessagePack maps with their type. As of LMCache 0.3.11.
-import { decodeMsgpack } from '../../../msgpack.ts'
+import { decodeMsgpack } from '../../msgpack.ts'
 
 /** Where a worker is. */
 interface Worker {

@@ -1,9 +1,9 @@
 // Which workers a call had better go to, by what LMCache holds of its prompt: the tokens are counted by an engine.
-import type { Core } from '../../../core.ts'
-import { askWorker } from '../../../discovery/ask.ts'
-import type { WorkerRef } from '../../../host.ts'
-import type { Call } from '../../../openai/call.ts'
-import { fleetOf, type Backend } from '../../gateway/fleet.ts'
+import type { Core } from '../../core.ts'
+import { askWorker } from '../../discovery/ask.ts'
+import type { WorkerRef } from '../../host.ts'
+import type { Call } from '../../openai/call.ts'
+import { fleetOf, type Backend } from '../../dialects/gateway/fleet.ts'
 import type { LmcacheController } from './controller.ts'
 import type { Instance } from './holdings.ts'
 
