@@ -45,6 +45,10 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
     write: (line) => console.log(line),
     now,
   })
+  const timer: Host['timer'] = (ms, run) => {
+    const timeout = setTimeout(run, Math.min(ms, 2_147_483_647))
+    return () => clearTimeout(timeout)
+  }
   const after = (work: Promise<unknown>) =>
     waitUntil(
       work.catch((error: unknown) =>
@@ -56,7 +60,7 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
       isTunnel(worker)
         ? fetchTunnel(env, worker, outgoing)
         : fetchUpstream(fetcherOf(env, worker), worker, outgoing),
-    relay: createRelay(after),
+    relay: createRelay({ after, timer }, config.keepAlive),
     pipe: () => new IdentityTransformStream(),
     upgrade: (worker, request, outgoing, closed) =>
       isTunnel(worker)
@@ -65,10 +69,7 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
     tunnels: createTunnelDoor(config, env, after),
     now,
     random: Math.random,
-    timer(ms, run) {
-      const timer = setTimeout(run, Math.min(ms, 2_147_483_647))
-      return () => clearTimeout(timer)
-    },
+    timer,
     after,
     log,
   }

@@ -1,20 +1,32 @@
 // Host.relay on Workers: through JavaScript while the watch must see the bytes, natively from then on.
-import { headerOf } from '../../src/forward/headers.ts'
+import { headerOf, isEventStream } from '../../src/forward/headers.ts'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Answer, Host, Watch } from '../../src/host.ts'
 import { headersOf, isBare, relayNothing } from '../web/relay.ts'
 import { WebUpstream } from '../web/upstream.ts'
+import { Awake } from './awake.ts'
 
-/** A chunk passed natively costs a ninth of one that JavaScript sees. Never `tee`: it hides that the client left. */
-export function createRelay(after: Host['after']): Host['relay'] {
+/**
+ * A chunk passed natively costs a ninth of one that JavaScript sees. Never `tee`: it hides that the client left. A stream of events
+ * that falls silent while it is watched is written to each `keepAlive` ms (0: never), for only a write tells that its client has left.
+ */
+export function createRelay(
+  { after, timer }: Pick<Host, 'after' | 'timer'>,
+  keepAlive: number,
+): Host['relay'] {
   return (upstream, answer, watch) => {
     if (!(upstream instanceof WebUpstream)) throw new TypeError('relay needs an upstream of this host')
     if (isBare(answer)) return relayNothing(upstream, answer, watch)
     const { readable, writable } = streamFor(answer)
-    after(pass(upstream, writable, watch))
+    const awake = mayGrow(answer) && keepAlive > 0 ? new Awake(timer, keepAlive) : null
+    after(pass(upstream, writable, { watch, awake }))
     return new Response(readable, { status: answer.status, headers: headersOf(answer) })
   }
 }
+
+/** Whether comments may be put into it. */
+const mayGrow = ({ headers }: Answer): boolean =>
+  isEventStream(headers) && headerOf(headers, 'content-length') === undefined
 
 /** Unlike `new TransformStream()` these tell a client that left from an answer that ended. Only a body of known length can be broken so that its client sees it: workerd ends others properly, whatever happened. */
 function streamFor({ headers }: Answer): IdentityTransformStream {
@@ -26,11 +38,12 @@ function streamFor({ headers }: Answer): IdentityTransformStream {
 async function pass(
   upstream: WebUpstream,
   writable: WritableStream<Uint8Array>,
-  watch: Watch,
+  by: { readonly watch: Watch; readonly awake: Awake | null },
 ): Promise<void> {
+  const { watch } = by
   let failure: UpstreamFailure | null = null
   try {
-    const isOver = await passSeen(upstream, writable, watch)
+    const isOver = await passSeen(upstream, writable, by)
     if (!isOver) await passUnseen(upstream, writable)
   } catch (error) {
     if (error instanceof ClientGone) {
@@ -51,20 +64,26 @@ class ClientGone extends Error {}
 async function passSeen(
   upstream: WebUpstream,
   writable: WritableStream<Uint8Array>,
-  watch: Watch,
+  { watch, awake }: { readonly watch: Watch; readonly awake: Awake | null },
 ): Promise<boolean> {
   const writer = writable.getWriter()
+  awake?.begin(writer, upstream)
   try {
     for (;;) {
       const bytes = await upstream.next()
+      if (awake?.hasLeft) throw new ClientGone('it left in silence')
       if (bytes === null) return true
       const passed = watch.chunk(bytes)
       upstream.isHeld = true
       if (passed !== null && passed.byteLength > 0) await write(writer, passed)
       upstream.isHeld = false
+      awake?.passed(passed)
       if (watch.mayPassUnseen?.()) return false
     }
+  } catch (error) {
+    throw awake?.hasLeft ? new ClientGone(String(error)) : error
   } finally {
+    awake?.end()
     writer.releaseLock()
   }
 }

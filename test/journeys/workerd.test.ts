@@ -114,6 +114,29 @@ describe('workerd: workers in Kubernetes', () => {
   })
 })
 
+describe('workerd: streams that fall silent', () => {
+  it('tell of a client that leaves, by comments between their events', () => {
+    const w1 = engine({ speed: 1, stepMs: 10 })
+    return through({ usage: 'all', keepAlive: '20ms' }, { [W1]: w1 }, async (rig) => {
+      const leave = new AbortController()
+      const headers = { 'x-fault': 'stall-after=3' }
+      const response = await rig.request(CHAT, { body: LONG, headers, signal: leave.signal })
+      let text = ''
+      const decoder = new TextDecoder()
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+      while (!text.includes(': keep-alive')) text += decoder.decode((await reader.read()).value)
+      assert.match(text, /^(?:(?:data: .+|: keep-alive)\n\n)+$/)
+      leave.abort()
+      await eventually(
+        () => w1.seen().running === 0,
+        () => 'the engine works on',
+      )
+      await rig.rests()
+      assert.equal(await rig.metric('fetchway_requests_total', 'outcome="left"'), 1)
+    })
+  })
+})
+
 describe('workerd: streams that nobody counts pass natively', () => {
   it('says the same, and its end gives everything back', () =>
     through({ usage: 'off' }, { [W1]: engine() }, async (rig) => {
