@@ -122,3 +122,26 @@ test('strictly, embeddings are not done by pairs', async () => {
   const { status, text } = await ask('/v1/embeddings', { body: { model: 'm', input: 'a' } })
   assert.deepEqual([status, text], [501, 'Embeddings not implemented'])
 })
+
+for (const [status, final, code] of [
+  [400, 400, 'decode_bad_request'],
+  [418, 500, 'decode_error'],
+] as const)
+  test(`what a decode worker says by ${status} is told in the router's words`, async () => {
+    const plain = engine({ role: 'decode' })
+    const wrong = () => Response.json({ object: 'error', message: 'no such thing', code: status }, { status })
+    const decode = {
+      fetch: async (request: Request) => (request.method === 'POST' ? wrong() : plain.fetch(request)),
+    }
+    const prefill = {
+      fetch: async (request: Request) =>
+        request.method === 'POST' ? Response.json({}) : both()[P].fetch(request),
+    }
+    const { ask } = await pairs({ [P]: prefill, [D]: decode })
+    const reply = await ask('/v1/chat/completions', {
+      body: { model: 'm', messages: [{ role: 'user', content: 'a' }] },
+    })
+    assert.equal(reply.status, final)
+    assert.equal(reply.headers.get('x-smg-error-code'), code)
+    assert.deepEqual([reply.json.error.code, reply.json.error.message], [code, 'no such thing'])
+  })

@@ -18,6 +18,7 @@ import { absent, isGuarded } from './absent.ts'
 import { affine, nobody } from './affinity.ts'
 import { Metadata } from './metadata.ts'
 import { Tap } from './metrics.ts'
+import { reworded } from './legs.ts'
 import * as reads from './reads.ts'
 import { refuse, UNPAIRED } from './refusals.ts'
 import { change, create, list, remove, show } from './workers.ts'
@@ -80,7 +81,8 @@ export function surface(options: Options): Surface {
       if (found === null) return nobody(request.headers)
       return traces?.began(found, core) ?? found
     },
-    finish: (response, request, core) => {
+    finish: (given, request, core) => {
+      const response = options['isPaired'] === true ? reworded(given) : given
       if (!response.headers.has(ID_NAME) && !bare.has(response) && response.status !== 101)
         response.headers.set(ID_NAME, requestIdFor(core, request.headers, pathOf(request.url), IDS))
       tap.answered(request, response, core)
