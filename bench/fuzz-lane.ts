@@ -1,0 +1,110 @@
+// Fuzzes clients' lanes against node:http's own messages: `node bench/fuzz-lane.ts [seconds] [seed]`.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import fc from 'fast-check'
+import { serve } from '../adapters/node/http.ts'
+
+const seconds = Number(process.argv[2] ?? 60)
+const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31))
+const until = Date.now() + seconds * 1000
+
+const lines = [
+  'Host: a',
+  'Host: b',
+  'Connection: close',
+  'Connection: keep-alive',
+  'Connection: upgrade',
+  'Upgrade: h2c',
+  'Expect: 100-continue',
+  'Content-Length: 3',
+  'Content-Length: 03',
+  'Content-Length: -1',
+  'Transfer-Encoding: chunked',
+  'Transfer-Encoding: gzip, chunked',
+  'TE: trailers',
+  ' folded',
+  'X: \x01',
+  'no colon',
+  'X-Long: ' + 'y'.repeat(3000),
+]
+const bodies = ['', 'abc', '3\r\nabc\r\n0\r\n\r\n', '3;e\r\nabc\r\n0\r\nT: 1\r\n\r\n', 'zz\r\n', 'abcdef']
+const request = fc
+  .record({
+    method: fc.constantFrom('GET', 'POST', 'HEAD', 'PUT', 'OPTIONS', 'CONNECT', 'FROB'),
+    target: fc.constantFrom('/', '/echo', '/none', '/204', '*', 'http://c/echo', '/\x7f', ''),
+    version: fc.constantFrom('HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', ''),
+    headers: fc.array(fc.constantFrom(...lines), { maxLength: 5 }),
+    hasHost: fc.integer({ min: 0, max: 9 }),
+    end: fc.constantFrom('\r\n', '\r\n', '\r\n', '\r\n', '\n'),
+    body: fc.constantFrom(...bodies),
+  })
+  .map(({ method, target, version, headers, hasHost, end, body }) => {
+    const all = hasHost > 0 ? ['Host: a', ...headers] : headers
+    return `${[`${method} ${target} ${version}`, ...all].join(end)}${end}${end}${body}`
+  })
+const last = 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+const given = fc.record({
+  requests: fc.array(request, { minLength: 1, maxLength: 3 }),
+  cut: fc.double({ min: 0, max: 1, noNaN: true }),
+})
+
+/** A server, and the requests that its handler got to see whole. */
+async function front(lanes: boolean) {
+  const seen: string[] = []
+  const handler = async (asked: Request): Promise<Response> => {
+    const body = await asked.text()
+    seen.push(`${asked.method} ${asked.url} ${JSON.stringify(body)}`)
+    if (asked.url.endsWith('/204')) return new Response(null, { status: 204 })
+    return asked.url.endsWith('/none') ? new Response(null) : new Response(`<${asked.method} ${body}>`)
+  }
+  return { seen, served: await serve(handler, { maxHeader: 2048, lanes }) }
+}
+
+/** Sends the pieces; what the handler saw of them, and the statuses that came back until the connection ended. */
+async function tell({ seen, served }: Awaited<ReturnType<typeof front>>, pieces: readonly string[]) {
+  seen.length = 0
+  const socket = connect({ port: served.port, host: '127.0.0.1', noDelay: true })
+  let text = ''
+  socket.on('data', (bytes) => (text += bytes.toString('latin1')))
+  socket.on('error', () => undefined)
+  // What waits for more of its body would wait for ever.
+  let isCut = false
+  const timer = setTimeout(() => {
+    isCut = true
+    socket.destroy()
+  }, 200)
+  const closed = once(socket, 'close')
+  for (const piece of pieces) {
+    if (socket.writable) socket.write(piece, 'latin1')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await closed
+  clearTimeout(timer)
+  return {
+    isCut,
+    calls: [...seen],
+    statuses: [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status),
+  }
+}
+
+const [lane, ordinary] = [await front(true), await front(false)]
+// The same requests, in order, and none that the other would not have seen. A lane stops where node:http goes on: behind a
+// refusal, and behind a last response. Whatever node:http answers is answered alike, unless it was refused.
+const property = fc.asyncProperty(given, async ({ requests, cut }) => {
+  const text = requests.join('') + last
+  const at = Math.floor(text.length * cut)
+  const pieces = [text.slice(0, at), text.slice(at)]
+  const [ours, theirs] = [await tell(lane, pieces), await tell(ordinary, pieces)]
+  const about = JSON.stringify({ pieces, ours, theirs }, null, 1)
+  assert.deepEqual(ours.calls, theirs.calls.slice(0, ours.calls.length), about)
+  if (ours.isCut || theirs.isCut || ours.statuses.some((status) => Number(status) >= 400)) return
+  assert.deepEqual(theirs.statuses, ours.statuses.slice(0, theirs.statuses.length), about)
+})
+let runs = 0
+while (Date.now() < until) {
+  await fc.assert(property, { seed: seed + runs, numRuns: 50 })
+  runs += 50
+}
+await Promise.all([lane.served.close(0), ordinary.served.close(0)])
+console.log(`${runs} conversations, seed ${seed}: as node:http`)
