@@ -2,7 +2,7 @@
 import type { Ask } from '../actors/ask.ts'
 import type { Allowance } from '../actors/limiter.ts'
 import type { Core } from '../core.ts'
-import type { Call } from '../openai/call.ts'
+import { pathname, type Call } from '../openai/call.ts'
 import { Refusal, quoted } from '../openai/errors.ts'
 import { setMultipartField } from '../openai/multipart.ts'
 import { withoutPdKeys } from '../openai/pd-keys.ts'
@@ -197,8 +197,14 @@ const PAIRS: Partial<Record<Shape, readonly string[]>> = {
   generate: ['sglang'],
 }
 
-const pairsOf = ({ shape, body, builtOn, makesState, method }: Call) =>
-  body.kind === 'json' && builtOn === null && !makesState && method === 'POST' ? PAIRS[shape] : undefined
+/** vLLM's way in for tokens, whose answers have no shape of their own here. */
+const TOKENS_IN = '/inference/v1/generate'
+const OF_TOKENS: readonly string[] = ['vllm']
+
+const pairsOf = ({ shape, path, body, builtOn, makesState, method }: Call) => {
+  if (body.kind !== 'json' || builtOn !== null || makesState || method !== 'POST') return undefined
+  return shape === 'other' && pathname(path) === TOKENS_IN ? OF_TOKENS : PAIRS[shape]
+}
 
 const NO_EDITS: readonly Edit[] = []
 const ASK_USAGE: Edit = { kind: 'setIn', key: 'stream_options', inner: 'include_usage', value: 'true' }
