@@ -70,5 +70,8 @@ export class Similar {
 function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
+  // Rounding must not keep a text from being like itself.
+  return Math.round(sum * ROUND) / ROUND
 }
+
+const ROUND = 1e6

@@ -48,8 +48,10 @@ async function listed(core: Core): Promise<Listed[]> {
     if (model && !models.some((entry) => entry.id === alias)) models.push(entryOf(model, alias))
   }
   const created = Math.floor(core.host.now() / 1000)
-  for (const { id, ownedBy } of core.extensions?.models() ?? [])
+  for (const { id, ownedBy } of core.extensions?.models() ?? []) {
+    if (models.some((model) => model.id === id)) continue
     models.push({ id, object: 'model', created, owned_by: ownedBy, root: id, parent: null })
+  }
   return models
 }
 

@@ -55,6 +55,17 @@ describe('providers outside of the fleet', () => {
     ])
   })
 
+  test('are not listed twice with a model that the fleet has', async () => {
+    const { ask } = await open(
+      { [W1]: engine(), [URL]: outside({ models: ['m'] }) },
+      by({ models: [{ id: 'm' }] }),
+    )
+    assert.deepEqual(
+      (await ask('/v1/models')).json.data.map(({ id }: { id: string }) => id),
+      ['m'],
+    )
+  })
+
   test('have no models that they do not list, and what is configured where they do not tell', async () => {
     const models = [{ id: 'big' }, { id: 'gone' }]
     const { ask, logged } = await open({ [W1]: engine(), [URL]: outside() }, by({ models }))

@@ -150,6 +150,12 @@ describe('the semantic cache', () => {
     assert.equal(callsOf(worker).length, 0)
   })
 
+  test('takes the same words for the same, whatever rounding does', async () => {
+    const { chat: ask, worker } = await opened({}, undefined, { threshold: 1 })
+    for (let i = 0; i < 2; i++) await ask(asked('What is a cat?'))
+    assert.equal(callsOf(worker).length, 1)
+  })
+
   test('counts what it does', async () => {
     const { chat: ask, ask: read } = await opened()
     for (let i = 0; i < 3; i++) await ask(asked('What are cats?'))

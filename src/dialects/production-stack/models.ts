@@ -22,7 +22,8 @@ export async function listModels(core: Core): Promise<object> {
     }
   })
   for (const { id, ownedBy } of core.extensions?.models() ?? [])
-    data.push({ id, object: 'model', created, owned_by: ownedBy, root: null, parent: null })
+    if (!names.has(id))
+      data.push({ id, object: 'model', created, owned_by: ownedBy, root: null, parent: null })
   return { object: 'list', data }
 }
 
