@@ -281,6 +281,9 @@ test('keys with roles open the control plane in place of the plain key', async (
     [403, 'Admin role required for control plane access'],
     [401, 'Invalid authentication token'],
   ])
+  const { status, text, headers } = await ask('/workers')
+  assert.deepEqual([status, text], [401, 'Missing or invalid Authorization header'])
+  assert.equal(headers.get('www-authenticate'), 'Bearer realm="control-plane"')
 })
 
 test('without a key web pages of other origins may not change workers', async () => {

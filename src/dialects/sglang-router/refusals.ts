@@ -53,7 +53,8 @@ const hasRoles = ({ controlKeys, jwtIssuer }: Config): boolean =>
   controlKeys.length > 0 || jwtIssuer !== undefined
 
 function unknownRole(code: string): Response {
-  const told = plain(401, code === 'invalid_admin_key' ? 'Invalid authentication token' : '')
+  const isBad = code === 'invalid_admin_key'
+  const told = plain(401, isBad ? 'Invalid authentication token' : 'Missing or invalid Authorization header')
   told.headers.set('www-authenticate', 'Bearer realm="control-plane"')
   return told
 }

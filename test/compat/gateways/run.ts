@@ -9,7 +9,7 @@ interface Reviewed {
   readonly router: Name
   /** Absent: in all settings. */
   readonly setting?: string
-  readonly request: string
+  readonly requests: readonly string[]
   readonly differences: readonly string[]
   readonly reason: string
 }
@@ -59,16 +59,19 @@ async function main([router, only]: readonly string[]): Promise<number> {
     )
     const label = `${setting.router}, ${setting.name}`
     for (const [request, different] of found) {
-      const listed = known.filter((one) => one.request === request).flatMap((one) => one.differences)
+      const listed = known
+        .filter(({ requests }) => requests.includes(request))
+        .flatMap((one) => one.differences)
       const news = different.filter((line) => !listed.includes(line.slice(0, line.indexOf(':'))))
       if (news.length === 0) continue
       wrong++
       say(`${label}: ${request}`)
       for (const line of news) say(`  ${line}`)
     }
-    for (const { request, setting: own } of known)
-      if (own !== undefined && !found.has(request))
-        say(`${label}: ${request} is alike and still on the reviewed list`)
+    for (const { requests, setting: own } of known)
+      for (const request of requests)
+        if (own !== undefined && !found.has(request))
+          say(`${label}: ${request} is alike and still on the reviewed list`)
     say(`${label}: ${setting.asked.length} requests, ${found.size} differ`)
   }
   return wrong

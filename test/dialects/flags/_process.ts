@@ -152,7 +152,7 @@ async function kept(line: string, speaker: Speaker): Promise<string[]> {
   const levels = new Set(
     texts
       .join('')
-      .match(/\b(?:debug|info|warn|error)\b/gi)
+      .match(/(?<=Z )(?:DEBUG|INFO|WARN|ERROR)\b/g)
       ?.map((level) => level.toLowerCase()),
   )
   return [...names.map((name) => name.replace(/\d{4}-\d\d-\d\d$/, 'DAY')), ...[...levels].toSorted()]
