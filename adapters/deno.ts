@@ -7,15 +7,8 @@ import type { Config } from '../src/config/schema.ts'
 import type { DenoAddress } from './deno/deno-types.ts'
 import { countLive, denoPlatform, urlOf } from './deno/platform.ts'
 import { surroundings } from './deno/surroundings.ts'
-import {
-  announce,
-  endOnSignals,
-  listenForAdmin,
-  startApp,
-  untilIdle,
-  type Listener,
-  type Started,
-} from './web/serve.ts'
+import { endOnSignals, untilIdle } from './web/ending.ts'
+import { announce, listenForAdmin, startApp, type Listener, type Started } from './web/serve.ts'
 
 const loaded = await loadSources(process.argv.slice(2), surroundings())
 printIssues(loaded.issues)

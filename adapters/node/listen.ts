@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import type { Config } from '../../src/config/schema.ts'
 import { parseAddress } from '../../src/config/urls.ts'
 import type { LogEvent } from '../../src/host.ts'
+import { adminPlace } from '../web/ending.ts'
 import { serve } from './http.ts'
 import type { Handler, Served, ServeOptions } from './http.ts'
 
@@ -25,11 +26,7 @@ export async function serveAdmin(
   const { socket: _, ...shared } = options
   const address = config.adminListen
   if (address === undefined) return null
-  if (address.startsWith('unix:')) return serve(handler, { ...shared, socket: address.slice('unix:'.length) })
-  const match = /^(?:(.*):)?(\d{1,5})$/.exec(address)
-  if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
-  const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
-  return serve(handler, { ...shared, host, port: Number(match[2]) })
+  return serve(handler, { ...shared, ...adminPlace(address) })
 }
 
 /**

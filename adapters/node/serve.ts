@@ -1,7 +1,7 @@
 // Runs the app in a Node process: listeners, signals, and an end that loses no stream.
-import { constants } from 'node:os'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
+import { endOnSignals, untilIdle } from '../web/ending.ts'
 import { serveHere } from './front.ts'
 import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
@@ -10,8 +10,6 @@ import { boundNursery } from './nursery.ts'
 import { profileTo } from './profile.ts'
 import { serveByThreads } from './threads/front.ts'
 
-/** One Ctrl-C may come twice: from the terminal, and passed on by npm or by the Node that handed over. Milliseconds. */
-const ECHO = 100
 /** So long at most a client may take to read how its call was ended, ms. */
 const LAST_WORDS = 300
 
@@ -78,7 +76,7 @@ export async function serveApp(
   announce(listeningLine(given, front.url, admin?.url ?? null))
   // What goes to stdout alone is looked for in the kept log, too.
   if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
-  handleSignals(stop, log)
+  endOnSignals(stop, log)
   boundNursery()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }
 }
@@ -93,33 +91,3 @@ async function withThreads(config: Config, log: (event: LogEvent) => void): Prom
 }
 
 const sayOnStdout = (line: string) => void process.stdout.write(`${line}\n`)
-
-/** Waits until nothing is in flight, looking often enough that a short one does not hold up the end. */
-async function untilIdle(inFlight: () => number | Promise<number>, deadline: number): Promise<void> {
-  while ((await inFlight()) > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-function handleSignals(stop: () => Promise<void>, log: (event: LogEvent) => void): void {
-  let stoppingSince = 0
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stoppingSince > 0) {
-      if (performance.now() - stoppingSince > ECHO) process.exit(128 + constants.signals[signal])
-      return
-    }
-    stoppingSince = performance.now()
-    log({ level: 'info', message: `${signal}: finishing what is in flight; a second signal ends at once` })
-    stop()
-      .catch((error: unknown) => log({ level: 'error', message: 'Stopping failed', error }))
-      .finally(() => process.exit(0))
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  process.on('unhandledRejection', (error) =>
-    log({ level: 'error', message: 'A promise failed unseen', error }),
-  )
-  process.on('uncaughtException', (error) =>
-    log({ level: 'error', message: 'An error was not caught', error }),
-  )
-}

@@ -1,12 +1,12 @@
 // Runs the app on a runtime whose own server speaks Request and Response (Deno, Bun): listeners, signals, and an end that
 // loses no stream.
 import { readFile } from 'node:fs/promises'
-import { constants } from 'node:os'
 import process from 'node:process'
 import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { createLog, listeningLine } from '../node/log.ts'
+import { adminPlace, endOnSignals, untilIdle } from './ending.ts'
 import type { SocketHost } from './socket-host.ts'
 
 export type Handler = (request: Request) => Promise<Response>
@@ -168,46 +168,7 @@ async function listenOptions(config: Config, log: (event: LogEvent) => void): Pr
   return { host, port, ...(socket !== undefined && { socket }), ...tls, maxHeader, maxBody, onError }
 }
 
-/** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. */
 function adminOptions(address: string, options: ListenOptions): ListenOptions {
   const { socket: _, ...shared } = options
-  if (address.startsWith('unix:')) return { ...shared, socket: address.slice('unix:'.length) }
-  const match = /^(?:(.*):)?(\d{1,5})$/.exec(address)
-  if (!match) throw new Error(`adminListen is HOST:PORT, not ${address}`)
-  const host = match[1]?.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
-  return { ...shared, host, port: Number(match[2]) }
-}
-
-/** Waits until nothing is in flight, looking often enough that a short one does not hold up the end. */
-export async function untilIdle(inFlight: () => number, deadline: number): Promise<void> {
-  while (inFlight() > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-/** One Ctrl-C may come twice: from the terminal, and passed on by npm or by a task runner. Milliseconds. */
-const ECHO = 100
-
-/** Ends the process by `stop` at SIGTERM and SIGINT; errors that nobody caught are logged and end nothing. */
-export function endOnSignals(stop: () => Promise<void>, log: (event: LogEvent) => void): void {
-  let stoppingSince = 0
-  const onSignal = (signal: 'SIGTERM' | 'SIGINT') => {
-    if (stoppingSince > 0) {
-      if (performance.now() - stoppingSince > ECHO) process.exit(128 + constants.signals[signal])
-      return
-    }
-    stoppingSince = performance.now()
-    log({ level: 'info', message: `${signal}: finishing what is in flight; a second signal ends at once` })
-    stop()
-      .catch((error: unknown) => log({ level: 'error', message: 'Stopping failed', error }))
-      .finally(() => process.exit(0))
-  }
-  process.on('SIGTERM', () => onSignal('SIGTERM'))
-  process.on('SIGINT', () => onSignal('SIGINT'))
-  process.on('unhandledRejection', (error) =>
-    log({ level: 'error', message: 'A promise failed unseen', error }),
-  )
-  process.on('uncaughtException', (error) =>
-    log({ level: 'error', message: 'An error was not caught', error }),
-  )
+  return { ...shared, ...adminPlace(address) }
 }
