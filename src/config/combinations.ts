@@ -83,6 +83,8 @@ const fleet: Check = (config) => {
     config.decode.length > 0 ||
     config.workers.some((worker) => worker.role === 'decode') ||
     config.kubernetesDecodeSelector !== undefined
+  // As the Rust routers do: the other half may be added while they run.
+  if (config.dialect === 'sglang-router' || config.dialect === 'vllm-router') return []
   return [
     hasPrefill &&
       !hasDecode &&

@@ -1,165 +1,174 @@
+// The READMEs' commands through a shell, with nothing but the program replaced, and their requests against engines.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { productionStack } from '../../src/dialects/production-stack/index.ts'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { loadTranslated } from '../../adapters/cli/as.ts'
+import type { Dialect } from '../../src/dialects/dialect.ts'
+import { dialectHelp } from '../../src/dialects/help.ts'
 import { sglangLaunchServer } from '../../src/dialects/sglang-launch-server/index.ts'
 import { sglangRouter } from '../../src/dialects/sglang-router/index.ts'
 import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
-import type { Config } from '../../src/config/schema.ts'
-import { configOf, translated } from './_translate.ts'
+import { fleetOf, MODES } from '../journeys/_pairs.ts'
+import { callsOf, chat, engine, eventually, headerOf, W1 } from '../journeys/_rig.ts'
+import * as commands from './_readme.ts'
+import { rig } from './_rig.ts'
+import { translated } from './_translate.ts'
 
-/** The flags of every command in the README of the SGLang router, each with what it has to come to. */
-const SGLANG: readonly (readonly [flags: string, expected: Partial<Config>])[] = [
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --host 0.0.0.0 --port 30000 --policy cache_aware',
-    { host: '0.0.0.0', port: 30000, policy: 'cache_aware' },
-  ],
-  [
-    '--pd-disaggregation --prefill http://prefill1:8000 9000 --prefill http://prefill2:8001 9001 --decode http://decode1:8002 --decode http://decode2:8003 --prefill-policy cache_aware --decode-policy round_robin',
-    {
-      prefill: ['http://prefill1:8000,9000', 'http://prefill2:8001,9001'],
-      decode: ['http://decode1:8002', 'http://decode2:8003'],
-      prefillPolicy: 'cache_aware',
-      decodePolicy: 'round_robin',
-    },
-  ],
-  [
-    '--pd-disaggregation --prefill http://prefill1:8000 --prefill http://prefill2:8000 --decode http://decode1:8001 --decode http://decode2:8001 --policy round_robin --prefill-policy cache_aware',
-    { policy: 'round_robin', prefillPolicy: 'cache_aware' },
-  ],
-  [
-    '--pd-disaggregation --service-discovery --prefill-selector app=prefill-server tier=gpu --decode-selector app=decode-server tier=cpu --service-discovery-namespace production --prefill-policy cache_aware --decode-policy round_robin',
-    {
-      discover: ['kubernetes'],
-      kubernetesPrefillSelector: 'app=prefill-server,tier=gpu',
-      kubernetesDecodeSelector: 'app=decode-server,tier=cpu',
-      kubernetesNamespace: 'production',
-    },
-  ],
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --retry-max-retries 3 --retry-initial-backoff-ms 100 --retry-max-backoff-ms 10000 --retry-backoff-multiplier 2.0 --retry-jitter-factor 0.1',
-    { retries: 2, retryDelay: 100, retryMaxDelay: 10_000, retryFactor: 2, retryJitter: 0.1 },
-  ],
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --cb-failure-threshold 5 --cb-success-threshold 2 --cb-timeout-duration-secs 30 --cb-window-duration-secs 60',
-    { breakerFailures: 5, breakerSuccesses: 2, breakerOpen: 30_000, breakerWindow: 60_000 },
-  ],
-  [
-    '--policy cache_aware --cache-threshold 0.5 --balance-abs-threshold 32 --balance-rel-threshold 1.0001',
-    { cacheThreshold: 0.5, balanceAbs: 32, balanceRel: 1.0001 },
-  ],
-  ['--policy random', { policy: 'random' }],
-  ['--policy round_robin', { policy: 'round_robin' }],
-  ['--policy power_of_two', { policy: 'power_of_two' }],
-  ['--dp-aware --api-key your_api_key', { ranks: 'ask', workerApiKey: 'your_api_key' }],
-  [
-    '--service-discovery --selector app=sglang-worker env=prod --service-discovery-namespace production --service-discovery-port 8000',
-    { kubernetesSelector: 'app=sglang-worker,env=prod', kubernetesPort: 8000 },
-  ],
-  [
-    '--pd-disaggregation --service-discovery --prefill-selector app=prefill-server env=prod --decode-selector app=decode-server env=prod --service-discovery-namespace production',
-    { kubernetesBootstrapAnnotations: ['sglang.ai/bootstrap-port'] },
-  ],
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --prometheus-port 29000 --prometheus-host 0.0.0.0',
-    { metricsListen: '0.0.0.0:29000' },
-  ],
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --request-id-headers x-request-id x-trace-id',
-    { requestIdHeaders: ['x-request-id', 'x-trace-id'] },
-  ],
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8001 --log-level debug --log-dir ./router_logs',
-    { logLevel: 'debug', logDir: './router_logs' },
-  ],
+let directory = ''
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'fetchway-readme-'))
+  await mkdir(join(directory, 'target/release'), { recursive: true })
+  // What a start script calls; it tells the words that the shell gave it.
+  for (const name of ['python', 'cargo', 'vllm-router', 'target/release/vllm-router']) {
+    await writeFile(join(directory, name), '#!/bin/sh\nprintf "%s\\037" "$@"\n')
+    await chmod(join(directory, name), 0o755)
+  }
+})
+after(() => rm(directory, { recursive: true }))
+
+/** The words that a program gets of a command, by the shell. */
+function wordsOf(command: string): string[] {
+  const env = { PATH: `${directory}:${process.env['PATH'] ?? ''}` }
+  return execFileSync('sh', ['-c', command], { cwd: directory, env, encoding: 'utf8' })
+    .split('\x1f')
+    .slice(0, -1)
+}
+
+/** What stands before the program's own flags. */
+const PREFIXES = [
+  ['-m', 'sglang_router.launch_router'],
+  ['-m', 'sglang_router.launch_server'],
+  ['run', '--release'],
 ]
 
-/** The same of the vLLM router. */
-const VLLM: readonly (readonly [flags: string, expected: Partial<Config>])[] = [
-  [
-    '--worker-urls http://worker1:8000 http://worker2:8000 --policy consistent_hash --intra-node-data-parallel-size 8',
-    { policy: 'vllm_consistent_hash', ranks: 8 },
-  ],
-  [
-    '-- --worker-urls http://worker1:8000 http://worker2:8000 --policy consistent_hash --intra-node-data-parallel-size 8',
-    { ranks: 8 },
-  ],
-  [
-    '-- --policy consistent_hash --vllm-pd-disaggregation --prefill http://127.0.0.1:8081 --prefill http://127.0.0.1:8082 --decode http://127.0.0.1:8083 --decode http://127.0.0.1:8084 --decode http://127.0.0.1:8085 --decode http://127.0.0.1:8086 --host 127.0.0.1 --port 8090 --intra-node-data-parallel-size 1 \n',
-    { port: 8090, pdProtocol: 'nixl', policy: 'vllm_consistent_hash' },
-  ],
-  [
-    '-- --policy consistent_hash --vllm-pd-disaggregation --vllm-discovery-address 0.0.0.0:30001 --host 0.0.0.0 --port 10001 --prefill-policy consistent_hash --decode-policy consistent_hash',
-    { host: '0.0.0.0', port: 10001, pdProtocol: 'p2p', prefillPolicy: 'vllm_consistent_hash' },
-  ],
-  [
-    '--api-key-validation-urls https://codebase.helmholtz.cloud/api/v4/user',
-    { apiKeyValidationUrls: ['https://codebase.helmholtz.cloud/api/v4/user'] },
-  ],
-  [
-    '--worker-urls http://localhost:8080 http://localhost:8081 --prometheus-host 0.0.0.0 --prometheus-port 9000',
-    { metricsListen: '0.0.0.0:9000' },
-  ],
-  [
-    '--worker-urls http://localhost:8080 http://localhost:8081 --retry-max-retries 3 --retry-initial-backoff-ms 100 --retry-max-backoff-ms 10000 --retry-backoff-multiplier 2.0 --retry-jitter-factor 0.1',
-    { retries: 2, retryFactor: 2 },
-  ],
-  [
-    '--worker-urls http://localhost:8080 http://localhost:8081 --cb-failure-threshold 5 --cb-success-threshold 2 --cb-timeout-duration-secs 30 --cb-window-duration-secs 60',
-    { breakerFailures: 5, breakerOpen: 30_000 },
-  ],
-  [
-    '--worker-urls http://localhost:8080 --request-id-headers x-trace-id x-request-id',
-    { requestIdHeaders: ['x-trace-id', 'x-request-id'] },
-  ],
-  [
-    '--service-discovery --selector app=vllm-worker role=inference --service-discovery-namespace default',
-    {
-      kubernetesSelector: 'app=vllm-worker,role=inference',
-      kubernetesNamespace: 'default',
-      kubernetesPort: 8000,
-    },
-  ],
-]
+function flagsOf(command: string): string[] {
+  const words = wordsOf(command)
+  const prefix = PREFIXES.find((one) => one.every((word, at) => words[at] === word)) ?? []
+  return words.slice(prefix.length)
+}
 
-/** The same of production-stack's router; a shell takes its quotes away. */
-const PRODUCTION_STACK: readonly (readonly [flags: string, expected: Partial<Config>])[] = [
-  [
-    '--port 8000 --service-discovery static --static-backends http://localhost:9001,http://localhost:9002,http://localhost:9003 --static-models facebook/opt-125m,meta-llama/Llama-3.1-8B-Instruct,facebook/opt-125m --engine-stats-interval 10 --log-stats --routing-logic roundrobin',
-    {
-      host: '0.0.0.0',
-      port: 8000,
-      workers: [
-        ['http://localhost:9001', 'facebook/opt-125m'],
-        ['http://localhost:9002', 'meta-llama/Llama-3.1-8B-Instruct'],
-        ['http://localhost:9003', 'facebook/opt-125m'],
-      ].map(([url = '', model = '']) => ({
-        url,
-        models: [model],
-        role: 'mixed',
-        weight: 1,
-        labels: { model: 'default' },
-      })),
-      loadInterval: 10_000,
-      policy: 'production_stack_roundrobin',
-    },
-  ],
-]
+async function loaded(dialect: Dialect, argv: readonly string[], environment: Record<string, string> = {}) {
+  const spoken = { dialect, argv, defaults: 'readme', isStrict: false } as const
+  const { config, issues } = await loadTranslated(spoken, { directory, environment })
+  assert.ok(config, JSON.stringify(issues))
+  return config
+}
 
-for (const [dialect, commands] of [
-  [sglangRouter, SGLANG],
-  [vllmRouter, VLLM],
-  [productionStack, PRODUCTION_STACK],
+for (const [dialect, listed] of [
+  [sglangRouter, commands.SGLANG],
+  [vllmRouter, commands.VLLM],
 ] as const)
-  for (const [flags, expected] of commands)
-    test(`${dialect.name} ${flags.trim()}`, async () => {
-      const config = await configOf(dialect, flags)
-      for (const [key, value] of Object.entries(expected))
-        assert.deepEqual(config[key as keyof Config], value, key)
+  for (const { text, expected } of listed)
+    test(`${dialect.name}: ${text.replaceAll(/\s*\\?\n\s*/g, ' ').trim()}`, async () => {
+      const config = await loaded(dialect, flagsOf(text))
+      const found = Object.keys(expected).map((key) => [key, config[key as keyof typeof config]])
+      assert.deepEqual(Object.fromEntries(found), expected)
     })
 
-test('the co-launch of the README', async () => {
-  const flags = '--model-path meta-llama/Meta-Llama-3.1-8B-Instruct --dp-size 4 --host 0.0.0.0 --port 30000'
-  const config = await configOf(sglangLaunchServer, flags)
-  const { launch } = await translated(sglangLaunchServer, flags)
+test('an example that breaks off for want of a backslash begins as far as it goes', async () => {
+  const text = `python -m sglang_router.launch_router \\
+    --pd-disaggregation \\
+    --prefill http://prefill1:8000`
+  assert.deepEqual((await loaded(sglangRouter, flagsOf(text))).prefill, ['http://prefill1:8000,none'])
+})
+
+test('pairs may begin with one half, and the other is added', async () => {
+  const [prefill, decode] = ['http://p1:8000', 'http://d1:8000']
+  const fleet = fleetOf(MODES.sglang, [prefill, decode])
+  const { ask } = await rig(sglangRouter, `--pd-disaggregation --prefill ${prefill} 8000`, fleet)
+  assert.equal((await ask('/readiness')).status, 503)
+  assert.equal((await ask('/workers', { body: { url: decode, worker_type: 'decode' } })).status, 202)
+  await eventually(
+    async () => (await ask('/readiness')).status === 200,
+    () => 'it did not become ready',
+  )
+  assert.equal((await ask('/v1/chat/completions', { body: chat() })).status, 200)
+  assert.deepEqual(
+    Object.values(fleet).map((worker) => callsOf(worker).length),
+    [1, 1],
+  )
+})
+
+test('the co-launch', async () => {
+  const text = `python -m sglang_router.launch_server \\
+    --model-path meta-llama/Meta-Llama-3.1-8B-Instruct \\
+    --dp-size 4 \\
+    --host 0.0.0.0 \\
+    --port 30000`
+  const argv = flagsOf(text)
+  const config = await loaded(sglangLaunchServer, argv)
+  const { launch } = await translated(sglangLaunchServer, argv.join(' '))
   assert.deepEqual([config.host, config.port, launch?.count], ['0.0.0.0', 30000, 4])
+  assert.deepEqual(launch?.argv.slice(0, 2), ['--model-path', 'meta-llama/Meta-Llama-3.1-8B-Instruct'])
+})
+
+for (const dialect of [sglangRouter, sglangLaunchServer, vllmRouter])
+  test(`${dialect.name} --help names each of its flags`, () => {
+    const help = dialectHelp(dialect, ['--help'])
+    for (const { names } of dialect.flags([])) assert.ok(help.includes(names[0]), names[0])
+  })
+
+test('validation URLs are read from .env, and the flag beats them', async (t) => {
+  const file = join(directory, '.env')
+  t.after(() => rm(file))
+  await writeFile(file, '# .env\nAPI_KEY_VALIDATION_URLS=https://codebase.helmholtz.cloud/api/v4/user\n')
+  const urlsOf = async (argv: string[], environment = {}) =>
+    (await loaded(vllmRouter, argv, environment)).apiKeyValidationUrls
+  assert.deepEqual(await urlsOf([]), ['https://codebase.helmholtz.cloud/api/v4/user'])
+  assert.deepEqual(await urlsOf([], { API_KEY_VALIDATION_URLS: 'https://a/me' }), ['https://a/me'])
+  assert.deepEqual(await urlsOf(['--api-key-validation-urls', 'https://b/me']), ['https://b/me'])
+})
+
+test('“Sending Requests”: /generate and the OpenAI endpoint answer', async () => {
+  const model = 'meta-llama/Meta-Llama-3.1-8B-Instruct'
+  const worker = engine({ engine: 'sglang', models: [model] })
+  const { ask } = await rig(sglangRouter, `--worker-urls ${W1}`, { [W1]: worker })
+  const generated = await ask('/generate', {
+    body: {
+      text: 'What is the capital of France?',
+      sampling_params: { temperature: 0.7, max_new_tokens: 100 },
+    },
+  })
+  assert.equal(generated.status, 200)
+  const { text, meta_info: info } = generated.json
+  assert.ok(text.length > 0 && info.completion_tokens > 0 && info.completion_tokens <= 100)
+  const answered = await ask('/v1/chat/completions', {
+    body: { model, messages: [{ role: 'user', content: 'What is the capital of France?' }] },
+  })
+  assert.equal(answered.status, 200)
+  assert.equal(answered.json.choices[0].message.role, 'assistant')
+})
+
+test('“Adding Workers” and “Removing Workers”: POST without a body, the URL in the query', async () => {
+  const url = 'http://127.0.0.1:30001'
+  const { ask } = await rig(sglangRouter, '', { [url]: engine({ engine: 'sglang' }) })
+  const added = await ask(`/add_worker?url=${url}`, { method: 'POST' })
+  assert.deepEqual([added.status, added.text], [200, `Successfully added worker: ${url}`])
+  assert.equal((await ask('/v1/chat/completions', { body: chat() })).status, 200)
+  const removed = await ask(`/remove_worker?url=${url}`, { method: 'POST' })
+  assert.deepEqual([removed.status, removed.text], [200, `Successfully removed worker: ${url}`])
+  assert.equal((await ask('/v1/chat/completions', { body: chat() })).status, 503)
+})
+
+test('“Load Balancing Policies”: the session of X-Session-ID keeps its worker', async () => {
+  const fleet = { [W1]: engine({ models: ['llama-3'] }), 'http://w2:8000': engine({ models: ['llama-3'] }) }
+  const { ask } = await rig(
+    vllmRouter,
+    `--worker-urls ${Object.keys(fleet).join(' ')} --policy consistent_hash`,
+    fleet,
+  )
+  const headers = { 'X-Session-ID': 'my-session-123' }
+  for (let i = 0; i < 4; i++) {
+    const body = { model: 'llama-3', messages: [{ role: 'user', content: 'Hello!' }], max_tokens: 4 }
+    assert.equal((await ask('/v1/chat/completions', { body, headers })).status, 200)
+  }
+  const calls = Object.values(fleet).map((worker) => callsOf(worker))
+  assert.deepEqual(
+    calls.map(({ length }) => length).toSorted((one, other) => one - other),
+    [0, 4],
+  )
+  assert.equal(headerOf(calls.find(({ length }) => length > 0)?.[0], 'x-session-id'), 'my-session-123')
 })

@@ -68,10 +68,10 @@ async function main([router, only]: readonly string[]): Promise<number> {
       say(`${label}: ${request}`)
       for (const line of news) say(`  ${line}`)
     }
-    for (const { requests, setting: own } of known)
-      for (const request of requests)
-        if (own !== undefined && !found.has(request))
-          say(`${label}: ${request} is alike and still on the reviewed list`)
+    const alike = known
+      .filter(({ setting: own }) => own !== undefined)
+      .flatMap(({ requests }) => requests.filter((request) => !found.has(request)))
+    for (const request of alike) say(`${label}: ${request} is alike and still on the reviewed list`)
     say(`${label}: ${setting.asked.length} requests, ${found.size} differ`)
   }
   return wrong
