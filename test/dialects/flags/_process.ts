@@ -296,7 +296,7 @@ export const processes: readonly Row[] = [
       ['--shutdown-grace-period-secs 20', 'whole'],
     ],
     async see(line, speaker) {
-      const url = await engineAt(speaker, { fault: 'delay=2500ms' })
+      const url = await engineAt(speaker, { fault: 'delay=1500ms' })
       const running = await router(`--worker-urls ${url} ${line}`, speaker)
       const answer = post(running.url).then(
         ({ status }) => (status === 200 ? 'whole' : 'cut'),
