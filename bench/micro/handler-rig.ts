@@ -7,7 +7,7 @@ import { Stop } from '../../src/forward/stop.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import type { Answer, Host, Outgoing, Upstream, Watch } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
-import { eventCount, makeBodies, type Column } from '../bodies.ts'
+import { eventCount, makeBodies, type Bodies, type Column } from '../bodies.ts'
 
 /** What is sent and what comes back. */
 export interface Shape {
@@ -162,11 +162,11 @@ export async function createRig(policy: string): Promise<Rig> {
   const app = createApp(config, host)
   await app.start()
   await host.registry('main').settled()
-  const sources = new Map(shapes.map((shape) => [shape, sourceOf(shape)]))
+  const sources = new Map(shapes.map((shape) => [shape, new Source(shape)]))
 
   const send = async (shape: Shape): Promise<number> => {
-    const { headers, next } = sources.get(shape)!
-    const request = new RigRequest(headers, next()) as unknown as Request
+    const source = sources.get(shape)!
+    const request = new RigRequest(source.headers, source.next()) as unknown as Request
     const response = (await app.fetch(request)) as unknown as Relayed | Response
     if (response instanceof Relayed) return response.flow()
     throw new Error(`${response.status}: ${await response.text()}`)
@@ -182,17 +182,21 @@ export async function createRig(policy: string): Promise<Rig> {
 }
 
 /** Bodies that differ each time, in one buffer that is written over. */
-function sourceOf({ name, bytes, reply }: Shape): { headers: readonly string[]; next: () => Uint8Array } {
-  const column: Column = { name, title: name, bytes, reply, clients: 1 }
-  const bodies = makeBodies(column, 1000)
-  const buffer = Buffer.allocUnsafeSlow(bytes)
-  const headers = ['Host', '127.0.0.1:8000', 'Content-Type', 'application/json', 'Accept', '*/*']
-  headers.push('User-Agent', 'bench', 'Content-Length', String(bytes))
-  return {
-    headers,
-    next() {
-      bodies.write(buffer)
-      return buffer
-    },
+class Source {
+  readonly headers: readonly string[]
+  readonly #bodies: Bodies
+  readonly #buffer: Buffer
+
+  constructor({ name, bytes, reply }: Shape) {
+    const column: Column = { name, title: name, bytes, reply, clients: 1 }
+    this.#bodies = makeBodies(column, 1000)
+    this.#buffer = Buffer.allocUnsafeSlow(bytes)
+    const plain = ['Host', '127.0.0.1:8000', 'Content-Type', 'application/json', 'Accept', '*/*']
+    this.headers = [...plain, 'User-Agent', 'bench', 'Content-Length', String(bytes)]
+  }
+
+  next(): Uint8Array {
+    this.#bodies.write(this.#buffer)
+    return this.#buffer
   }
 }
