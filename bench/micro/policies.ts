@@ -16,6 +16,7 @@ const fleet = (count: number): Candidate[] =>
     inFlight: (i * 7) % 13,
     backlogTokens: (i * 911) % 5000,
     latency: 40 + ((i * 31) % 50),
+    recent: [40 + ((i * 31) % 50)],
     lastTurn: (i * 17) % 101,
     role: 'mixed',
     engine: 'vllm',

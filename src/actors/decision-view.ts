@@ -236,6 +236,8 @@ function candidateOf({ id, url, role, engine }: Named, number: (field: number) =
     inFlight: number(ROW.inFlight),
     backlogTokens: number(ROW.backlogTokens),
     latency: number(ROW.latency),
+    // Nothing that is explained goes by them: a row has no place for them.
+    recent: [],
     lastTurn: number(ROW.lastTurn),
     speed: number(ROW.speed),
     heldTokens: number(ROW.heldTokens),

@@ -127,6 +127,9 @@ class ShadowSeat implements Candidate {
   get latency(): number {
     return this.real.latency
   }
+  get recent(): readonly number[] {
+    return this.real.recent
+  }
   get speed(): number {
     return this.real.speed
   }

@@ -42,6 +42,8 @@ export interface Candidate {
   readonly backlogTokens: number
   /** Exponentially weighted mean time to first token (or to the whole answer when it does not stream), ms; 0 until known. */
   readonly latency: number
+  /** How long its last good answers took to their last byte, ms: at most 15, the newest last. */
+  readonly recent: readonly number[]
   /** Sequence number of the last pick that chose it; 0 when never. */
   readonly lastTurn: number
   readonly role: string

@@ -11,6 +11,7 @@ export const worker = (id: string, change: Partial<Candidate> = {}): Candidate =
   inFlight: 0,
   backlogTokens: 0,
   latency: 0,
+  recent: [],
   lastTurn: 0,
   role: 'mixed',
   engine: 'vllm',

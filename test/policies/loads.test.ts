@@ -20,14 +20,26 @@ const cases: [string, string, Candidate[], string][] = [
   ],
   [
     'min_observed_latency',
-    'latency times calls',
-    two({ inFlight: 2, latency: 100 }, { inFlight: 3, latency: 50 }),
+    'mean time of its answers, times calls',
+    two({ inFlight: 2, recent: [50, 150] }, { inFlight: 3, recent: [50] }),
     'b',
   ],
   [
     'min_observed_latency',
+    'whole answers, not first tokens',
+    two({ inFlight: 1, latency: 900, recent: [100] }, { inFlight: 1, latency: 10, recent: [500] }),
+    'a',
+  ],
+  [
+    'min_observed_latency',
+    'all of the last answers weigh the same',
+    two({ inFlight: 1, recent: [10, 10, 10, 100] }, { inFlight: 1, recent: [40] }),
+    'a',
+  ],
+  [
+    'min_observed_latency',
     'one without a measurement counts as usual',
-    [...two({ inFlight: 1, latency: 100 }, { inFlight: 1, latency: 300 }), worker('c', { inFlight: 1 })],
+    [...two({ inFlight: 1, recent: [100] }, { inFlight: 1, recent: [300] }), worker('c', { inFlight: 1 })],
     'a',
   ],
   ['least_loaded', 'the fewest calls', two({ inFlight: 2 }, { inFlight: 1 }), 'b'],
@@ -40,12 +52,18 @@ const cases: [string, string, Candidate[], string][] = [
   ],
   [
     'latency_based',
-    'the least latency, however many wait',
-    two({ latency: 90, inFlight: 50 }, { latency: 100 }),
+    'the least time, however many wait',
+    two({ recent: [90], inFlight: 50 }, { recent: [100] }),
     'a',
   ],
-  ['latency_based', 'the unmeasured first', two({ latency: 1 }, {}), 'b'],
-  ['latency_based', 'equals by calls', two({ latency: 5, inFlight: 2 }, { latency: 5, inFlight: 1 }), 'b'],
+  [
+    'latency_based',
+    'the second of two answers weighs three tenths',
+    two({ recent: [100, 10] }, { recent: [70] }),
+    'b',
+  ],
+  ['latency_based', 'the unmeasured first', two({ recent: [1] }, {}), 'b'],
+  ['latency_based', 'equals by calls', two({ recent: [5], inFlight: 2 }, { recent: [5], inFlight: 1 }), 'b'],
   ['latency_based', 'then by URL', two({ url: 'http://z' }, { url: 'http://y' }), 'b'],
   [
     'dp_minimum_tokens',
@@ -89,6 +107,6 @@ for (const name of ['min_expected_latency', 'min_observed_latency'])
     const random = seeded(8)
     const counts = { a: 0, b: 0 }
     for (let i = 0; i < 2000; i++)
-      counts[pick(two({ latency: 10 }, { latency: 900 }), {}, { random }) as 'a' | 'b']++
+      counts[pick(two({ recent: [10] }, { recent: [900] }), {}, { random }) as 'a' | 'b']++
     assert.ok(Math.abs(counts.a - 1000) < 100, JSON.stringify(counts))
   })

@@ -4,6 +4,7 @@ import type { SeatView } from '../../actors/seat.ts'
 import { normalizeUrl } from '../../config/urls.ts'
 import type { Core } from '../../core.ts'
 import type { Call } from '../../openai/call.ts'
+import { averageOf } from '../../policies/answer-times.ts'
 import type { Happened, RefusedAt, Surface } from '../dialect.ts'
 import {
   answer,
@@ -72,11 +73,6 @@ const nodeOf = (worker: SeatView) => ({
   errors: worker.failed,
   healthy: worker.state !== 'down' && worker.state !== 'draining',
 })
-
-/** Its moving average: a new answer weighs 1/n at first, and three tenths from the fourth on. */
-function averageOf(recent: readonly number[]): number {
-  return recent.reduce((mean, ms, i) => mean + Math.min(0.3, 1 / (i + 1)) * (ms - mean), recent[0] ?? 0)
-}
 
 /** Nobody asks whether a model exists, but metrics name those that do: the directory is looked at beside the call. */
 function meet({ model }: Call, { models, host, config }: Core, acquaintance: { lookedAt: number }): void {
