@@ -16,7 +16,7 @@ function usualTime(candidates: readonly Candidate[]): number {
 
 export const minObservedLatency: Policy = {
   name: 'min_observed_latency',
-  about: 'least mean time of the last 15 answers × calls in flight; equals by chance',
+  about: 'least mean time of answers × calls in flight; equals by chance',
   needsPrefix: false,
   // As DLRouter does it, but failed calls are no measurements: there they make a broken worker look fast.
   choose(_ask, candidates, sense) {
