@@ -16,6 +16,10 @@ export interface CorsRules {
   readonly exposed: string
   /** Preflights of origins that are not allowed are answered, too: without a grant. */
   readonly answersAll?: boolean
+  /** Pages may send cookies, and whoever does is named in place of a star: as other routers have it. Ours are of no use to pages. */
+  readonly withCredentials?: boolean
+  /** Seconds for which a preflight may be remembered. */
+  readonly maxAge?: string
 }
 
 const OWN: CorsRules = {
@@ -25,8 +29,8 @@ const OWN: CorsRules = {
 }
 
 /**
- * Answers preflights itself and marks every other answer for the origins that are allowed (`*`: all). Credentials are never
- * allowed: keys travel in headers that a page has to set itself.
+ * Answers preflights itself and marks every other answer for the origins that are allowed (`*`: all). Credentials are not
+ * allowed, unless the rules say so: keys travel in headers that a page has to set itself.
  */
 export function withCors(origins: readonly string[], answer: Handler, rules: CorsRules = OWN): Handler {
   const allowsAny = origins.includes('*')
@@ -41,9 +45,11 @@ export function withCors(origins: readonly string[], answer: Handler, rules: Cor
     if (granted === null) return answer(request)
     const response = await answer(request)
     if (response.status === 101) return response
-    response.headers.set('access-control-allow-origin', granted)
+    const isNamed = rules.withCredentials && request.headers.has('cookie')
+    response.headers.set('access-control-allow-origin', isNamed ? (origin as string) : granted)
     response.headers.set('access-control-expose-headers', rules.exposed)
-    if (granted !== '*') response.headers.append('vary', 'origin')
+    if (rules.withCredentials) response.headers.set('access-control-allow-credentials', 'true')
+    if (granted !== '*' || rules.withCredentials) response.headers.append('vary', 'Origin')
     return response
   }
 }
@@ -51,16 +57,18 @@ export function withCors(origins: readonly string[], answer: Handler, rules: Cor
 function preflight(
   { headers }: Request,
   granted: string | null,
-  { status, methods, headers: named }: CorsRules,
+  { status, methods, headers: named, withCredentials, maxAge = MAX_AGE }: CorsRules,
 ): Response {
+  const origin = withCredentials ? headers.get('origin') : granted
   return new Response(null, {
     status,
     headers: {
-      ...(granted !== null && { 'access-control-allow-origin': granted }),
+      ...(granted !== null && { 'access-control-allow-origin': origin ?? granted }),
+      ...(withCredentials && { 'access-control-allow-credentials': 'true' }),
       'access-control-allow-methods': methods,
       // A star would leave out Authorization.
       'access-control-allow-headers': named ?? headers.get('access-control-request-headers') ?? '*',
-      'access-control-max-age': MAX_AGE,
+      'access-control-max-age': maxAge,
       vary: 'origin, access-control-request-headers',
     },
   })

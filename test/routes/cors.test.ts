@@ -18,7 +18,7 @@ for (const [name, origins, origin, granted] of [
   test(name, async () => {
     const response = await withCors(origins, plain)(ask('GET', { origin }))
     assert.equal(response.headers.get('access-control-allow-origin'), granted)
-    assert.equal(response.headers.get('vary'), granted === PAGE ? 'accept, origin' : 'accept')
+    assert.equal(response.headers.get('vary'), granted === PAGE ? 'accept, Origin' : 'accept')
   })
 }
 
@@ -59,3 +59,17 @@ test('in place of the Rust routers a preflight is answered as there, and pages t
   assert.deepEqual(await answer([PAGE], PAGE), [200, PAGE, 'GET,POST,OPTIONS'])
   assert.deepEqual(await answer([PAGE], 'https://evil.example'), [200, null, 'GET,POST,OPTIONS'])
 })
+
+for (const dialect of ['dlrouter', 'lmdeploy-proxy'])
+  test(`in place of ${dialect} pages may send cookies, and then are named`, async () => {
+    const rules = corsRulesOf(configSchema.parse({ dialect, corsOrigins: ['*'] }))
+    const page = withCors(['*'], plain, rules)
+    const granted = async (method: string, headers: Record<string, string>) => {
+      const { headers: told } = await page(ask(method, { origin: PAGE, ...headers }))
+      return ['origin', 'credentials'].map((name) => told.get(`access-control-allow-${name}`))
+    }
+    assert.deepEqual(await granted('GET', {}), ['*', 'true'])
+    assert.deepEqual(await granted('GET', { cookie: 'a=b' }), [PAGE, 'true'])
+    assert.deepEqual(await granted('OPTIONS', { 'access-control-request-method': 'POST' }), [PAGE, 'true'])
+    assert.match((await page(ask('GET', { origin: PAGE }))).headers.get('vary') ?? '', /Origin/)
+  })
