@@ -234,6 +234,24 @@ test('/metrics has its names, and bounds as Python writes them', async (t) => {
   assert.ok((await router.metric('tokens_prompt_total', 'model="m"')) > 0)
 })
 
+test('each counter and histogram tells since when it counts', async (t) => {
+  const before = Date.now() / 1000
+  const router = await open(t, { [W1]: engine() })
+  await router.post(CHAT, chat({ stream: true }), AUTH)
+  for (const [name, labels] of [
+    ['requests_created', '{status="success",model="m"}'],
+    ['request_latency_seconds_created', ''],
+    ['tokens_per_second_created', ''],
+    ['requests_per_node_created', `{node="${W1}"}`],
+    ['node_latency_seconds_created', `{node="${W1}"}`],
+  ] as const) {
+    const at = await router.metric(name, labels)
+    assert.ok(at >= before - 1 && at <= Date.now() / 1000, `${name} ${at}`)
+  }
+  const { text } = await router.ask('/metrics')
+  assert.match(text, /^# TYPE requests_created gauge$/m)
+})
+
 test('metrics name the models of the nodes, whichever is the default', async (t) => {
   const router = await open(t, { [W1]: engine({ models: ['a', 'b'] }) }, { MODEL_NAME: 'a' })
   for (const model of ['a', 'b', 'made-up']) await router.post(CHAT, chat({ model }), AUTH)

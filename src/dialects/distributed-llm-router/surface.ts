@@ -37,6 +37,7 @@ export function surface(): Surface {
     mark: ({ worker }) => ['x-routed-node', worker.url],
     count: (happened: Happened, core: Core) => gauges.count(happened, core),
     read: (core, view) => gauges.read(core, view),
+    start: ({ host }) => gauges.begin(host.now()),
     finish: (response, request, core) => finish(response, request, core),
   }
 }

@@ -17,6 +17,7 @@ import {
 } from '../nodes/manage.ts'
 import { readNode } from '../nodes/read.ts'
 import { answer, detail, methodNotAllowed, notFound, unprocessable } from '../python/fastapi.ts'
+import { forwarded } from './forwarded.ts'
 
 /** Its surface. */
 export function surface({ isPaired }: Readonly<Record<string, unknown>>): Surface {
@@ -134,18 +135,6 @@ function single(call: Call): Call {
   const count = call.body.kind === 'json' ? call.body.top.number('n') : null
   if (count !== null && count > 1) throw new Refusal(400, 'invalid_request', SINGLE)
   return call
-}
-
-/** Engines are told where the client came in; an outer proxy that has said so already is believed. */
-function forwarded(call: Call, { url, headers }: Request): Call {
-  const own = [
-    'x-forwarded-host',
-    headers.get('host') ?? new URL(url).host,
-    'x-forwarded-proto',
-    new URL(url).protocol.slice(0, -1),
-  ]
-  const more = [own.slice(0, 2), own.slice(2)].filter(([name = '']) => !headers.has(name)).flat()
-  return { ...call, headers: { ...call.headers, passed: [...call.headers.passed, ...more] } }
 }
 
 /** LMDeploy's flat errors. */

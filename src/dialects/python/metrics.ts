@@ -44,6 +44,12 @@ export class Counts {
     this.#families = new Map(definitions.map((one) => [one.name, { ...one, series: new Map() }]))
   }
 
+  /** Those without labels are there from the beginning, as nought. `at`: epoch ms. */
+  begin(at: number): void {
+    for (const { name, labels } of this.#families.values())
+      if (labels.length === 0) this.#series(name, [], at)
+  }
+
   /** `values`: of the labels, in their order. `at`: epoch ms. */
   add(name: string, values: readonly string[], { at, amount = 1 }: { at: number; amount?: number }): void {
     const series = this.#series(name, values, at)
