@@ -6,7 +6,6 @@ import type { Links } from './execute/links.ts'
 import type { Extensions } from './extensions/extension.ts'
 import type { Models } from './admission/models.ts'
 import type { Alarms } from './forward/alarms.ts'
-import type { Alarms } from './forward/alarms.ts'
 import type { Notes } from './forward/notes.ts'
 import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
@@ -21,8 +20,6 @@ export interface Core {
   readonly models: Models
   readonly buffers: BodyBudget
   readonly notes: Notes
-  /** The clocks of the calls under way. */
-  readonly alarms: Alarms
   /** The clocks of the calls under way. */
   readonly alarms: Alarms
   /** Which engines were introduced to each other. */
