@@ -1,4 +1,5 @@
 // What only some routers need: the dialects of others, and the sources that find workers. A runtime lends those that can work there.
+import type { DialectName } from './dialects/names.ts'
 import type { MakeSurface } from './dialects/surfaces.ts'
 import { byHeartbeat, byKubernetes, type SourceKind } from './discovery/source.ts'
 
@@ -7,11 +8,14 @@ export interface Parts {
   surface(name: string): Promise<MakeSurface | null>
   /** The kinds of sources that a configuration may ask for. */
   readonly sources: readonly SourceKind[]
+  /** A page on which a dialect's program describes itself; undefined: it is none. Left out where it would only weigh. */
+  readonly pages?: (dialect: DialectName, request: Request, path: string) => Promise<Response | undefined>
 }
 
 /** All of them, each loaded only when it is asked for. */
 export const allParts: Parts = {
   surface: async (name) => (await import('./dialects/surfaces.ts')).surfaceNamed(name),
+  pages: async (...asked) => (await import('./dialects/python/pages.ts')).pageOf(...asked),
   sources: [
     byKubernetes(async () => {
       const { findAccess } = await import('./discovery/kubernetes/access.ts')

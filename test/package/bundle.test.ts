@@ -47,7 +47,7 @@ test('a Worker has nothing in it that it does not need', () => {
   // Of packages the route table, whose own map calls it src/src.
   assert.ok(sources.some((source) => source.endsWith('src/infer.ts')))
   const foreign = sources.filter((source) =>
-    /src\/(?:simulator\/|replay\/(?!record))|adapters\/(?:node|cli|deno|bun)|node_modules\/(?!src\/src\/)|json-schema/.test(
+    /src\/(?:simulator\/|replay\/(?!record))|adapters\/(?:node|cli|deno|bun)|dialects\/python\/(?:pages|schemas|described)|node_modules\/(?!src\/src\/)|json-schema/.test(
       source,
     ),
   )

@@ -12,8 +12,8 @@ import {
   checkInteger,
   detail,
   methodNotAllowed,
-  notFound,
   Unprocessable,
+  unknownTo,
   unprocessable,
 } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
@@ -28,7 +28,8 @@ export function surface(): Surface {
   const acquaintance = { lookedAt: -Infinity }
   return {
     answer: (core, request, path) => route(core, request, path),
-    fallback: async (_core, _request, path) => (path === CHAT ? methodNotAllowed('POST') : notFound()),
+    fallback: async (core, request, path) =>
+      path === CHAT ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse: (refusal, at, core) => refuse(refusal, { ...at, core, gauges }),
     hear: (call, _request, core) => {
       meet(call, core, acquaintance)

@@ -7,7 +7,7 @@ import type { RefusedAt, Surface } from '../dialect.ts'
 import { cards } from '../nodes/cards.ts'
 import { addNode, nodes, removeNode, terminateAll, terminateNode } from '../nodes/manage.ts'
 import { readNode } from '../nodes/read.ts'
-import { answer, detail, methodNotAllowed, notFound, unprocessable } from '../python/fastapi.ts'
+import { answer, detail, methodNotAllowed, unknownTo, unprocessable } from '../python/fastapi.ts'
 import { reprText } from '../python/text.ts'
 import { beginning, requestKey } from './request-key.ts'
 
@@ -15,7 +15,8 @@ import { beginning, requestKey } from './request-key.ts'
 export function surface({ strategy, engine }: Readonly<Record<string, unknown>>): Surface {
   return {
     answer: (core, request, path) => route({ core, request, engine }, path),
-    fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
+    fallback: async (core, request, path) =>
+      POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse: (refusal, at, core) => refuse(refusal, { ...at, core, engine }),
     hear: (call, request) => hear(call, request, strategy),
   }

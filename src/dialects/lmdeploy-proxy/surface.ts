@@ -16,14 +16,15 @@ import {
   terminateNode,
 } from '../nodes/manage.ts'
 import { readNode } from '../nodes/read.ts'
-import { answer, detail, methodNotAllowed, notFound, unprocessable } from '../python/fastapi.ts'
+import { answer, detail, methodNotAllowed, unknownTo, unprocessable } from '../python/fastapi.ts'
 import { forwarded } from './forwarded.ts'
 
 /** Its surface. */
 export function surface({ isPaired }: Readonly<Record<string, unknown>>): Surface {
   return {
     answer: route,
-    fallback: async (_core, _request, path) => (POSTS.has(path) ? methodNotAllowed('POST') : notFound()),
+    fallback: async (core, request, path) =>
+      POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse,
     hear: (call, request) => forwarded(isPaired === true ? single(call) : call, request),
   }

@@ -3,7 +3,7 @@ import type { Core } from '../../core.ts'
 import type { Endpoint } from '../../openai/endpoints.ts'
 import { inference } from '../../routes/inference.ts'
 import type { Surface } from '../dialect.ts'
-import { answer, methodNotAllowed, notFound } from '../python/fastapi.ts'
+import { answer, methodNotAllowed, unknownTo } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
 import { version } from '../../version.ts'
 import { refuse } from './answers.ts'
@@ -64,7 +64,7 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
   return {
     ...(rootPath !== '' && { enter: (request: Request) => withoutRoot(request, rootPath) }),
     answer: route,
-    fallback: async () => notFound(),
+    fallback: unknownTo,
     refuse: (refusal, at, core) => {
       const model = modelNamed(core, at.model ?? '')
       refused(refusal, core.models.known(model), core)

@@ -1,4 +1,5 @@
 // FastAPI's own answers: `{"detail": …}`, and what pydantic says of a body that it does not accept.
+import type { Core } from '../../core.ts'
 import type { Call } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { pythonJson } from './text.ts'
@@ -43,6 +44,16 @@ export function detail(
 }
 
 export const notFound = (): Response => detail('Not Found', 404)
+/** What no route knows: a page on which the program describes itself, or nothing. */
+export async function unknownTo(
+  { config: { dialect }, host }: Core,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  const page = dialect === undefined ? undefined : await host.parts?.pages?.(dialect, request, path)
+  return page ?? notFound()
+}
+
 export const methodNotAllowed = (allow: string): Response => detail('Method Not Allowed', 405, { allow })
 
 /** The 422 of a refusal about the body; undefined: it is about something else. */
