@@ -28,7 +28,18 @@ export interface Storage {
 /** What a home gives to an actor besides its configuration. */
 export interface ActorState extends Pick<
   Host,
-  'now' | 'random' | 'log' | 'fetch' | 'timer' | 'after' | 'sockets' | 'outside' | 'parts' | 'tables' | 'registry' | 'pool'
+  | 'now'
+  | 'random'
+  | 'log'
+  | 'fetch'
+  | 'timer'
+  | 'after'
+  | 'sockets'
+  | 'outside'
+  | 'parts'
+  | 'tables'
+  | 'registry'
+  | 'pool'
 > {
   readonly name: string
   readonly storage: Storage
