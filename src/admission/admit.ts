@@ -201,8 +201,8 @@ const PAIRS: Partial<Record<Shape, readonly string[]>> = {
 const TOKENS_IN = '/inference/v1/generate'
 const OF_TOKENS: readonly string[] = ['vllm']
 
-const pairsOf = ({ shape, path, body, builtOn, makesState, method }: Call) => {
-  if (body.kind !== 'json' || builtOn !== null || makesState || method !== 'POST') return undefined
+const pairsOf = ({ shape, path, body, builtOn, makesState, method, isWhole }: Call) => {
+  if (isWhole || body.kind !== 'json' || builtOn !== null || makesState || method !== 'POST') return undefined
   return shape === 'other' && pathname(path) === TOKENS_IN ? OF_TOKENS : PAIRS[shape]
 }
 

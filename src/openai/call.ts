@@ -37,6 +37,8 @@ export interface Call {
   readonly prefers?: readonly string[]
   /** Id of the only worker that it may go to, where the client named one. */
   readonly pin?: string
+  /** One worker does all of it, though others work in pairs. */
+  readonly isWhole?: boolean
   readonly body: CallBody
   readonly headers: ClientHeaders
   /** The request's id under each of its names, for the worker. */

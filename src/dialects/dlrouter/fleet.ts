@@ -46,6 +46,8 @@ export function fleetOf(values: Values, backend: string): NamedFleet {
   return {
     config: [
       ...(isStatic ? [['workers', workers, 'prefill_urls'] as const] : []),
+      // A role that has nobody is a refusal there.
+      ...(isPaired ? [['pdStandIn', false, 'serving_strategy'] as const] : []),
       ...(isPaired && !isStatic ? heartbeatOf(values, models) : []),
       ...handOver(values, { backend, isPaired }),
     ],

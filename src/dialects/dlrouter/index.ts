@@ -37,6 +37,9 @@ function translate(argv: readonly string[], by: Circumstances): Translation {
   translateServer(values, { settings, variables }, given.has('log_level'))
   translateHealth({ settings, variables })
   translateNodes(values, settings)
+  // Of pairs of vLLM alone, as there.
+  if (backend === 'vllm' && values['serving_strategy'] === 'distserve')
+    settings.set('workerApiKey', variables.text('OPENAI_API_KEY'))
   for (const [key, value, dest] of fleet.config) settings.set(key, value, dest)
   const keys = keysOf(values)
   const strays = words.length > 0 ? [`unrecognized arguments: ${words.join(' ')}`] : []

@@ -18,7 +18,9 @@ export function surface({ strategy, engine }: Readonly<Record<string, unknown>>)
     fallback: async (core, request, path) =>
       POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse: (refusal, at, core) => refuse(refusal, { ...at, core, engine }),
-    hear: (call, request) => hear(call, request, strategy),
+    // Without pairs nodes with roles are not asked to work as such.
+    hear: (call, request) =>
+      hear(engine === undefined ? { ...call, isWhole: true } : call, request, strategy),
   }
 }
 

@@ -32,7 +32,11 @@ function translate(argv: readonly string[], by: Circumstances): Translation {
   if (!given.has('log_level') && variables.has('UVICORN_LOG_LEVEL'))
     settings.set('logLevel', levelOf(variables.text('UVICORN_LOG_LEVEL') ?? 'info'))
   translateNodes(values, settings)
-  if (isPaired) settings.set('pdProtocol', 'distserve', 'serving_strategy')
+  if (isPaired) {
+    settings.set('pdProtocol', 'distserve', 'serving_strategy')
+    // A role that has nobody is a refusal there.
+    settings.set('pdStandIn', false, 'serving_strategy')
+  }
   const expiration = variables.number('LMDEPLOY_CONTROLLER_HEART_BEAT_EXPIRATION') ?? 90
   setChecks(settings, { interval: expiration, timeout: 30, failures: 1 })
   setTimeouts(settings, variables.number('AIOHTTP_TIMEOUT') ?? 0)

@@ -26,7 +26,8 @@ export function surface({ isPaired }: Readonly<Record<string, unknown>>): Surfac
     fallback: async (core, request, path) =>
       POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse,
-    hear: (call, request) => forwarded(isPaired === true ? single(call) : call, request),
+    hear: (call, request) =>
+      forwarded(isPaired === true ? single(call) : { ...call, isWhole: true }, request),
   }
 }
 
