@@ -67,6 +67,7 @@ export function rulesOf(
       timeout: config.healthTimeout,
       isUsed: Boolean(policy.usesLoad) || othersUseLoad(config),
       isAlways: config.loadAlways,
+      asksUnknown: config.dialect === 'sglang-router' || config.dialect === 'vllm-router',
       orca: config.orca,
     },
     maxInFlight: config.maxInFlight,

@@ -2,6 +2,7 @@
 import type { Ask, ReportedLoad } from '../actors/ask.ts'
 import type { Seat } from '../actors/seat.ts'
 import { engineOf, type AskWorker, type EngineLoad } from '../engines/engine.ts'
+import { getLoad } from '../engines/get-load.ts'
 import type { OrcaLoad } from '../engines/orca.ts'
 import type { Host } from '../host.ts'
 import { askWorker } from './ask.ts'
@@ -15,6 +16,8 @@ export interface LoadRules {
   readonly isUsed: boolean
   /** Asked whatever the policy, and whether calls come or not. */
   readonly isAlways: boolean
+  /** Engines that nobody knows are asked at /get_load, as the Rust routers do. */
+  readonly asksUnknown?: boolean
   /** Workers are asked to tell it with their answers, too. */
   readonly orca: boolean
 }
@@ -145,7 +148,7 @@ export class LoadPoller {
       return
     }
     seat.loadsMissed++
-    if (++seat.loadFailures === SILENT_AFTER)
+    if (++seat.loadFailures === SILENT_AFTER && engineOf(seat.engine) !== null)
       this.#say('warn', seat, 'does not tell its load: it is taken to be as busy as the others')
   }
 
@@ -186,8 +189,8 @@ export class LoadPoller {
   /** A new worker is asked at once; the others at their step of each interval, so that they stay apart. */
   #dueOf(seat: Seat, rules: LoadRules): number {
     const { interval } = rules
-    if (seat.isDown || seat.member.draining || engineOf(seat.engine) === null || !this.#seams.isOwn(seat))
-      return Infinity
+    const isAsked = engineOf(seat.engine) !== null || rules.asksUnknown === true
+    if (seat.isDown || seat.member.draining || !isAsked || !this.#seams.isOwn(seat)) return Infinity
     if (seat !== speakerOf(seat)) return Infinity
     // It tells by itself, as long as it does.
     if (seat.pushedAt > 0 && this.#seams.now() - seat.pushedAt < PUSH_LIFE) return seat.pushedAt + PUSH_LIFE
@@ -256,7 +259,8 @@ async function readLoad(
   const { loadPath, kvCapacityTokens } = member
   const facts = { ...(loadPath && { loadPath }), ...(kvCapacityTokens && { kvCapacityTokens }) }
   try {
-    return (await engineOf(member.ref.engine)?.load(ask, facts)) ?? null
+    const engine = engineOf(member.ref.engine)
+    return await (engine ? engine.load(ask, facts) : getLoad(ask))
   } catch {
     return null // an answer that nobody thought of
   }
@@ -265,7 +269,8 @@ async function readLoad(
 /** What an engine told, in the pool's words: -1 stands for what it did not tell. Tokens follow from the usage where the capacity is known. */
 export function reportOf(seat: Seat, load: Partial<EngineLoad>, at: number): ReportedLoad {
   const capacity = load.kvCapacityTokens ?? seat.capacityTokens
-  const share = load.kvUsage ?? (capacity > 0 && load.kvTokens !== undefined ? load.kvTokens / capacity : -1)
+  const share =
+    load.kvUsage ?? (capacity > 0 && load.kvTokens !== undefined ? Math.min(1, load.kvTokens / capacity) : -1)
   const used = load.kvTokens ?? (capacity > 0 && share >= 0 ? Math.round(share * capacity) : -1)
   return {
     running: load.running ?? -1,

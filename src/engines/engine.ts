@@ -81,7 +81,7 @@ export interface EnginePlugin {
   recognise(card: ModelCard): boolean
   /** What only this engine can be asked, in at most three requests. Questions that stay unanswered leave facts out. */
   facts(ask: AskWorker): Promise<Omit<EngineFacts, 'engine' | 'models'>>
-  /** One request, two where the engine's version has no better place; null when nothing tells its load. */
+  /** One request, up to three where the engine's version has no better place; null when nothing tells its load. */
   load(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad | null>
   /** Whether it has this inference path (without query). */
   serves(path: string): boolean

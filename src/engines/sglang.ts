@@ -1,12 +1,12 @@
 // SGLang: its /server_info tells nearly everything (keys included, so only what is named here is read from it).
 import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
+import { GET_LOAD as OLD_LOAD } from './get-load.ts'
 import { byRank, eachRank, mean, samplesOf, sum, type Sample } from './exposition.ts'
 import { pathSet } from './paths.ts'
 import { amount, jsonOf, objectOf, positive } from './reply.ts'
 
 const METRICS = '/metrics'
 const LOADS = '/v1/loads?include=core'
-const OLD_LOAD = '/get_load'
 const RANK = 'dp_rank'
 
 export const sglang: EnginePlugin = {
@@ -83,10 +83,12 @@ async function readLoad(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad |
   const reply = await ask('GET', path)
   const load = path === METRICS ? loadFromMetrics(reply?.text ?? '') : loadFromRanks(jsonOf(reply))
   if (load || path === METRICS || reply === null) return load
-  return loadFromMetrics((await ask('GET', METRICS))?.text ?? '')
+  // Versions between the two have neither the one page nor, without --enable-metrics, the other.
+  const old = path === LOADS ? loadFromRanks(jsonOf(await ask('GET', OLD_LOAD))) : null
+  return old ?? loadFromMetrics((await ask('GET', METRICS))?.text ?? '')
 }
 
-/** `/v1/loads` answers `{loads: [one a rank]}`, `/get_load` the bare list with totals in `num_reqs`. */
+/** `/v1/loads` answers `{loads: [one a rank]}`, `/get_load` the bare list with totals in `num_reqs` and `num_tokens`. */
 function loadFromRanks(answer: unknown): EngineLoad | null {
   const listed = Array.isArray(answer) ? (answer as unknown[]) : (answer as { loads?: unknown } | null)?.loads
   if (!Array.isArray(listed) || listed.length === 0) return null
@@ -106,7 +108,8 @@ function loadOf(ranks: readonly Told[]): EngineLoad {
     ? sum(ranks.map((rank) => amount(rank['num_running_reqs'])))
     : Math.max(0, total - waiting)
   const usage = told(ranks, 'token_usage')
-  const tokens = told(ranks, 'num_used_tokens')
+  const used = told(ranks, 'num_used_tokens')
+  const tokens = used.length > 0 ? used : told(ranks, 'num_tokens')
   const capacity = told(ranks, 'max_total_num_tokens')
   const uncached = told(ranks, 'num_waiting_uncached_tokens')
   return {

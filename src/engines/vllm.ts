@@ -1,6 +1,7 @@
 // vLLM: held against recordings of 0.32 (test/recordings/vllm); older versions lack some of it and say 404.
 import type { AskWorker, EngineFacts, EngineLoad, EnginePlugin, LoadFacts } from './engine.ts'
 import { byRank, eachRank, labelOf, mean, numberLabel, samplesOf, sum, type Sample } from './exposition.ts'
+import { getLoad } from './get-load.ts'
 import { pathSet } from './paths.ts'
 import { jsonOf, objectOf, positive } from './reply.ts'
 
@@ -99,7 +100,7 @@ async function readLoad(ask: AskWorker, facts?: LoadFacts): Promise<EngineLoad |
   if (metrics === null) return null
   const load = metrics.status === 200 ? loadFromMetrics(metrics.text, facts?.kvCapacityTokens) : null
   // Its statistics are switched off, or not for us.
-  return load ?? loadOfServer(objectOf(await ask('GET', LOAD)))
+  return load ?? loadOfServer(objectOf(await ask('GET', LOAD))) ?? getLoad(ask)
 }
 
 /** `/load` counts calls. 0 is what it says without --enable-server-load-tracking, too: nobody may take that for an idle worker. */

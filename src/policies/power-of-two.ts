@@ -3,13 +3,16 @@ import type { Candidate, Policy } from './policy.ts'
 
 /**
  * Calls there, our own and those that others must have sent as far as the engines told. Where only one of the two told, our own
- * alone are compared: a failed poll makes nobody look idle.
+ * alone are compared: a failed poll makes nobody look idle. Of two with as many calls the one with fewer tokens is better.
  */
 function isBetter(rival: Candidate, leader: Candidate): boolean {
   if (rival.reportedRunning < 0 || leader.reportedRunning < 0) return isLessLoaded(rival, leader)
   const mine = (rival.inFlight + rival.foreignCalls) * leader.weight
   const theirs = (leader.inFlight + leader.foreignCalls) * rival.weight
-  return mine === theirs ? rival.lastTurn < leader.lastTurn : mine < theirs
+  if (mine !== theirs) return mine < theirs
+  const held = rival.heldTokens * leader.weight
+  const most = leader.heldTokens * rival.weight
+  return held === most ? rival.lastTurn < leader.lastTurn : held < most
 }
 
 export const powerOfTwo: Policy = {

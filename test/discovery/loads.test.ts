@@ -171,6 +171,19 @@ test('workers that are down, draining, or of an engine nobody knows are not aske
   assert.deepEqual([...new Set(asked.map(({ worker }) => worker))].sort(), ['w1', 'w2'])
 })
 
+test('in place of a Rust router engines that nobody knows are asked at /get_load, and their silence is no news', async () => {
+  const { clock, seats, seat, logged, state, arm } = rig(0, { ...RULES, asksUnknown: true })
+  for (const id of ['x', 'y'])
+    seats.set(id, new Seat(member(id, { ref: { id, url: `http://${id}`, engine: 'unknown' } })))
+  state.answer = (worker) =>
+    worker === 'x' ? '[{"num_reqs": 4, "num_waiting_reqs": 1, "num_tokens": 70}]' : null
+  arm()
+  await clock.advance(20_000)
+  const { running, waiting, usedTokens } = seat('x').reported ?? {}
+  assert.deepEqual([running, waiting, usedTokens], [3, 1, 70])
+  assert.deepEqual([seat('y').reported, seat('y').loadsMissed > 2, logged], [null, true, []])
+})
+
 test('a worker that does not answer is asked ever more rarely, which is logged once, and so is its return', async () => {
   const { clock, asked, logged, seat, state, poller } = rig(1)
   state.answer = () => null

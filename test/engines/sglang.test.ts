@@ -102,7 +102,14 @@ test('what waits and is not cached, and the capacity, are told by /v1/loads', as
 test('the older /get_load counts waiting requests among all', async () => {
   const { ask } = written({ '/get_load': [{ dp_rank: 0, num_reqs: 5, num_waiting_reqs: 2, num_tokens: 9 }] })
   const load = await sglang.load(ask, { loadPath: '/get_load' })
-  assert.deepEqual(load, { running: 3, waiting: 2 })
+  assert.deepEqual(load, { running: 3, waiting: 2, kvTokens: 9 })
+})
+
+test('a version with /server_info and without /v1/loads is asked at /get_load', async () => {
+  const { ask, asked } = written({ '/get_load': [{ num_reqs: 5, num_waiting_reqs: 2, num_tokens: 9 }] })
+  const load = await sglang.load(ask, { loadPath: '/v1/loads?include=core' })
+  assert.deepEqual(load, { running: 3, waiting: 2, kvTokens: 9 })
+  assert.deepEqual(asked, ['/v1/loads?include=core', '/get_load'])
 })
 
 test('a version without /v1/loads tells its load in its metrics', async () => {

@@ -91,6 +91,12 @@ const cases: [string, string, Candidate[], string][] = [
     two({ inFlight: 3 }, { inFlight: 2, reportedRunning: 30, foreignCalls: 28 }),
     'b',
   ],
+  [
+    'power_of_two',
+    'of two with as many calls the one with fewer tokens',
+    two({ reportedRunning: 0, heldTokens: 900 }, { reportedRunning: 0, heldTokens: 10 }),
+    'b',
+  ],
   ['power_of_two', 'by weight', two({ inFlight: 3, weight: 2 }, { inFlight: 2 }), 'a'],
 ]
 

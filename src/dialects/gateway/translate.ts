@@ -150,7 +150,13 @@ function translateProbes(values: Values, settings: Settings): void {
   settings.set('healthSuccesses', atLeastOne(values['health_success_threshold']), 'health_success_threshold')
 }
 
+/** The policies in force, by their own names. */
+const policiesOf = (values: Values): unknown[] =>
+  ['policy', 'prefill_policy', 'decode_policy'].map((key) => values[key])
+
 function translateBalance(values: Values, settings: Settings): void {
+  // Theirs are polled whether calls come or not.
+  if (policiesOf(values).includes('power_of_two')) settings.set('loadAlways', true, 'policy')
   settings.set('cacheThreshold', values['cache_threshold'], 'cache_threshold')
   settings.set('balanceAbs', values['balance_abs_threshold'], 'balance_abs_threshold')
   settings.set('balanceRel', values['balance_rel_threshold'], 'balance_rel_threshold')
