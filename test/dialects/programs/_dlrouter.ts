@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import { dlrouter } from '../../../src/dialects/dlrouter/index.ts'
 import type { Engine, EngineOptions } from '../../../src/simulator/engine.ts'
 import { network } from '../../journeys/_network.ts'
-import { callsOf, CHAT, engine, headerOf, W1, W2, W3 } from '../../journeys/_rig.ts'
+import { callsOf, CHAT, engine, headerOf, W1, W2, W3, type Json } from '../../journeys/_rig.ts'
 import type { Compat, Spoken } from '../../compat/_rig.ts'
 import { bodyOf, counts, openBy, pass, routes, send, soFar, type Row } from './_row.ts'
 
@@ -32,7 +32,7 @@ const addPair = async (router: Compat) => {
 }
 
 /** What the prefill node of a pair was told at their introduction and in the call. */
-async function introduced(t: TestContext, line: string): Promise<Record<string, any>> {
+async function introduced(t: TestContext, line: string): Promise<Json> {
   const fleet = trio('lmdeploy')
   const router = await open(t, `--serving_strategy distserve ${line}`, fleet)
   await addPair(router)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Dialect } from '../../../src/dialects/dialect.ts'
-import { callsOf, chat, CHAT, type Fleet, type Reply } from '../../journeys/_rig.ts'
+import { callsOf, chat, CHAT, type Fleet, type Json, type Reply } from '../../journeys/_rig.ts'
 import type { Engine } from '../../../src/simulator/engine.ts'
 import { speak, type Compat, type Spoken } from '../../compat/_rig.ts'
 
@@ -76,8 +76,8 @@ export const counts = (...engines: readonly Engine[]): number[] =>
   engines.map((one) => callsOf(one).filter(({ path }) => path === CHAT).length)
 
 /** The body of the first such call. */
-export const bodyOf = (node: Engine, path = CHAT): Record<string, any> =>
-  JSON.parse(callsOf(node).find((call) => call.path === path)?.body || '{}') as Record<string, any>
+export const bodyOf = (node: Engine, path = CHAT): Json =>
+  JSON.parse(callsOf(node).find((call) => call.path === path)?.body || '{}') as Json
 
 /** The status of a reply if it is here; `waiting` otherwise. */
 export async function soFar(reply: Promise<Reply>): Promise<number | 'waiting'> {
