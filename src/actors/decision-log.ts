@@ -2,7 +2,7 @@
 import type { Candidate, PoolSense, Weigh } from '../policies/policy.ts'
 import type { Ask, Outcome, Plan, RefusalValue } from './ask.ts'
 import { copySeat, ROW, ROW_WIDTH, Rows } from './decision-rows.ts'
-import { beginSlot, emptySlot, endSlot, HEAD, type Named, type Slot } from './decision-slot.ts'
+import { beginSlot, emptySlot, endSlot, HEAD, HEAD_WIDTH, type Named, type Slot } from './decision-slot.ts'
 
 /** Why a worker that serves the ask was not chosen from. */
 export type Passed =
@@ -53,11 +53,19 @@ export interface Decided {
 /** The most that rows may take: some 4,000 decisions over 58 workers. */
 const ROW_BYTES = 32 * 2 ** 20
 
+const SLOTS_AT_FIRST = 64
+
 /** A ring of the newest attempts. Bounded in number by `limit` and in bytes by its rows; older ones are not found any more. */
 export class DecisionLog {
   readonly #limit: number
   readonly #slots: Slot[] = []
-  readonly #newest = new Map<string, number>()
+  /** Numbers of the slots, side by side: of a slot that was not touched for thousands of calls, a few lines of memory. */
+  #heads = new Float64Array(0)
+  /**
+   * The newest attempts of calls that have not ended, by their ids: as few as are under way, so that a call does not touch what
+   * thousands before it left. Those that ended are looked for one by one, which people can wait for.
+   */
+  readonly #open = new Map<string, number>()
   readonly #rows = new Rows(ROW_WIDTH, ROW_BYTES)
   /** Names of workers by the list that they were handed over in: the same list means the same workers. */
   readonly #names = new WeakMap<readonly Candidate[], readonly Named[]>()
@@ -88,42 +96,51 @@ export class DecisionLog {
     slot.chosen = chosen?.id ?? null
     slot.prefill = prefill
     slot.workers = this.#namesOf(decided.serving)
-    const { numbers } = slot
-    numbers[HEAD.promptTokens] = sense.promptTokens
-    numbers[HEAD.bestMatch] = sense.bestMatch
-    numbers[HEAD.popularity] = sense.popularity
-    numbers[HEAD.nominalSpeed] = sense.nominalSpeed
-    numbers[HEAD.bytesPerToken] = sense.bytesPerToken
-    numbers[HEAD.predicted] = chosen ? sense.match(prefill ?? chosen.id) : 0
+    const heads = this.#heads
+    const at = this.#at(slot.serial)
+    heads[at + HEAD.promptTokens] = sense.promptTokens
+    heads[at + HEAD.bestMatch] = sense.bestMatch
+    heads[at + HEAD.popularity] = sense.popularity
+    heads[at + HEAD.nominalSpeed] = sense.nominalSpeed
+    heads[at + HEAD.bytesPerToken] = sense.bytesPerToken
+    heads[at + HEAD.predicted] = chosen ? sense.match(prefill ?? chosen.id) : 0
     this.#copyRows(slot, decided)
   }
 
   /** How the newest decision of a call became a plan. */
   planned(id: string, { waited, delay }: Pick<Plan, 'waited' | 'delay'>, isHeld = false): void {
-    const slot = this.#newestOf(id)
-    if (!slot) return
-    slot.numbers[HEAD.waited] = waited
-    slot.numbers[HEAD.delay] = delay
-    slot.numbers[HEAD.isHeld] = Number(isHeld)
+    const serial = this.#open.get(id)
+    if (serial === undefined) return
+    const at = this.#at(serial)
+    this.#heads[at + HEAD.waited] = waited
+    this.#heads[at + HEAD.delay] = delay
+    this.#heads[at + HEAD.isHeld] = Number(isHeld)
   }
 
   /** The first token came after that many milliseconds. */
   first(id: string, after: number): void {
-    const slot = this.#newestOf(id)
-    if (slot && slot.numbers[HEAD.firstToken] === -1) slot.numbers[HEAD.firstToken] = after
+    const serial = this.#open.get(id)
+    if (serial === undefined) return
+    const at = this.#at(serial) + HEAD.firstToken
+    if (this.#heads[at] === -1) this.#heads[at] = after
   }
 
   /** The newest attempt of a call ended. Twice is harmless. */
   ended(id: string, outcome: Outcome, now: number): void {
-    const slot = this.#newestOf(id)
+    const serial = this.#open.get(id)
+    if (serial === undefined) return
+    // Another attempt may follow one that failed.
+    if (outcome.kind !== 'failed') this.#open.delete(id)
+    const slot = this.#slotOf(serial)
     // A router settles what was refused as well.
-    if (slot?.outcome === null && slot.refusal === null) endSlot(slot, outcome, now)
+    if (slot.outcome === null && slot.refusal === null)
+      endSlot(slot, outcome, { now, numbers: this.#heads, at: this.#at(serial) })
   }
 
   /** The pool gave no worker, or no further one. */
   refused(id: string, refusal: RefusalValue): void {
-    const slot = this.#newestOf(id)
-    if (slot) slot.refusal = refusal
+    const serial = this.#open.get(id)
+    if (serial !== undefined) this.#slotOf(serial).refusal = refusal
   }
 
   /** A call that the router sent to those workers, and decided without the pool; it may have begun with the pool. */
@@ -142,18 +159,24 @@ export class DecisionLog {
   /** The attempts of a call that are still there, oldest first; empty when none is. */
   find(id: string): readonly Slot[] {
     const found: Slot[] = []
-    for (let serial = this.#newest.get(id) ?? -1; serial >= 0;) {
-      const slot = this.#slots[serial % this.#limit] as Slot
-      if (slot.serial !== serial || !this.#rows.has(slot.numbers[HEAD.firstRow] as number)) break
+    for (let serial = this.#newestOf(id); serial >= 0;) {
+      const slot = this.#slotOf(serial)
+      if (slot.serial !== serial || !this.#rows.has(this.#firstRow(serial))) break
       found.unshift(slot)
       serial = slot.prior
     }
     return found
   }
 
+  /** The numbers of an attempt, by `HEAD`, as they are now. */
+  numbersOf({ serial }: Slot): Float64Array {
+    const at = this.#at(serial)
+    return this.#heads.slice(at, at + HEAD_WIDTH)
+  }
+
   /** The workers of an attempt: calls `each` with their names and a reader of their numbers. */
   workersOf(slot: Slot, each: (worker: Named, number: (field: number) => number) => void): void {
-    const first = slot.numbers[HEAD.firstRow] as number
+    const first = this.#firstRow(slot.serial)
     const { data } = this.#rows
     for (const [index, worker] of slot.workers.entries()) {
       const at = this.#rows.at(first + index)
@@ -163,22 +186,36 @@ export class DecisionLog {
 
   #begin(ask: Ask, attempt: number, now: number): Slot {
     const serial = this.#serial++
+    const at = this.#at(serial)
     let slot = this.#slots[serial % this.#limit]
     if (!slot) this.#slots.push((slot = emptySlot()))
-    else if (this.#newest.get(slot.id) === slot.serial) this.#newest.delete(slot.id)
-    beginSlot(slot, ask, { serial, attempt, now })
-    if (attempt > 1) slot.prior = this.#newest.get(ask.id) ?? -1
-    slot.numbers[HEAD.firstRow] = this.#rows.end
-    this.#newest.set(ask.id, serial)
+    else if (this.#hasNoEnd(slot)) this.#open.delete(slot.id)
+    if (at >= this.#heads.length) this.#growHeads()
+    beginSlot(slot, ask, { serial, attempt, now, numbers: this.#heads, at })
+    if (attempt > 1) slot.prior = this.#newestOf(ask.id, serial)
+    this.#heads[at + HEAD.firstRow] = this.#rows.end
+    this.#open.set(ask.id, serial)
     return slot
   }
 
-  #copyRows({ serial, numbers }: Slot, decided: Decided): void {
+  /** Nobody told how a call ended whose newest attempt this is. */
+  #hasNoEnd({ outcome, id, serial }: Slot): boolean {
+    return (outcome === null || outcome === 'failed') && this.#open.get(id) === serial
+  }
+
+  #growHeads(): void {
+    const slots = Math.max(SLOTS_AT_FIRST, (this.#heads.length / HEAD_WIDTH) * 2)
+    const grown = new Float64Array(Math.min(slots, this.#limit) * HEAD_WIDTH)
+    grown.set(this.#heads)
+    this.#heads = grown
+  }
+
+  #copyRows({ serial }: Slot, decided: Decided): void {
     const { ask, serving, candidates, sense } = decided
     const oldest = this.#slots[(serial + 1) % this.#limit]
-    const kept = oldest && oldest.serial < serial ? (oldest.numbers[HEAD.firstRow] as number) : 0
+    const kept = oldest && oldest.serial < serial ? this.#firstRow(oldest.serial) : 0
     const first = this.#rows.take(serving.length, serial < this.#limit ? 0 : kept)
-    numbers[HEAD.firstRow] = first
+    this.#heads[this.#at(serial) + HEAD.firstRow] = first
     const { data } = this.#rows
     let next = 0
     for (let i = 0; i < serving.length; i++) {
@@ -201,9 +238,27 @@ export class DecisionLog {
     return names
   }
 
-  #newestOf(id: string): Slot | undefined {
-    const serial = this.#newest.get(id)
-    return serial === undefined ? undefined : this.#slots[serial % this.#limit]
+  /** Serial of the newest attempt of a call before that one; -1: none is kept. */
+  #newestOf(id: string, before = this.#serial): number {
+    const open = this.#open.get(id)
+    if (open !== undefined) return open
+    const oldest = Math.max(0, before - this.#limit)
+    for (let serial = before - 1; serial >= oldest; serial--)
+      if (this.#slotOf(serial).id === id) return serial
+    return -1
+  }
+
+  #slotOf(serial: number): Slot {
+    return this.#slots[serial % this.#limit] as Slot
+  }
+
+  /** Where a slot's numbers begin. */
+  #at(serial: number): number {
+    return (serial % this.#limit) * HEAD_WIDTH
+  }
+
+  #firstRow(serial: number): number {
+    return this.#heads[this.#at(serial) + HEAD.firstRow] as number
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Weigh } from '../policies/policy.ts'
 import type { Ask, Failure, Outcome, RefusalValue } from './ask.ts'
 
-/** One attempt of a call. Slots are used over and over: numbers are written in place. */
+/** One attempt of a call. Slots are used over and over; their numbers (`HEAD`) lie side by side in an array of the log's. */
 export interface Slot {
   /** Of all attempts, from 0. */
   serial: number
@@ -29,7 +29,6 @@ export interface Slot {
   outcome: Outcome['kind'] | null
   /** Tried by the router without the pool. */
   isDegraded: boolean
-  readonly numbers: Float64Array
 }
 
 /** Numbers of an attempt. */
@@ -59,7 +58,7 @@ export const HEAD = {
   realCached: 20,
   realCompletion: 21,
 } as const
-const HEAD_WIDTH = 22
+export const HEAD_WIDTH = 22
 
 /** What never changes of a worker. */
 export interface Named {
@@ -71,8 +70,8 @@ export interface Named {
 
 const NOBODY: readonly Named[] = []
 
-/** Makes a slot that of a new attempt: what is known of the ask, and nothing of what came of it. */
-export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now }: Beginning): void {
+/** Makes a slot that of a new attempt: what is known of the ask, and nothing of what came of it. Its numbers begin at `at`. */
+export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now, numbers, at }: Beginning): void {
   slot.serial = serial
   slot.id = ask.id
   slot.model = ask.model
@@ -92,35 +91,37 @@ export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now }: Beginn
   slot.refusal = null
   slot.outcome = null
   slot.isDegraded = false
-  const { numbers } = slot
-  numbers.fill(0, 0, HEAD.firstToken)
-  numbers.fill(-1, HEAD.firstToken)
-  numbers[HEAD.at] = now
-  numbers[HEAD.attempt] = attempt
-  numbers[HEAD.tokens] = ask.tokens
-  numbers[HEAD.blocks] = ask.prefix?.length ?? 0
-  numbers[HEAD.promptBytes] = ask.promptBytes
-  numbers[HEAD.priority] = ask.priority
+  for (let field = HEAD.promptTokens; field < HEAD.firstToken; field++) numbers[at + field] = 0
+  for (let field = HEAD.firstToken; field < HEAD_WIDTH; field++) numbers[at + field] = -1
+  numbers[at + HEAD.at] = now
+  numbers[at + HEAD.attempt] = attempt
+  numbers[at + HEAD.tokens] = ask.tokens
+  numbers[at + HEAD.blocks] = ask.prefix?.length ?? 0
+  numbers[at + HEAD.promptBytes] = ask.promptBytes
+  numbers[at + HEAD.priority] = ask.priority
 }
 
 interface Beginning {
   readonly serial: number
   readonly attempt: number
   readonly now: number
+  readonly numbers: Float64Array
+  readonly at: number
 }
 
-/** The attempt ended so. */
-export function endSlot(slot: Slot, outcome: Outcome, now: number): void {
+/** The attempt ended so: writes what its numbers, from `at` on, tell of it. */
+export function endSlot(slot: Slot, outcome: Outcome, { now, numbers, at }: Ending): void {
   slot.outcome = outcome.kind
   slot.failure = outcome.failure ?? null
-  const { numbers } = slot
-  numbers[HEAD.endedAt] = now
-  numbers[HEAD.status] = outcome.status ?? outcome.failure?.status ?? -1
+  numbers[at + HEAD.endedAt] = now
+  numbers[at + HEAD.status] = outcome.status ?? outcome.failure?.status ?? -1
   if (!outcome.usage) return
-  numbers[HEAD.realPrompt] = outcome.usage.promptTokens
-  numbers[HEAD.realCached] = outcome.usage.estimated ? -1 : (outcome.usage.cachedTokens ?? -1)
-  numbers[HEAD.realCompletion] = outcome.usage.completionTokens
+  numbers[at + HEAD.realPrompt] = outcome.usage.promptTokens
+  numbers[at + HEAD.realCached] = outcome.usage.estimated ? -1 : (outcome.usage.cachedTokens ?? -1)
+  numbers[at + HEAD.realCompletion] = outcome.usage.completionTokens
 }
+
+type Ending = Pick<Beginning, 'now' | 'numbers' | 'at'>
 
 export const emptySlot = (): Slot => ({
   serial: -1,
@@ -142,5 +143,4 @@ export const emptySlot = (): Slot => ({
   refusal: null,
   outcome: null,
   isDegraded: false,
-  numbers: new Float64Array(HEAD_WIDTH),
 })

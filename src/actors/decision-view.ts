@@ -101,7 +101,7 @@ export function viewOfDecision(
 ): DecisionView {
   const last = slots[slots.length - 1] as Slot
   const first = slots[0] as Slot
-  const { numbers } = last
+  const numbers = log.numbersOf(last)
   const attempts = slots.map((slot) => viewOfAttempt(log, slot, members))
   const { attempt: _, ...deciding } = attempts[attempts.length - 1] as AttemptView
   const predicted = deciding.predicted_cached_tokens
@@ -136,13 +136,14 @@ export function viewOfDecision(
     completion_tokens: known(numbers[HEAD.realCompletion]),
     prediction_error_tokens: cached === null ? null : predicted - cached,
     first_token_ms: known(numbers[HEAD.firstToken]),
-    duration_ms: endedAt === null ? null : fine(endedAt - (first.numbers[HEAD.at] as number)),
+    duration_ms: endedAt === null ? null : fine(endedAt - (log.numbersOf(first)[HEAD.at] as number)),
     attempts,
   }
 }
 
 function viewOfAttempt(log: DecisionLog, slot: Slot, members: readonly Member[]): AttemptView {
-  const { numbers, chosen, outcome, failure } = slot
+  const { chosen, outcome, failure } = slot
+  const numbers = log.numbersOf(slot)
   const candidates: CandidateView[] = []
   const exclusions: ExclusionView[] = []
   const rebuilt = rebuild(log, slot)
@@ -187,7 +188,7 @@ interface Rebuilt {
 
 /** Puts ask and sense together again as the policy saw them, but for the hashes and the session, which are not kept. */
 function rebuild(log: DecisionLog, slot: Slot): Rebuilt {
-  const { numbers } = slot
+  const numbers = log.numbersOf(slot)
   const number = (field: number) => numbers[field] as number
   const matches = new Map<string, number>()
   const held = new Map<string, number>()
