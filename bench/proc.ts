@@ -34,6 +34,38 @@ export function cpuBetween(before: CpuSample, after: CpuSample): number {
   return hasLost ? after.coarse - before.coarse : total
 }
 
+/** What the kernel counted for a process and its threads since it began. */
+export interface Counts {
+  /** Pages that it gave when they were touched first. */
+  readonly faults: number
+  /** Times that a thread waited, and that it was made to. */
+  readonly waits: number
+  readonly preempted: number
+  /** CPU µs in its own code and in the kernel, exact to a tick of 10 ms. */
+  readonly user: number
+  readonly system: number
+}
+
+export function readCounts(pid: number): Counts {
+  const stat = read(`/proc/${pid}/stat`)
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  let waits = 0
+  let preempted = 0
+  for (const task of list(`/proc/${pid}/task`)) {
+    const status = read(`/proc/${pid}/task/${task}/status`)
+    waits += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? 0)
+    preempted += Number(/^nonvoluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? 0)
+  }
+  const [user = 0, system = 0] = [fields[11], fields[12]].map((ticks) => (Number(ticks) * tick) / 1000)
+  return { faults: Number(fields[7]), waits, preempted, user, system }
+}
+
+export function countsBetween(before: Counts, after: Counts): Counts {
+  return Object.fromEntries(
+    Object.entries(after).map(([name, count]) => [name, count - before[name as keyof Counts]]),
+  ) as unknown as Counts
+}
+
 /** Resident memory of the tree below `pid`, MiB. */
 export function readRss(pid: number): number {
   let kib = 0

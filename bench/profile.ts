@@ -1,10 +1,12 @@
-// Where the router's CPU goes in one column: a sampled profile, added up by function. `node bench/profile.ts --column 16k`.
+// Where the router's CPU goes in one column: a sampled profile, added up by function, and what the kernel counted meanwhile.
+// `node bench/profile.ts --column 16k --policy least_cost`.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { columns, makeBodies, type Column } from './bodies.ts'
 import { drive } from './load.ts'
+import { countsBetween, readCounts, type Counts } from './proc.ts'
 import { launch, start } from './routers.ts'
 import { freePort, separateCores } from './setup.ts'
 
@@ -32,6 +34,7 @@ interface Stretch {
 const { values: flags } = parseArgs({
   options: {
     column: { type: 'string', default: '1k' },
+    policy: { type: 'string', default: 'round_robin' },
     requests: { type: 'string' },
     top: { type: 'string', default: '45' },
     root: { type: 'string', default: '.' },
@@ -50,8 +53,10 @@ async function main(column: Column): Promise<void> {
     flags.requests ?? (column.reply === 'json' ? 20_000 : column.reply === 'sse0' ? 8000 : 1500),
   )
   try {
-    const { profile, stretch } = await record(column, requests, folder)
+    const { profile, stretch, counts } = await record(column, requests, folder)
     report(profile, stretch, requests)
+    const each = Object.entries(counts).map(([name, count]) => `${name} ${(count / requests).toFixed(2)}`)
+    console.log(`\na request: ${each.join(', ')}`)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -62,22 +67,22 @@ async function record(
   column: Column,
   requests: number,
   folder: string,
-): Promise<{ profile: Profile; stretch: Stretch }> {
+): Promise<{ profile: Profile; stretch: Stretch; counts: Counts }> {
   const core = separateCores()
-  const enginePort = await freePort()
+  const enginePorts = [await freePort(), await freePort()]
   const engine = launch(
-    [process.execPath, join(import.meta.dirname, 'engine.ts'), String(enginePort)],
+    [process.execPath, join(import.meta.dirname, 'engine.ts'), ...enginePorts.map(String)],
     join(folder, 'engine'),
     core === null ? null : '1',
   )
   const place = {
     port: await freePort(),
     metricsPort: 0,
-    workers: [`http://127.0.0.1:${enginePort}`],
+    workers: enginePorts.map((port) => `http://127.0.0.1:${port}`),
     folder: join(folder, 'router'),
   }
   const profiler = ['--cpu-prof', '--cpu-prof-interval', '200', '--cpu-prof-dir', folder]
-  const flagsOfRouter = ['--port', String(place.port), '--policy', 'round_robin', '--log-level', 'warn']
+  const flagsOfRouter = ['--port', String(place.port), '--policy', flags.policy, '--log-level', 'warn']
   const command = () => [
     process.execPath,
     ...profiler,
@@ -89,7 +94,11 @@ async function record(
   const load = { port: place.port, column, bodies: makeBodies(column), clients: column.clients }
   await drive({ ...load, requests: Math.ceil(requests / 4) })
   const times: number[] = []
-  const note = () => void times.push(performance.now())
+  const counts: Counts[] = []
+  const note = () => {
+    times.push(performance.now())
+    counts.push(readCounts(router.pid))
+  }
   const { errors } = await drive({ ...load, requests, onReady: note, onDone: note })
   if (errors.length > 0) throw new Error(errors[0])
   const end = performance.now()
@@ -99,7 +108,12 @@ async function record(
   if (file === undefined) throw new Error('the router wrote no profile')
   const [from = end, to = end] = times
   const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as Profile
-  return { profile, stretch: { from: (end - from) * 1000, to: (end - to) * 1000 } }
+  const [before, after] = counts as [Counts, Counts]
+  return {
+    profile,
+    counts: countsBetween(before, after),
+    stretch: { from: (end - from) * 1000, to: (end - to) * 1000 },
+  }
 }
 
 /** Adds up the samples of a stretch and prints the functions that took most, alone and with what they called. */
