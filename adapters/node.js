@@ -7,8 +7,11 @@ import { handOver, isFit } from './node/handover.js'
 if (isFit()) {
   // Compiled code, and TypeScript with its types stripped, is kept between starts.
   if (module.enableCompileCache) module.enableCompileCache()
-  // A process that was handed over to must not outlive the one that people see.
-  if (process.send) process.once('disconnect', () => process.exit(1))
+  // A process that was handed over to must not outlive the one that people see, nor live on for being told of its end.
+  if (process.send) {
+    process.once('disconnect', () => process.exit(1))
+    process.channel?.unref()
+  }
   delete process.env['FETCHWAY_HANDED_OVER']
   const here = new URL('./cli/main.ts', import.meta.url)
   const packaged = new URL('../dist/main.js', import.meta.url)

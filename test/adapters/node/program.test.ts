@@ -136,3 +136,9 @@ test(
     await peer.closed
   },
 )
+
+test('a command that has done its work ends where it was handed over, too', { skip }, async (t) => {
+  const child = spawn(process.execPath, [...TOO_OLD, PROGRAM, '--version'], { stdio: 'ignore' })
+  t.after(() => child.kill('SIGKILL'))
+  assert.equal(await exitOf(child), 0)
+})
