@@ -74,6 +74,8 @@ const admin: Check = (config) => {
 const overlap = (a: string, b: string): boolean => a === b || isAny(a) || isAny(b)
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]'
 
+const MAY_BEGIN_HALF: ReadonlySet<string> = new Set(['sglang-router', 'vllm-router', 'production-stack'])
+
 const fleet: Check = (config) => {
   const hasPrefill =
     config.prefill.length > 0 ||
@@ -83,8 +85,8 @@ const fleet: Check = (config) => {
     config.decode.length > 0 ||
     config.workers.some((worker) => worker.role === 'decode') ||
     config.kubernetesDecodeSelector !== undefined
-  // As the Rust routers do: the other half may be added while they run.
-  if (config.dialect === 'sglang-router' || config.dialect === 'vllm-router') return []
+  // As those routers do: the other half may come while they run.
+  if (MAY_BEGIN_HALF.has(config.dialect ?? '')) return []
   return [
     hasPrefill &&
       !hasDecode &&

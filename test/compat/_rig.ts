@@ -10,7 +10,7 @@ import { formatIssue } from '../../src/config/issues.ts'
 import { load, type Layer } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Circumstances, Dialect } from '../../src/dialects/dialect.ts'
-import type { Host } from '../../src/host.ts'
+import type { Host, LogEvent } from '../../src/host.ts'
 import { createClock } from '../_clock.ts'
 import { network, visit } from '../journeys/_network.ts'
 import { eventually, type Fleet, type Json, type Reply, type Sent } from '../journeys/_rig.ts'
@@ -24,6 +24,8 @@ export interface Spoken {
   /** Time stands still until it is moved. */
   readonly movesClock?: boolean
   readonly storage?: Storage
+  /** Sees what is logged. */
+  readonly log?: (event: LogEvent) => void
 }
 
 /** A running stand-in. */
@@ -109,7 +111,7 @@ export async function speak(t: TestContext, dialect: Dialect, spoken: Spoken): P
   assert.ok(loaded.config)
   const { config } = loaded
   const clock = spoken.movesClock ? createClock() : null
-  const plain = createWebHost(config, { log: () => undefined, fetch: network(fleet) })
+  const plain = createWebHost(config, { log: spoken.log ?? (() => undefined), fetch: network(fleet) })
   const tables = () => openTables(config)
   const seams = { ...plain, tables, ...(clock && { now: clock.now, timer: clock.timer }) }
   const storage = spoken.storage ?? memoryStorage()

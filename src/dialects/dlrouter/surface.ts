@@ -3,32 +3,34 @@ import type { RefusalValue } from '../../actors/ask.ts'
 import { authenticate } from '../../admission/auth.ts'
 import type { Core } from '../../core.ts'
 import type { Call } from '../../openai/call.ts'
-import type { RefusedAt, Surface } from '../dialect.ts'
+import type { RefusedAt, Step, Surface } from '../dialect.ts'
 import { cards } from '../nodes/cards.ts'
 import { addNode, nodes, removeNode, terminateAll, terminateNode } from '../nodes/manage.ts'
 import { readNode } from '../nodes/read.ts'
 import { answer, detail, methodNotAllowed, unknownTo, unprocessable } from '../python/fastapi.ts'
+import { checkRequest, isInferencePath } from '../python/requests.ts'
 import { reprText } from '../python/text.ts'
 import { beginning, requestKey } from './request-key.ts'
 
-/** Its surface; `strategy` as in `--routing_strategy`. */
+/** Its surface; `strategy` as in `--routing_strategy`, `engine`: whose pairs there are, if any. */
 export function surface({ strategy, engine }: Readonly<Record<string, unknown>>): Surface {
   return {
-    answer: (core, request, path) => route({ core, request, engine }, path),
+    answer: (core, request, path) => route({ core, request }, path),
     fallback: async (core, request, path) =>
-      POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
+      POSTS.has(path) || isInferencePath(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse: (refusal, at, core) => refuse(refusal, { ...at, core, engine }),
     // Without pairs nodes with roles are not asked to work as such.
     hear: (call, request) =>
       hear(engine === undefined ? { ...call, isWhole: true } : call, request, strategy),
+    follow: (step, { host }) => {
+      if (step.kind === 'sent') host.log({ level: 'info', message: sentTo(step) })
+    },
   }
 }
 
-/** `engine`: of the nodes that are added; undefined: they are asked. */
 interface Asked {
   readonly core: Core
   readonly request: Request
-  readonly engine: unknown
 }
 
 type Handler = (asked: Asked) => Promise<Response> | Response
@@ -65,9 +67,9 @@ async function route(asked: Asked, path: string): Promise<Response | undefined> 
 
 const wrongMethod = (path: string) => methodNotAllowed(POSTS.has(path) ? 'POST' : 'GET')
 
-async function add({ core, request, engine }: Asked): Promise<Response> {
+async function add({ core, request }: Asked): Promise<Response> {
   const { url, status } = await readNode(request)
-  const isAdded = await addNode(core, url, { status, engine })
+  const isAdded = await addNode(core, url, { status })
   return isAdded
     ? message('Added successfully.')
     : failed(core, 'Failed to add node. Check the URL and try again.', 400)
@@ -90,8 +92,13 @@ async function endAll({ core }: Asked): Promise<Response> {
   return areGone ? message('All nodes terminated.') : failed(core, 'Some nodes failed to terminate.', 502)
 }
 
+/** The line of each attempt. */
+const sentTo = ({ admitted, plan }: Step & { readonly kind: 'sent' }): string =>
+  `Dispatching to ${plan.worker.url} (model=${admitted.call.model ?? ''})`
+
 /** Its own name for what it routes by. */
 function hear(call: Call, { headers }: Request, strategy: unknown): Call {
+  checkRequest(call)
   if (strategy === 'consistent_hash') return { ...call, session: requestKey(call, headers) }
   return strategy === 'prefix_cache' ? { ...call, session: beginning(call) } : call
 }

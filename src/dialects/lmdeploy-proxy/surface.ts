@@ -4,7 +4,7 @@ import { authenticate } from '../../admission/auth.ts'
 import type { Core } from '../../core.ts'
 import { Refusal } from '../../openai/errors.ts'
 import type { Call } from '../../openai/call.ts'
-import type { RefusedAt, Surface } from '../dialect.ts'
+import type { RefusedAt, Step, Surface } from '../dialect.ts'
 import { cards } from '../nodes/cards.ts'
 import {
   addNode,
@@ -17,6 +17,7 @@ import {
 } from '../nodes/manage.ts'
 import { readNode } from '../nodes/read.ts'
 import { answer, detail, methodNotAllowed, unknownTo, unprocessable } from '../python/fastapi.ts'
+import { checkRequest, isInferencePath } from '../python/requests.ts'
 import { forwarded } from './forwarded.ts'
 
 /** Its surface. */
@@ -24,11 +25,25 @@ export function surface({ isPaired }: Readonly<Record<string, unknown>>): Surfac
   return {
     answer: route,
     fallback: async (core, request, path) =>
-      POSTS.has(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
+      POSTS.has(path) || isInferencePath(path) ? methodNotAllowed('POST') : unknownTo(core, request, path),
     refuse,
-    hear: (call, request) =>
-      forwarded(isPaired === true ? single(call) : { ...call, isWhole: true }, request),
+    hear: (call, request) => {
+      checkRequest(call)
+      return forwarded(isPaired === true ? single(call) : { ...call, isWhole: true }, request)
+    },
+    follow: (step, core) => {
+      if (step.kind === 'sent') logSent(step, core)
+    },
   }
+}
+
+/** Its line of each attempt; of a pair, one for either half. */
+function logSent({ plan }: Step & { readonly kind: 'sent' }, { host }: Core): void {
+  const say = (what: string, url: string) =>
+    host.log({ level: 'info', message: `A ${what} is dispatched to ${url}` })
+  if (plan.kind !== 'pair') return say('request', plan.worker.url)
+  say('Prefill request', plan.prefill.url)
+  say('Decode request', plan.worker.url)
 }
 
 type Handler = (core: Core, request: Request) => Promise<Response> | Response

@@ -33,6 +33,8 @@ export function setChecks(
   settings.set('healthInterval', `${interval}s`)
   settings.set('healthTimeout', `${timeout}s`)
   settings.set('healthFailures', failures)
+  // There a node that is back is used with the next call: it is tried again soon, not after half a minute.
+  settings.set('breakerOpen', '5s')
   settings.set('removeAfter', `${Math.max(1, Math.round(1000 * interval * (failures - 1)))}ms`)
 }
 
