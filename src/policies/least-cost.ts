@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import type { Ask } from '../actors/ask.ts'
-import { hashText, rendezvousScoreOf } from '../hash.ts'
+import { rendezvousScoreOf } from '../hash.ts'
 import type { Candidate, Choose, Policy, PoolSense } from './policy.ts'
 
 /** Seconds that loading an adapter takes, as far as choosing goes: others of equal cost go first. */
@@ -107,7 +107,7 @@ export function cheapestOf(
   for (let i = 0; i < candidates.length; i++) least = Math.min(least, costs[i]!)
   const first = ask.prefix?.[0]
   return sense.bestMatch === 0 && first !== undefined
-    ? ownerOf(String(first), candidates, costs, least + band)
+    ? ownerOf(first, candidates, costs, least + band)
     : oneOf(candidates.length, costs, least + SAME, sense)
 }
 
@@ -115,10 +115,9 @@ export function cheapestOf(
  * Routers that share nothing send a prompt that nobody holds to the same worker, so that its next turn finds it whatever router
  * it comes by: rendezvous hashing of its first block, among those whose costs are as good as equal.
  */
-function ownerOf(key: string, candidates: readonly Candidate[], costs: Float64Array, limit: number): number {
+function ownerOf(hash: number, candidates: readonly Candidate[], costs: Float64Array, limit: number): number {
   let best = 0
   let bestScore = -1
-  const hash = hashText(key)
   for (let i = 0; i < candidates.length; i++) {
     if (costs[i]! > limit) continue
     const score = rendezvousScoreOf(hash, candidates[i]!.id)

@@ -67,9 +67,10 @@ export class Holdings {
     if (holding === 0) holding = this.#fresh++
     else this.#free = this.#fields[holding * FIELDS + NEXT]!
     const field = holding * FIELDS
-    this.#fields.fill(0, field, field + FIELDS)
-    this.#fields[field + NODE] = node
-    this.#fields[field + WHAT] = (worker << 5) | blocks
+    const fields = this.#fields
+    for (let at = field; at < field + FIELDS; at++) fields[at] = 0
+    fields[field + NODE] = node
+    fields[field + WHAT] = (worker << 5) | blocks
     return holding
   }
 

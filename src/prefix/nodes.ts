@@ -1,28 +1,31 @@
-// The tree's nodes in typed arrays: each is a run of up to sixteen blocks that all prompts coming that far share.
+// The tree's nodes in one buffer: each is a run of up to sixteen blocks that all prompts coming that far share.
 
 /** Blocks in a node at most. */
 export const NODE_BLOCKS = 16
 /** Bytes of one node with its two places in the table. */
-export const NODE_BYTES = NODE_BLOCKS * 8 + 8 * 4 + 8 + 2 * 4
+export const NODE_BYTES = (NODE_BLOCKS + 4) * 8 + 2 * 4
 
-const FIELDS = 8
-const PARENT = 0
-const DEPTH = 1
-const FILL = 2
-const CHILDREN = 3
-const FIRST = 4
-const HOLDERS = 5
+// A node's numbers lie side by side, for a call meets nodes that were not touched for long: first its popularity (see `warm`),
+// then six integers, then its blocks.
+const DOUBLES = NODE_BLOCKS + 4
+const BLOCKS = 4
+const INTS = DOUBLES * 2
+const PARENT = 2
+const DEPTH = 3
+const FILL = 4
+const CHILDREN = 5
+const FIRST = 6
+const HOLDERS = 7
 
 /**
  * A node is a number from 1 on; 0 is the root, which holds no blocks. Children are found through one hash table by parent and
  * first block (open addressing with linear probing; removal shifts back, so there are no tombstones).
  */
 export class Nodes {
-  #hashes: Float64Array
-  #fields: Int32Array
-  /** Popularity of each node, see `warm`. */
-  #heat: Float64Array
-  #table: Int32Array
+  #doubles = new Float64Array(0)
+  /** The same memory. */
+  #ints = new Int32Array(0)
+  #table = new Int32Array(0)
   #capacity = 0
   /** The next number that was never used, and the list of those given back. */
   #fresh = 1
@@ -30,10 +33,6 @@ export class Nodes {
   #used = 0
 
   constructor(capacity: number) {
-    this.#hashes = new Float64Array(0)
-    this.#fields = new Int32Array(0)
-    this.#heat = new Float64Array(0)
-    this.#table = new Int32Array(0)
     this.resize(capacity)
   }
 
@@ -53,51 +52,50 @@ export class Nodes {
   /** Makes the arrays larger; numbers stay. */
   resize(capacity: number): void {
     this.#capacity = capacity
-    this.#hashes = grown(this.#hashes, new Float64Array(capacity * NODE_BLOCKS))
-    this.#fields = grown(this.#fields, new Int32Array(capacity * FIELDS))
-    this.#heat = grown(this.#heat, new Float64Array(capacity))
+    this.#doubles = grown(this.#doubles, new Float64Array(capacity * DOUBLES))
+    this.#ints = new Int32Array(this.#doubles.buffer)
     this.#table = new Int32Array(capacity * 2)
     for (let node = 1; node < this.#fresh; node++) if (this.fill(node) > 0) this.#enter(node)
   }
 
   parent(node: number): number {
-    return this.#fields[node * FIELDS + PARENT]!
+    return this.#ints[node * INTS + PARENT]!
   }
 
   /** Blocks of the path before this node. */
   depth(node: number): number {
-    return this.#fields[node * FIELDS + DEPTH]!
+    return this.#ints[node * INTS + DEPTH]!
   }
 
   /** Its blocks; a deeper one than any worker holds may be left over. */
   fill(node: number): number {
-    return this.#fields[node * FIELDS + FILL]!
+    return this.#ints[node * INTS + FILL]!
   }
 
   /** The hash of one of its blocks. */
   block(node: number, at: number): number {
-    return this.#hashes[node * NODE_BLOCKS + at]!
+    return this.#doubles[node * DOUBLES + BLOCKS + at]!
   }
 
   isLeaf(node: number): boolean {
-    return this.#fields[node * FIELDS + CHILDREN] === 0
+    return this.#ints[node * INTS + CHILDREN] === 0
   }
 
   /** First of the holdings of this node. */
   first(node: number): number {
-    return this.#fields[node * FIELDS + FIRST]!
+    return this.#ints[node * INTS + FIRST]!
   }
 
   setFirst(node: number, holding: number): void {
-    this.#fields[node * FIELDS + FIRST] = holding
+    this.#ints[node * INTS + FIRST] = holding
   }
 
   holders(node: number): number {
-    return this.#fields[node * FIELDS + HOLDERS]!
+    return this.#ints[node * INTS + HOLDERS]!
   }
 
   addHolders(node: number, count: number): void {
-    this.#fields[node * FIELDS + HOLDERS]! += count
+    this.#ints[node * INTS + HOLDERS]! += count
   }
 
   /** The child that begins with this block, or 0. */
@@ -106,7 +104,7 @@ export class Nodes {
     for (let at = this.#home(parent, hash); ;) {
       const node = table[at]!
       if (node === 0) return 0
-      if (this.#hashes[node * NODE_BLOCKS] === hash && this.#fields[node * FIELDS + PARENT] === parent)
+      if (this.#ints[node * INTS + PARENT] === parent && this.#doubles[node * DOUBLES + BLOCKS] === hash)
         return node
       if (++at === table.length) at = 0
     }
@@ -114,10 +112,11 @@ export class Nodes {
 
   /** How many of the node's blocks the path has from `depth` on. */
   common(node: number, path: Float64Array, depth: number): number {
-    const start = node * NODE_BLOCKS
+    const doubles = this.#doubles
+    const start = node * DOUBLES + BLOCKS
     const most = Math.min(this.fill(node), path.length - depth)
     let count = 0
-    while (count < most && this.#hashes[start + count] === path[depth + count]) count++
+    while (count < most && doubles[start + count] === path[depth + count]) count++
     return count
   }
 
@@ -125,10 +124,10 @@ export class Nodes {
   make(parent: number, path: Float64Array, depth: number): number {
     const node = this.#take()
     const fill = Math.min(NODE_BLOCKS, path.length - depth)
-    this.#hashes.set(path.subarray(depth, depth + fill), node * NODE_BLOCKS)
     this.#setUp(node, parent, depth, fill)
-    this.#heat[node] = -Infinity
-    if (parent !== 0) this.#fields[parent * FIELDS + CHILDREN]!++
+    this.#copy(path, depth, node, { from: 0, to: fill })
+    this.#doubles[node * DOUBLES] = -Infinity
+    if (parent !== 0) this.#ints[parent * INTS + CHILDREN]!++
     this.#enter(node)
     return node
   }
@@ -137,32 +136,33 @@ export class Nodes {
   append(node: number, path: Float64Array, depth: number): number {
     const fill = this.fill(node)
     const count = Math.min(NODE_BLOCKS - fill, path.length - depth)
-    this.#hashes.set(path.subarray(depth, depth + count), node * NODE_BLOCKS + fill)
-    this.#fields[node * FIELDS + FILL] = fill + count
+    this.#copy(path, depth, node, { from: fill, to: fill + count })
+    this.#ints[node * INTS + FILL] = fill + count
     return count
   }
 
   /** Forgets the blocks of a leaf from the `fill`th on. */
   cut(node: number, fill: number): void {
-    this.#fields[node * FIELDS + FILL] = fill
+    this.#ints[node * INTS + FILL] = fill
   }
 
   /** Puts a new node before this one that takes its first `count` blocks. This one keeps its number, its children, and its holdings. */
   split(node: number, count: number): number {
     const upper = this.#take()
     const at = this.#place(node)
-    const start = node * NODE_BLOCKS
+    const doubles = this.#doubles
+    const start = node * DOUBLES + BLOCKS
     const fill = this.fill(node)
-    this.#hashes.copyWithin(upper * NODE_BLOCKS, start, start + count)
+    doubles.copyWithin(upper * DOUBLES + BLOCKS, start, start + count)
     this.#setUp(upper, this.parent(node), this.depth(node), count)
-    this.#fields[upper * FIELDS + CHILDREN] = 1
-    this.#heat[upper] = this.#heat[node]!
+    this.#ints[upper * INTS + CHILDREN] = 1
+    doubles[upper * DOUBLES] = doubles[node * DOUBLES]!
     this.#table[at] = upper
-    this.#hashes.copyWithin(start, start + count, start + fill)
-    const field = node * FIELDS
-    this.#fields[field + PARENT] = upper
-    this.#fields[field + DEPTH]! += count
-    this.#fields[field + FILL] = fill - count
+    doubles.copyWithin(start, start + count, start + fill)
+    const field = node * INTS
+    this.#ints[field + PARENT] = upper
+    this.#ints[field + DEPTH]! += count
+    this.#ints[field + FILL] = fill - count
     this.#enter(node)
     return upper
   }
@@ -171,9 +171,9 @@ export class Nodes {
   free(node: number): void {
     this.#leave(this.#place(node))
     const parent = this.parent(node)
-    if (parent !== 0) this.#fields[parent * FIELDS + CHILDREN]!--
-    this.#fields[node * FIELDS + FILL] = 0
-    this.#fields[node * FIELDS + PARENT] = this.#free
+    if (parent !== 0) this.#ints[parent * INTS + CHILDREN]!--
+    this.#ints[node * INTS + FILL] = 0
+    this.#ints[node * INTS + PARENT] = this.#free
     this.#free = node
     this.#used--
   }
@@ -183,13 +183,14 @@ export class Nodes {
    * node, and nothing to do as time passes.
    */
   warm(node: number, now: number, tau: number): void {
-    const heat = this.#heat[node]!
-    this.#heat[node] = now + tau * Math.log1p(Math.exp((heat - now) / tau))
+    const at = node * DOUBLES
+    const heat = this.#doubles[at]!
+    this.#doubles[at] = heat === -Infinity ? now : now + tau * Math.log1p(Math.exp((heat - now) / tau))
   }
 
   /** The decayed count of requests. */
   warmth(node: number, now: number, tau: number): number {
-    return Math.exp((this.#heat[node]! - now) / tau)
+    return Math.exp((this.#doubles[node * DOUBLES]! - now) / tau)
   }
 
   #take(): number {
@@ -201,11 +202,21 @@ export class Nodes {
   }
 
   #setUp(node: number, parent: number, depth: number, fill: number): void {
-    const field = node * FIELDS
-    this.#fields.fill(0, field, field + FIELDS)
-    this.#fields[field + PARENT] = parent
-    this.#fields[field + DEPTH] = depth
-    this.#fields[field + FILL] = fill
+    const ints = this.#ints
+    const at = node * INTS
+    ints[at + PARENT] = parent
+    ints[at + DEPTH] = depth
+    ints[at + FILL] = fill
+    ints[at + CHILDREN] = 0
+    ints[at + FIRST] = 0
+    ints[at + HOLDERS] = 0
+  }
+
+  /** So few that a loop is faster than a view of them. */
+  #copy(path: Float64Array, depth: number, node: number, { from, to }: { from: number; to: number }): void {
+    const doubles = this.#doubles
+    const start = node * DOUBLES + BLOCKS
+    for (let at = from; at < to; at++) doubles[start + at] = path[depth + at - from]!
   }
 
   /** Where the search begins: the mixed 32 bits scaled to the table, so that its size need not be a power of two. */
@@ -215,7 +226,7 @@ export class Nodes {
   }
 
   #homeOf(node: number): number {
-    return this.#home(this.parent(node), this.#hashes[node * NODE_BLOCKS]!)
+    return this.#home(this.parent(node), this.#doubles[node * DOUBLES + BLOCKS]!)
   }
 
   #enter(node: number): void {

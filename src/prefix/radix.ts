@@ -12,7 +12,8 @@ const DOUBLING_SHARE = 1 / 16
 const HOLDINGS_PER_NODE = 2
 
 /**
- * The pool's view of its workers' KV caches. Workers are numbers from `add`; a path is what `hashBlocks` returned. A worker holds
+ * The pool's view of its workers' KV caches. Workers are numbers from `add`; a path is what `hashBlocks` returned, and is not written
+ * to after it was given here. A worker holds
  * a block only together with all blocks before it. Each worker forgets its least recently used blocks when it holds more than
  * its capacity; when the whole tree would outgrow its budget, the least recently used run of blocks of any worker goes.
  */
@@ -179,8 +180,7 @@ export class RadixTree {
 
   #hasRoom(nodes: number, holdings: number): boolean {
     const tree = this.#tree
-    const isFree = () => tree.nodes.room >= nodes && tree.holdings.room >= holdings
-    while (!isFree()) if (!this.#grow()) return false
+    while (tree.nodes.room < nodes || tree.holdings.room < holdings) if (!this.#grow()) return false
     return true
   }
 

@@ -24,6 +24,8 @@ export class Tree {
   depth = 0
   /** Nodes that they lie in. */
   steps = 0
+  /** Its path, while the tree is as it was: what was looked up is inserted next, as a rule. */
+  #walked: Float64Array | null = null
 
   holder(worker: number): Holder {
     const holder = this.holders[worker]
@@ -31,8 +33,9 @@ export class Tree {
     return holder
   }
 
-  /** Follows the path as far as the tree has it. */
+  /** Follows the path as far as the tree has it. A path is never written to again. */
   walk(path: Float64Array): void {
+    if (path === this.#walked) return
     const nodes = this.nodes
     let node = 0
     let depth = 0
@@ -51,6 +54,7 @@ export class Tree {
     this.inside = inside
     this.depth = depth
     this.steps = steps
+    this.#walked = path
   }
 
   /** The worker's holding of a node, or 0. */
@@ -63,6 +67,7 @@ export class Tree {
 
   /** Makes the nodes of the path behind the last walk's end, so that the worker's order of use can be told node by node. */
   lay(path: Float64Array, worker: number): number {
+    this.#walked = null
     const nodes = this.nodes
     let node = this.node
     let depth = this.depth
@@ -170,6 +175,7 @@ export class Tree {
     const holdings = this.holdings
     const had = holdings.blocks(holding)
     if (had <= blocks) return
+    this.#walked = null
     for (let child = holdings.child(holding); child !== 0; child = holdings.child(holding)) {
       while (holdings.child(child) !== 0) child = holdings.child(child)
       this.drop(child)
@@ -182,6 +188,7 @@ export class Tree {
 
   /** Takes out a holding that has none under it, and its node when it was the last. */
   drop(holding: number): void {
+    this.#walked = null
     const nodes = this.nodes
     const holdings = this.holdings
     const node = holdings.node(holding)
