@@ -1,6 +1,7 @@
 // Runs the app in a Node process: listeners, signals, and an end that loses no stream.
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
+import { installKernel } from '../../src/kernel/wasm.ts'
 import { endOnSignals, untilIdle } from '../web/ending.ts'
 import { serveHere } from './front.ts'
 import { createHost } from './host.ts'
@@ -78,6 +79,7 @@ export async function serveApp(
   if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
   endOnSignals(stop, log)
   boundNursery()
+  installKernel()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }
 }
 

@@ -5,6 +5,7 @@ import process from 'node:process'
 import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
+import { installKernel } from '../../src/kernel/wasm.ts'
 import { createLog, listeningLine } from '../node/log.ts'
 import { adminPlace, endOnSignals, untilIdle } from './ending.ts'
 import type { SocketHost } from './socket-host.ts'
@@ -74,6 +75,7 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
   const host = platform.host(config, log)
   const app = createApp(config, host)
   await app.start()
+  installKernel()
   const reload = async (next: Config) => {
     await app.reload(next)
     write = createLog(next)

@@ -33,8 +33,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export class TopLevel {
   readonly bytes: Uint8Array
-  /** A view of the same buffer, for whoever looks for more in it. */
-  readonly words: Int32Array
+  /** The same, for whoever looks for more in it. */
+  readonly text: ByteText
   /** The object itself, braces included. */
   readonly object: Span
   /** Four offsets a member: key without its quotes, value. */
@@ -43,13 +43,13 @@ export class TopLevel {
   readonly #decoded: ReadonlyMap<number, string> | null
 
   constructor(
-    { bytes, words }: ByteText,
+    text: ByteText,
     object: Span,
     marks: readonly number[],
     decoded: ReadonlyMap<number, string> | null,
   ) {
-    this.bytes = bytes
-    this.words = words
+    this.bytes = text.bytes
+    this.text = text
     this.object = object
     this.#marks = marks
     this.#decoded = decoded

@@ -1,4 +1,5 @@
 // Steps over one JSON token or value in bytes: blanks, strings, scalars, and nested values of any depth.
+import { kernelFor, type Kernel } from '../kernel/kernel.ts'
 import { findQuote, findStop, skipNumbers } from './words.ts'
 import type { ByteText } from './words.ts'
 
@@ -32,7 +33,7 @@ export function skipBlank(text: ByteText, at: number): number {
 /** From the first byte of a value to behind its last. Throws `BodyError` when it is none. */
 export function skipValue(text: ByteText, at: number): number {
   const byte = at < text.end ? text.bytes[at]! : 0
-  if (byte === QUOTE) return skipString(text, at + 1)
+  if (byte === QUOTE) return skipString(text, at + 1, kernelFor(text, at))
   if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return skipNested(text, at)
   let end = at
   while (end < text.end && isScalarByte(text.bytes[end]!)) end++
@@ -76,12 +77,15 @@ function isScalarByte(byte: number): boolean {
   return byte > 0x20 && byte !== 0x2c && byte !== CLOSE_OBJECT && byte !== CLOSE_ARRAY && byte < 0x80
 }
 
-/** From behind the opening quote of a top-level string to behind its closing one, checking escapes and control characters. */
-export function skipString(text: ByteText, at: number): number {
+/**
+ * From behind the opening quote of a top-level string to behind its closing one, checking escapes and control characters.
+ * `kernel`: has the text loaded.
+ */
+export function skipString(text: ByteText, at: number, kernel: Kernel | null = null): number {
   const { bytes, end } = text
   const start = at - 1
   for (;;) {
-    at = findStop(text, at)
+    at = kernel === null ? findStop(text, at) : kernel.stop(at, end)
     if (at >= end) throw new BodyError('unterminated string', start)
     const byte = bytes[at]!
     if (byte === QUOTE) return at + 1
@@ -106,6 +110,9 @@ function skipEscape(text: ByteText, at: number): number {
 
 /** From an opening bracket or brace to behind the one that closes it. Counts instead of recursing: depth costs nothing. */
 function skipNested(text: ByteText, at: number): number {
+  // What the kernel finds broken is read again, to tell where.
+  const behind = kernelFor(text, at)?.skip(at, text.end) ?? 0
+  if (behind > 0) return behind
   const { bytes, end } = text
   const start = at
   let brackets = 0

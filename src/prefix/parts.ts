@@ -1,13 +1,16 @@
 // Walks lists of messages, tools and content parts: leaves out cache marks and sets media apart.
-import { findQuote, type ByteText } from '../openai/words.ts'
+import { kernelFor } from '../kernel/kernel.ts'
+import type { ByteText } from '../openai/words.ts'
 import { addMedia, addText, type Draft } from './draft.ts'
 import { MAX_BYTES } from './sizes.ts'
+import { AllStrings, endOfString } from './strings.ts'
 
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const COMMA = 0x2c
 const COLON = 0x3a
 
+/** Bytes from which on the kernel pays. */
+const LONG = 1024
 /** Shorter texts are taken as they are, even when they are media: a URL, an icon. */
 const MEDIA_MIN = 1024
 /** `data:` URLs name their type first; the mark that ends it stands early. */
@@ -19,16 +22,23 @@ const BASE64 = codes(';base64,')
 const MEDIA_KEYS = ['"data"', '"file_data"', '"b64_json"'].map(codes)
 
 /**
- * Adds the bytes from `start` to the text's end, which hold JSON values with commas between. Walks from string to string, four
- * bytes at a time, and stops looking where the draft is full. `isMedia`: every long text is one.
+ * Adds the bytes of a span, which hold JSON values with commas between. Walks from string to string, and stops looking where
+ * the draft is full. `isMedia`: every long text is one.
  */
-export function walkParts(draft: Draft, text: ByteText, start: number, isMedia: boolean): void {
-  const { bytes, end } = text
+export function walkParts(
+  draft: Draft,
+  whole: ByteText,
+  { start, end }: { start: number; end: number },
+  isMedia: boolean,
+): void {
+  const { bytes, words } = whole
+  const text = { bytes, words, end }
+  const strings = (end - start >= LONG ? kernelFor(whole, start) : null) ?? new AllStrings(text)
+  const limit = () => from + MAX_BYTES - draft.length
   let from = start
-  let keyStart = start
-  let keyEnd = start
-  for (let at = findQuote(text, start); at < end; at = findQuote(text, at)) {
-    const close = endOfString(text, at)
+  strings.keyStart = strings.keyEnd = start
+  for (let at = strings.find(start, end, limit()); at < end; at = strings.find(at, end, limit())) {
+    const { close } = strings
     if (close - at === MARK.length && startsWith(bytes, at, MARK) && isKey(text, close)) {
       const cut = cutMark(text, at, close)
       addText(draft, from, Math.max(from, cut.start))
@@ -37,31 +47,18 @@ export function walkParts(draft: Draft, text: ByteText, start: number, isMedia: 
       continue
     }
     if (close - at >= MEDIA_MIN) {
-      if (isMedia || isMediaText(text, at + 1, { start: keyStart, end: keyEnd })) {
+      if (isMedia || isMediaText(text, at + 1, { start: strings.keyStart, end: strings.keyEnd })) {
         addText(draft, from, at + 1)
         addMedia(draft, at + 1, close - 1)
         from = close - 1
       }
     }
     if (draft.length + close - from >= MAX_BYTES) break
-    keyStart = at
-    keyEnd = close
+    strings.keyStart = at
+    strings.keyEnd = close
     at = close
   }
   addText(draft, from, end)
-}
-
-/** Behind the closing quote of the string whose opening one is at `open`, or the end. */
-function endOfString(text: ByteText, open: number): number {
-  const { bytes, end } = text
-  for (let at = open + 1; ;) {
-    const quote = findQuote(text, at)
-    if (quote >= end) return end
-    let slash = quote
-    while (bytes[slash - 1] === BACKSLASH) slash--
-    if (((quote - slash) & 1) === 0) return quote + 1
-    at = quote + 1
-  }
 }
 
 /** A member with the comma before it, or with the one behind it where it is the first. */

@@ -1,5 +1,6 @@
 // Finds the canonical bytes of a prompt: those parts of a JSON body that the engine makes the prompt of, in the prompt's order.
 import type { TopLevel } from '../openai/scan.ts'
+import type { ByteText } from '../openai/words.ts'
 import { addMedia, addText, type Draft } from './draft.ts'
 import { walkParts } from './parts.ts'
 
@@ -9,8 +10,8 @@ import { walkParts } from './parts.ts'
  */
 export interface Prompt {
   readonly bytes: Uint8Array
-  /** A view of the same buffer, where there is one already. */
-  readonly words?: Int32Array
+  /** The whole of them, where it was read before. */
+  readonly text?: ByteText
   /** Seeds the hashes together with `keys`: the model as the workers know it. */
   readonly model: string | null
   /** Values that part caches from each other (adapter, salt): kind, start, end of each. */
@@ -52,7 +53,7 @@ export function readPrompt(top: TopLevel, model: string | null): Prompt {
   for (const name of HEADS) addValue(draft, top, name, false)
   const head = draft.length
   for (const name of BODIES) if (draft.length === head) addValue(draft, top, name, false)
-  return { bytes: top.bytes, words: top.words, model, keys, spans: draft.spans, length: draft.length }
+  return { bytes: top.bytes, text: top.text, model, keys, spans: draft.spans, length: draft.length }
 }
 
 /** Texts and lists; an object is something else by that name (Responses have a `text` and a `prompt` of settings). */
@@ -72,13 +73,13 @@ function addValue(draft: Draft, top: TopLevel, name: string, isMedia: boolean): 
  * quote too: then a text alone and the first of a list are the same prompt.
  */
 function addList(draft: Draft, top: TopLevel, span: { start: number; end: number }, isMedia: boolean): void {
-  const bytes = top.bytes
+  const { bytes } = top
   let start = span.start
   let end = span.end
   while (start < end && (bytes[start] === OPEN_ARRAY || bytes[start]! <= 0x20)) start++
   while (end > start && (bytes[end - 1] === CLOSE_ARRAY || bytes[end - 1]! <= 0x20)) end--
   if (isMedia || bytes[start] === OPEN_OBJECT) {
-    walkParts(draft, { bytes, words: top.words, end }, start, isMedia)
+    walkParts(draft, top.text, { start, end }, isMedia)
     return
   }
   const isText = bytes[start] === QUOTE

@@ -1,5 +1,8 @@
 // How a prompt's bytes are cut into blocks: finely at first, where prompts are shared most, coarsely after that.
 
+/** Bytes that are hashed at a time; a block is a number of them. */
+export const STRIPE = 64
+
 const FINE_BYTES = 256
 const COARSE_BYTES = 1024
 const FINE_BLOCKS = 64
@@ -27,9 +30,9 @@ export function blocksIn(bytes: number): number {
   return Math.min(MAX_BLOCKS, FINE_BLOCKS + Math.floor((bytes - FINE_END) / COARSE_BYTES))
 }
 
-/** Where media begin in the canonical bytes: hashes are made of eight bytes at a time. */
+/** Where media begin in the canonical bytes: hashes are made of a stripe at a time. */
 export function alignUp(bytes: number): number {
-  return (bytes + 7) & ~7
+  return Math.ceil(bytes / STRIPE) * STRIPE
 }
 
 /** What a tree may take where memory is a server's, and where the whole process has 128 MB. */

@@ -5,6 +5,7 @@ import { createApp } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../../src/host.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
+import { installKernel } from '../../../src/kernel/wasm.ts'
 import { createTunnels } from '../../web/tunnels.ts'
 import { reachOf } from '../certificates.ts'
 import { createSeams, takeSocket, withTunnels } from '../host.ts'
@@ -98,4 +99,5 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   process.on('unhandledRejection', fault('A promise failed unseen'))
   process.on('uncaughtException', fault('An error was not caught'))
   boundNursery()
+  installKernel()
 }
