@@ -27,13 +27,29 @@ const CAN_SKIP: readonly PdProtocol[] = [
   'moriio',
 ]
 
-/** How a prefill worker hands over: as configured, as what it told of its connector says, else as its engine does by default. */
+/** The engine that alone speaks a protocol. */
+const SPEAKERS: Readonly<Partial<Record<PdProtocol, string>>> = {
+  sglang: 'sglang',
+  distserve: 'lmdeploy',
+  nixl: 'vllm',
+  nixl_p2p: 'vllm',
+  p2p: 'vllm',
+  mooncake: 'vllm',
+  moriio: 'vllm',
+}
+
+/**
+ * How a prefill worker hands over: as configured, unless its engine is known not to speak that; else as its engine does by
+ * default, or as what it told of its connector says.
+ */
 export function protocolOf(
   { engine, kvAddress, transfer }: Pick<WorkerRef, 'engine' | 'kvAddress' | 'transfer'>,
   { pdProtocol }: Pick<Config, 'pdProtocol'>,
 ): PdProtocol {
   const told = transfer ? 'moriio' : kvAddress === undefined ? undefined : 'p2p'
-  return pdProtocol ?? told ?? PROTOCOLS[engine] ?? 'nixl'
+  const speaker = pdProtocol && SPEAKERS[pdProtocol]
+  const isOthers = speaker !== undefined && speaker !== engine && Object.values(SPEAKERS).includes(engine)
+  return (isOthers ? undefined : pdProtocol) ?? PROTOCOLS[engine] ?? told ?? 'nixl'
 }
 
 export class Pairs {

@@ -47,6 +47,22 @@ test('a pair carries the prompt on one worker and the call on the other, until t
   assert.deepEqual([seat(one, 'p1').served, seat(one, 'd1').served], [1, 1])
 })
 
+for (const [engine, pdProtocol, spoken] of [
+  ['vllm', undefined, 'nixl'],
+  ['vllm', 'mooncake', 'mooncake'],
+  ['vllm', 'sglang', 'nixl'],
+  ['sglang', undefined, 'sglang'],
+  ['sglang', 'nixl_p2p', 'sglang'],
+  ['sglang', 'plain', 'plain'],
+  ['lmdeploy', 'nixl', 'distserve'],
+  ['unknown', 'sglang', 'sglang'],
+] as const)
+  test(`a prefill worker that runs ${engine} hands over by ${spoken} where ${pdProtocol ?? 'nothing'} is configured`, async () => {
+    const fleet = [worker('p', 'prefill', engine), worker('d', 'decode', engine)]
+    const one = await rig(pdProtocol ? { pdProtocol } : {}, ...fleet)
+    assert.equal(pairOf(await planOf(one.pool.pick(ask()))).protocol, spoken)
+  })
+
 for (const [how, end] of [
   ['ends before the note of its hand-over came', { kind: 'done', status: 200 }],
   ['is left by its client', { kind: 'left' }],

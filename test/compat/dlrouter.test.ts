@@ -370,23 +370,6 @@ test('prefix_cache takes one equal character for a match when it is strict, and 
   assert.deepEqual(counts, [1, 3])
 })
 
-test('several backend types serve in one process', async (t) => {
-  const fleet = {
-    [W1]: engine({ engine: 'vllm', models: ['a'] }),
-    [W2]: engine({ engine: 'sglang', models: ['b'] }),
-    [W3]: engine({ engine: 'lmdeploy', models: ['c'] }),
-  }
-  const router = await opened(t, fleet)
-  assert.deepEqual(
-    await nodesOf(
-      router,
-      fleet,
-      ['a', 'b', 'c'].map((model) => chat({ model })),
-    ),
-    [W1, W2, W3],
-  )
-})
-
 async function onDisk(t: TestContext): Promise<{ readonly file: string; readonly storage: () => Storage }> {
   const directory = await mkdtemp(join(tmpdir(), 'fetchway-nodes-'))
   t.after(() => rm(directory, { recursive: true, force: true }))

@@ -73,6 +73,7 @@ function handOver(
 ): Setting[] {
   // Its requests carry the words of both connectors.
   if (backend === 'vllm') return isPaired ? [['pdProtocol', 'nixl_p2p', 'serving_strategy']] : []
+  if (backend === 'sglang') return isPaired ? [['pdProtocol', 'sglang', 'serving_strategy']] : []
   if (backend !== 'lmdeploy') return []
   const protocol = String(values['migration_protocol'] as string).toUpperCase()
   return [
