@@ -56,7 +56,7 @@ test('pairs of several backend types serve in one process, each by its own proto
 test('models are asked for beside everything else: a node that hangs holds up nobody', async (t) => {
   const hanging = engine({ fault: 'stall-before-head;path=/' })
   const router = await open(t, { [W1]: engine(), [W2]: hanging }, { movesClock: true })
-  await router.post('/nodes/add', { url: W1 })
+  await router.post('/nodes/add', { url: W1, status: { models: ['m'] } })
   const adding = router.post('/nodes/add', { url: W2 })
   assert.equal((await router.post(CHAT, chat())).status, 200)
   assert.equal((await router.ask('/health')).status, 200)
