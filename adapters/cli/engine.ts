@@ -56,11 +56,10 @@ export async function engine(argv: readonly string[]): Promise<Status> {
     ...(Array.isArray(adapters) && adapters.length > 0 ? { adapters } : {}),
   } as unknown as EngineOptions
   const simulated = createEngine(options)
-  const served = await serve((request) => simulated.fetch(request), {
-    host: String(host),
-    port: Number(port),
-    breaksOnError: true,
-  })
+  const where = { host: String(host), port: Number(port) }
+  const served = await serve((request) => simulated.fetch(request), { ...where, breaksOnError: true }).catch(
+    (error: unknown) => refuseStart(error, where),
+  )
   for (let rank = 0; typeof kvEvents === 'string' && rank < (options.dpSize ?? 1); rank++)
     await publish(simulated, { endpoint: kvEvents, replay: kvEventsReplay, rank })
   if (typeof loadPublishEndpoint === 'string') await publishLoad(simulated, loadPublishEndpoint)
@@ -69,6 +68,12 @@ export async function engine(argv: readonly string[]): Promise<Status> {
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   return null
+}
+
+/** Why it could not listen, in the words that the router has for it. */
+async function refuseStart(error: unknown, where: { host: string; port: number }): Promise<never> {
+  const { explainStart } = await import('./serve.ts')
+  throw new Error(explainStart(error, { ...where, socket: undefined }), { cause: error })
 }
 
 const publishing = () => ({

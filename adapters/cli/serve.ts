@@ -98,7 +98,10 @@ export function notYet({ threads, workers, record }: Config, isNode = false): st
 }
 
 /** Why the router could not start, and what to do. */
-export function explainStart(error: unknown, { host, port, socket }: Config): string {
+export function explainStart(
+  error: unknown,
+  { host, port, socket }: Pick<Config, 'host' | 'port' | 'socket'>,
+): string {
   const where = socket ?? `${host}:${port}`
   const code = error instanceof Error && 'code' in error ? error.code : ''
   if (code === 'EADDRINUSE')

@@ -41,6 +41,16 @@ test('an engine serves its models, breaks connections by a fault, and ends on SI
   assert.equal(await engine.ended, 0)
 })
 
+test('an engine says whose its port is, and what to do', LIMIT, async () => {
+  const engine = new Program(['engine', '--port', '0'], directory)
+  const [, host = '', port = ''] = await engine.says(/ engine on http:\/\/(.+):(\d+)$/m)
+  const second = new Program(['engine', '--port', port], directory)
+  assert.equal(await second.ended, 1)
+  assert.match(second.output, new RegExp(`^fetchway: ${host}:${port} is taken by another program; choose`))
+  engine.signal('SIGTERM')
+  assert.equal(await engine.ended, 0)
+})
+
 test('an engine publishes its KV events where it is told to, and says so', LIMIT, async () => {
   const free = 'tcp://127.0.0.1:0'
   const engine = new Program(
