@@ -15,7 +15,7 @@ import { addresses, CERT, engineAt, folder, KEY, levelsOf, post, run, spoken } f
 const QUIET = '--disable_cache_status'
 const TLS = `--ssl SSL_KEYFILE=${KEY} SSL_CERTFILE=${CERT}`
 
-const statusOf = async (url: string) =>
+export const statusOf = async (url: string) =>
   (await (await fetch(`${url}/nodes/status`)).json()) as Record<string, { models: string[]; role: number }>
 
 /** The levels of what is logged by a line, by a node that is not there. */
@@ -30,28 +30,39 @@ const levels = (t: TestContext, line: string) =>
     },
   })
 
-/** A router that hears heartbeats at an address of this machine, and a node that beats once at another. */
-async function beaten(
+/** Tells a heartbeat to whoever listens there. */
+export async function beat(
   t: TestContext,
-  line: string,
-  at: { readonly host: string; readonly port: number; readonly more?: object },
-): Promise<{ url: string; node: string; isHeard: () => Promise<boolean> }> {
-  const node = await engineAt(t, engine())
-  const { url } = await run(dlrouter, { t, line: `${QUIET} --serving_strategy distserve ${line}` })
+  at: { readonly host: string; readonly port: number },
+  told: object,
+): Promise<void> {
   const sockets = createSockets()
   const timers = createTimers()
   t.after(() => (sockets.close(), timers.close()))
-  const address = node.replace('http://', '')
   const clock = { now: () => performance.now(), random: Math.random, timer: timers.start }
   try {
     const wire = await sockets.connect(at, new AbortController().signal)
     const session = await Session.open(wire, { type: 'DEALER', clock })
-    const beat = { type: 'P', http_address: address, zmq_address: '127.0.0.1:9', ...at.more }
-    await session.send([encode(beat)])
+    await session.send([encode(told)])
   } catch {
     // Nobody listens there.
   }
-  return { url, node, isHeard: async () => node in (await statusOf(url)) }
+}
+
+/** A router that hears heartbeats at an address of this machine, and a node that beats once at another. */
+async function beaten(
+  t: TestContext,
+  line: string,
+  at: { readonly host: string; readonly port: number },
+): Promise<{ isHeard: () => Promise<boolean> }> {
+  const node = await engineAt(t, engine())
+  const { url } = await run(dlrouter, { t, line: `${QUIET} --serving_strategy distserve ${line}` })
+  await beat(t, at, {
+    type: 'P',
+    http_address: node.replace('http://', ''),
+    zmq_address: '127.0.0.1:9',
+  })
+  return { isHeard: async () => node in (await statusOf(url)) }
 }
 
 /** Whether it is heard within half a second. */
