@@ -81,11 +81,12 @@ export async function loadTranslated(
   launched: readonly string[] = [],
 ): Promise<Loaded> {
   const translation = await translate(spoken, at)
+  const { places } = await environmentOf(spoken.dialect, at)
   const problems = (translation.problems ?? []).map((message): ConfigIssue => ({
     source: 'flag',
     name: `${spoken.dialect.name}: error`,
     key: '',
-    message,
+    message: placed(message, places),
   }))
   const own = new Map<string, GivenFlag>([
     ['dialect', { value: spoken.dialect.name, name: spoken.dialect.name }],
@@ -119,7 +120,7 @@ function ownVariables({ environment }: Surroundings): Record<string, string | un
 async function translate(spoken: Spoken, at: Surroundings): Promise<Translation> {
   const { dialect, argv, defaults, isStrict } = spoken
   const circumstances: Circumstances = {
-    environment: await environmentOf(dialect, at),
+    environment: (await environmentOf(dialect, at)).environment,
     defaults,
     isStrict,
     parse: parseConfigFile,
@@ -128,17 +129,31 @@ async function translate(spoken: Spoken, at: Surroundings): Promise<Translation>
   return dialect.translate(argv, circumstances)
 }
 
+interface Surrounding {
+  readonly environment: Record<string, string | undefined>
+  /** `FILE:LINE` of the variables that a file gave. */
+  readonly places: ReadonlyMap<string, string>
+}
+
 /** The process's variables over those of the files that the dialect reads. */
-async function environmentOf(
-  dialect: Dialect,
-  at: Surroundings,
-): Promise<Record<string, string | undefined>> {
+async function environmentOf(dialect: Dialect, at: Surroundings): Promise<Surrounding> {
   const environment: Record<string, string | undefined> = {}
-  for (const name of [...(dialect.dotenv ?? [])].toReversed()) {
-    const text = await readFile(join(at.directory, name), 'utf8').catch(() => '')
-    for (const { name: variable, value } of parseDotenv(text).assignments) environment[variable] = value
+  const places = new Map<string, string>()
+  for (const file of [...(dialect.dotenv ?? [])].toReversed()) {
+    const text = await readFile(join(at.directory, file), 'utf8').catch(() => '')
+    for (const { name, value, line } of parseDotenv(text).assignments) {
+      environment[name] = value
+      places.set(name, `${file}:${line}`)
+    }
   }
-  return { ...environment, ...at.environment }
+  for (const name of Object.keys(at.environment)) places.delete(name)
+  return { environment: { ...environment, ...at.environment }, places }
+}
+
+/** What is wrong with a variable, after the line that sets it. */
+function placed(message: string, places: ReadonlyMap<string, string>): string {
+  const place = places.get(/^\w+(?=: )/.exec(message)?.[0] ?? '')
+  return place === undefined ? message : `${place}: ${message}`
 }
 
 /** Takes our own words from the line (`--defaults`, `--strict-compat`) and finds the dialect; null when something is wrong. */

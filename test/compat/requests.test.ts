@@ -103,12 +103,25 @@ for (const program of PROGRAMS) {
       assert.deepEqual([status, headers.get('allow'), body], [405, 'POST', { detail: 'Method Not Allowed' }])
     }
   })
-
-  test(`${name}: a node that is back is tried again within seconds`, async (t) => {
-    const router = await opened(t, program, {})
-    assert.equal(router.config.breakerOpen, 5000)
-  })
 }
+
+for (const [dialect, flags] of PROGRAMS)
+  test(`${dialect.name}: a node that failed and is back is tried again after five seconds`, async (t) => {
+    const router = await opened(t, [dialect, flags], { [W1]: engine() }, { movesClock: true })
+    for (let i = 0; i < 2; i++) {
+      const failed = router.post(CHAT, chat(), { 'x-fault': 'die-before-head' })
+      await router.pass(1000)
+      assert.equal((await failed).status, 502)
+    }
+    assert.equal((await router.post(CHAT, chat())).status, 503)
+    await router.pass(5000)
+    assert.equal((await router.post(CHAT, chat())).status, 200)
+  })
+
+test('production-stack: a broken engine is tried again after five seconds', async (t) => {
+  const flags = `--service-discovery static --static-backends ${W1} --static-models m --routing-logic roundrobin`
+  assert.equal((await speak(t, productionStack, { fleet: {}, flags })).config.breakerOpen, 5000)
+})
 
 const LINES: readonly (readonly [Dialect, string, string])[] = [
   [dlrouter, '--backend vllm --disable_cache_status', `Dispatching to ${W1} (model=m)`],
@@ -136,3 +149,21 @@ for (const [half, missing] of [
     const words = `${missing.toUpperCase()}_SERVICE_UNAVAILABLE: No ${missing} endpoints discovered`
     assert.deepEqual([status, body], [503, { detail: words }])
   })
+
+test('the prefill node of a vLLM pair of DLRouter is asked with every member of its params', async (t) => {
+  const fleet = { [W1]: engine(), [W2]: engine() }
+  const flags = `--backend vllm --serving_strategy distserve --prefill_urls ${W1} --decode_urls ${W2} --models m --disable_cache_status`
+  const router = await speak(t, dlrouter, { fleet, flags })
+  await router.post(CHAT, chat())
+  const [first] = callsOf(fleet[W1])
+  const body = JSON.parse(first?.body ?? '{}') as { kv_transfer_params?: object }
+  assert.deepEqual(body.kv_transfer_params, {
+    do_remote_decode: true,
+    do_remote_prefill: false,
+    remote_engine_id: null,
+    remote_block_ids: null,
+    remote_host: null,
+    remote_port: null,
+    aborted_request: [],
+  })
+})

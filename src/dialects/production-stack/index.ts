@@ -89,6 +89,8 @@ function translateServer(values: Values, settings: Settings): void {
   )
   settings.set('loadInterval', seconds(values['engine_stats_interval']), 'engine_stats_interval')
   settings.set('loadAlways', true)
+  // There every call tries: one that is back is not kept waiting for half a minute.
+  settings.set('breakerOpen', '5s')
   settings.set('state', 'off')
   const keeps = values['enable_batch_api'] === true
   settings.set('batches', keeps, 'enable_batch_api')

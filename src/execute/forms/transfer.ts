@@ -61,7 +61,8 @@ export function p2p(occasion: Occasion): Form {
 
 /** Both at once, as DLRouter asks: whichever connector the engines have finds what it needs. */
 export function nixlP2p(occasion: Occasion): Form {
-  return { ...nixl(occasion), ids: p2p(occasion).ids }
+  const asked = params({ ...ASK_KV, aborted_request: [] })
+  return { ...nixl(occasion), ids: p2p(occasion).ids, prefill: [...cap(occasion), asked] }
 }
 
 /** Mooncake: a transfer with a name, fetched by way of the prefill engine's bootstrap server. */

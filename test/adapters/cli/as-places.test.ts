@@ -1,0 +1,24 @@
+// Other routers' command lines: what is wrong is told where it was said.
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadTranslated } from '../../../adapters/cli/as.ts'
+import { distributedLlmRouter } from '../../../src/dialects/distributed-llm-router/index.ts'
+
+const WRONG = 'MAX_QUEUE_SIZE: Input should be a valid integer, unable to parse string as an integer'
+
+test('a wrong variable is told with the file and line that set it, unless the environment did', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'as-'))
+  t.after(() => rm(directory, { recursive: true }))
+  await mkdir(join(directory, 'gateway'))
+  await writeFile(join(directory, 'gateway/.env'), 'AUTH_TOKEN=a\n# room\nMAX_QUEUE_SIZE=zz\n')
+  const spoken = { dialect: distributedLlmRouter, argv: [], defaults: 'readme', isStrict: false } as const
+  const messages = async (environment: Record<string, string>) =>
+    (await loadTranslated(spoken, { directory, environment })).issues.map(({ message }) => message)
+  assert.deepEqual(await messages({}), [`gateway/.env:3: ${WRONG}`])
+  assert.deepEqual(await messages({ MAX_QUEUE_SIZE: 'yy' }), [WRONG])
+  await writeFile(join(directory, '.env'), 'MAX_QUEUE_SIZE=xx\n')
+  assert.deepEqual(await messages({}), [`.env:1: ${WRONG}`])
+})
