@@ -49,7 +49,10 @@ export async function run(
   >
   const given = { ...(await configOf(dialect, flags, by)), ...speaks }
   const logs = logDir === undefined ? { logLevel: 'silent' as const } : { logDir }
-  const running = await serveApp({ ...given, ...logs, port: keepsPort ? given.port : 0 }, () => undefined)
+  // Kept connections of clients would be waited for at the end.
+  const grace = line.includes('graceful') ? given.grace : 0
+  const config = { ...given, ...logs, grace, port: keepsPort ? given.port : 0 }
+  const running = await serveApp(config, () => undefined)
   t.after(() => running.stop())
   return running
 }
