@@ -116,8 +116,18 @@ class FurcBits {
 
 /** Where a text lies on vllm-router's ring, as the first 52 of 64 bits: there are 2^23 places, and their hashes differ in those. */
 export function furcPoint(text: string): number {
+  const hash = furcPlace(text)
+  return hash[1]! * 2 ** 20 + (hash[0]! >>> 12)
+}
+
+/** The same place with all of its bits, as 16 hexadecimal digits: what that router has in place of a long text. */
+export function furcName(text: string): string {
+  const [low, high] = furcPlace(text) as unknown as readonly [number, number]
+  return [high, low].map((half) => half.toString(16).padStart(8, '0')).join('')
+}
+
+function furcPlace(text: string): Uint32Array {
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setUint32(0, furcHash(text, 2 ** 23 - 1), true)
-  const hash = murmur64(bytes)
-  return hash[1]! * 2 ** 20 + (hash[0]! >>> 12)
+  return murmur64(bytes)
 }

@@ -1,43 +1,92 @@
 // What keeps calls together in the vLLM router: headers and fields of the body, in its order.
-import type { Call } from '../../openai/call.ts'
+import { furcName } from '../../hashes/murmur.ts'
+import { pathname, type Call } from '../../openai/call.ts'
 import { BodyError, type TopLevel } from '../../openai/scan.ts'
 
 const HEADERS = ['x-session-id', 'x-user-id', 'x-tenant-id', 'x-correlation-id', 'x-request-id', 'x-trace-id']
 
+type Options = Readonly<Record<string, unknown>>
+
+/** Longer texts are hashed by a hash of theirs. Bytes. */
+const LONG = 100
+const encoder = new TextEncoder()
+
+/** Where the text of a call is that the original reads field by field. Chats have none but their session. */
+const TEXTS: Readonly<Record<string, string>> = {
+  '/v1/completions': 'prompt',
+  '/generate': 'text',
+  '/v1/embeddings': 'input',
+}
+
 /**
- * The call with its session: for consistent_hash the whole key that is hashed (`header:NAME:VALUE`, `session:V`, `user:V`), else
- * the bare value. A request id is no session, unless `isStrict`: each call has another one.
+ * The call with its session: for consistent_hash the whole key that is hashed (`header:NAME:VALUE`, `session:V`, `user:V`,
+ * `request:TEXT`), else the bare value. A request id is no session, unless `isStrict`: each call has another one. Chats that have
+ * no session go by load; the original sends all of them to one worker.
  */
-export function affine(call: Call, headers: Headers, policy: unknown, isStrict: boolean): Call {
-  const isHashed = policy === 'consistent_hash'
+export function affine(call: Call, headers: Headers, options: Options, isStrict: boolean): Call {
+  const isHashed = ['policy', 'prefillPolicy', 'decodePolicy'].some(
+    (key) => options[key] === 'consistent_hash',
+  )
   for (const name of HEADERS) {
     if (name === 'x-request-id' && !isStrict) continue
     const value = headers.get(name)
     if (value) return { ...call, session: isHashed ? `header:${name}:${value}` : value }
   }
-  const found = call.body.kind === 'json' ? bodyKey(call.body.top) : null
-  const session = found && (isHashed ? `${found.kind}:${found.value}` : found.value)
-  return { ...call, session }
+  if (call.body.kind !== 'json') return { ...call, session: null }
+  const { top } = call.body
+  const path = pathname(call.path)
+  const found = bodyKey(top)
+  if (!isHashed) return { ...call, session: found?.value ?? null }
+  if (options['isPaired'] === true || !TYPED.has(path))
+    return { ...call, session: found && `${found.kind}:${found.value}` }
+  // Without pairs the session of a chat is all of its text that the original looks at.
+  if (found?.isText) return { ...call, session: textKey(found.value) }
+  if (found) return { ...call, session: `${found.kind}:${found.value}` }
+  const text = textOf(top, TEXTS[path])
+  return { ...call, session: text ? textKey(text) : null }
 }
 
-function bodyKey(top: TopLevel): { readonly kind: string; readonly value: string } | null {
+const TYPED: ReadonlySet<string> = new Set(['/v1/chat/completions', ...Object.keys(TEXTS)])
+
+const textKey = (text: string): string =>
+  encoder.encode(text).length > LONG ? `request_hash:${furcName(text)}` : `request:${text}`
+
+function textOf(top: TopLevel, field: string | undefined): string | null {
+  if (field === undefined) return null
+  if (top.kind(field) === 'string') return top.string(field)
+  const items = top.kind(field) === 'array' ? jsonOf(top, field) : null
+  return Array.isArray(items) && items.every((item) => typeof item === 'string') ? items.join(' ') : null
+}
+
+interface Found {
+  readonly kind: string
+  readonly value: string
+  /** It is the session of `session_params`. */
+  readonly isText: boolean
+}
+
+function bodyKey(top: TopLevel): Found | null {
   const kinds = [
     ['session', paramsId(top)],
     ['user', top.string('user')],
     ['session', top.string('session_id')],
     ['user', top.string('user_id')],
   ] as const
-  for (const [kind, value] of kinds) if (value) return { kind, value }
+  for (const [at, [kind, value]] of kinds.entries()) if (value) return { kind, value, isText: at === 0 }
   return null
 }
 
 function paramsId(top: TopLevel): string | null {
   if (top.kind('session_params') !== 'object') return null
+  const id = (jsonOf(top, 'session_params') as { session_id?: unknown } | null)?.session_id
+  return typeof id === 'string' ? id : null
+}
+
+/** A field's value; null: what is inside is no JSON, and the engine refuses it. */
+function jsonOf(top: TopLevel, field: string): unknown {
   try {
-    const id = (top.json('session_params') as { session_id?: unknown }).session_id
-    return typeof id === 'string' ? id : null
+    return top.json(field)
   } catch (error) {
-    // No JSON inside: the engine refuses it.
     if (error instanceof BodyError) return null
     throw error
   }

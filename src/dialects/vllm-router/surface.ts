@@ -90,7 +90,7 @@ export function surface(options: Options): Surface {
       await encoders?.encode(call, core)
       const id = requestIdFor(core, request.headers, call.path, PREFIXES)
       const { strictCompat } = core.config
-      const found = affine(withId(call, id), request.headers, options['policy'], strictCompat)
+      const found = affine(withId(call, id), request.headers, options, strictCompat)
       return traces?.began(found, core) ?? found
     },
     finish: (response, request, core) => {
