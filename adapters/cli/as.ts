@@ -50,7 +50,9 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
 
 /** Prints the configuration file that another router's command line amounts to. Status 2: not understood. */
 export async function importFlags(argv: readonly string[], program?: Program): Promise<Status> {
-  const bare = argv[1] === '--' ? [argv[0] as string, ...argv.slice(2)] : argv
+  // Words of our own may stand before it.
+  const bar = argv.indexOf('--')
+  const bare = bar < 0 ? argv : argv.toSpliced(bar, 1)
   const spoken = await readSpoken(bare, 'import NAME -- [its flags]')
   if (spoken === null) return 2
   const at = program?.at ?? HERE

@@ -68,6 +68,17 @@ test('flags of the other vllm-router are told to be so', async () => {
   assert.doesNotMatch(program.output, /unrecognized arguments: --static-backends/)
 })
 
+test('import takes words of our own before the flags of the program, too', async () => {
+  const flags =
+    '--service-discovery static --static-backends http://a:1 --static-models m --routing-logic roundrobin'
+  const [readme, release] = ['--strict-compat', '--defaults release'].map((own) =>
+    start(`import production-stack ${own} -- ${flags}`),
+  ) as [Program, Program]
+  assert.deepEqual([await readme.ended, await release.ended], [0, 0], readme.output + release.output)
+  assert.match(readme.output, /^strictCompat: true$/m)
+  assert.match(release.output, /^retries: 0$/m)
+})
+
 test('import prints the configuration that flags amount to', async () => {
   const program = start('import sglang-router -- --worker-urls http://a:1 --policy random --port 9 --mini-lb')
   assert.equal(await program.ended, 0)
