@@ -6,6 +6,7 @@ import { relay } from '../forward/relay.ts'
 import type { Watch } from '../host.ts'
 import { idNameOf, type Call } from '../openai/call.ts'
 import { BodyError } from '../openai/scan.ts'
+import { isOwn } from './embedder.ts'
 import type { CacheUse, Extensions, Met, ProviderModel } from './extension.ts'
 import type { Callbacks, Rewriter } from './hooks.ts'
 import type { Lmcache } from './lmcache/lmcache.ts'
@@ -57,6 +58,7 @@ export class Around implements Extensions {
   }
 
   async infer(core: Core, request: Request, met: Met): Promise<Response> {
+    if (isOwn(request)) return this.#send(core, met)
     const { callbacks, cache } = this.#parts
     const shown = callbacks && new Request(request.url, { method: request.method, headers: request.headers })
     const early = shown && (await callbacks.before(shown, bytesOf(met.call)))

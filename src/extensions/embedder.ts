@@ -15,6 +15,11 @@ export type Embed = (core: Core, text: string) => Promise<ArrayLike<number>>
 const PATIENCE = 10_000
 const PATH = '/v1/embeddings'
 const SCRIPT = /\.[cm]?[jt]s(?:#|$)/
+/** Calls of the router's own, which nobody sent. */
+const own = new WeakSet<Request>()
+
+/** Whether a call asks for a vector of the cache: an operator's functions are not for it. */
+export const isOwn = (request: Request): boolean => own.has(request)
 
 /** By what `embedder` names. `load`: imports an ES module. @throws Error that says what is wrong with it */
 export async function embedderOf(
@@ -59,6 +64,7 @@ function ofFleet(model: string): Embed {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model, input: text }),
     })
+    own.add(request)
     core.callers.set(request, ANYBODY)
     const response = await inference(core, request, endpoints.get(PATH) as Endpoint)
     const said = await response.text()

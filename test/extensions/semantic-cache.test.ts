@@ -133,6 +133,20 @@ describe('the semantic cache', () => {
     }
   })
 
+  test('shows callbacks and the rewriter nothing of what it asks the embedder', async () => {
+    const seen: string[] = []
+    const pre_request = ({ url }: Request) => void seen.push(`before ${new URL(url).pathname}`)
+    const post_request = ({ url }: Request) => void seen.push(`after ${new URL(url).pathname}`)
+    const rewrite_request = (_body: string, _model: string, path: string) => void seen.push(`rewrite ${path}`)
+    const { ask } = await open(
+      { [W1]: engine() },
+      { semanticCache: { embedder: 'm' }, callbacks: './mine.mjs', requestRewriter: './mine.mjs' },
+      { modules: { './mine.mjs': { default: { pre_request, post_request, rewrite_request } } } },
+    )
+    await ask(CHAT, { body: asked('What are cats?') })
+    assert.deepEqual(seen, [`before ${CHAT}`, `rewrite ${CHAT}`, `after ${CHAT}`])
+  })
+
   test('comes back after a restart from its file', async () => {
     const files = new Map<string, string>()
     const config = { directory: 'kept' }
