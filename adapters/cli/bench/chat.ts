@@ -27,7 +27,13 @@ const OPTIONS: OptionTable = {
   },
   promptTokens: { kind: 'integer', initial: 20, about: 'length of each question, about' },
   maxTokens: { kind: 'integer', initial: 50, about: 'longest answer' },
-  warmup: { kind: 'integer', initial: 1, about: 'rounds that are not counted' },
+  warmup: { kind: 'integer', initial: 3, about: 'rounds that are not counted' },
+  think: {
+    kind: 'integer',
+    initial: 0,
+    about:
+      'pause of each user before each question, ms; 0: cores that are all busy count as what the router adds',
+  },
   output: { kind: 'text', about: 'file of the results (JSON)' },
 }
 
@@ -39,6 +45,8 @@ interface Talk {
   readonly systemTokens: number
   readonly promptTokens: number
   readonly maxTokens: number
+  /** Milliseconds. */
+  readonly think: number
 }
 
 /** Talks, and prints first-token p50 and p99. Status 1: not one call went well. */
@@ -85,6 +93,8 @@ async function converse(
 ): Promise<void> {
   const system = { role: 'system', content: promptOf(talk.systemTokens) }
   const histories = clients.map((): unknown[] => [system])
+  // Users don't ask all at once.
+  await pause((talk.think * number) / talk.users)
   for (let round = 0; round < talk.warmup + talk.rounds; round++) {
     for (let turn = 0; turn < clients.length; turn++) {
       const at = (turn + round + number) % clients.length
@@ -92,6 +102,7 @@ async function converse(
       // Conversations with one endpoint must not warm those with another.
       const content = `${number}.${round}.${at} ${promptOf(talk.promptTokens)}`
       history.push({ role: 'user', content })
+      await pause(talk.think)
       const { model, maxTokens } = talk
       const body = { model, messages: history, max_tokens: maxTokens, stream: true, user: `user-${number}` }
       const call = await (clients[at] as Client).chat(body)
@@ -101,6 +112,8 @@ async function converse(
     }
   }
 }
+
+const pause = (ms: number) => ms > 0 && new Promise((resolve) => setTimeout(resolve, ms))
 
 function figuresOf(calls: readonly Timed[]) {
   const good = calls.filter(({ failure }) => failure === null)

@@ -110,6 +110,17 @@ test('a chat grows by each round over one system prompt, and its first tokens ar
   assert.equal(JSON.parse(await readFile(file, 'utf8'))[0].calls, 4)
 })
 
+test('users who think ask no sooner', async (t) => {
+  const spot = await open(t)
+  const talk = '--users 2 --rounds 2 --warmup 0 --think 40 --system-tokens 10 --max-tokens 1'
+  const startedAt = performance.now()
+  assert.equal(await bench(['chat', ...`--base-url ${spot.url} --model m ${talk}`.split(' ')]), 0)
+  const took = performance.now() - startedAt
+  // The second user begins half a pause later.
+  assert.ok(took >= 95, `${took} ms`)
+  assert.equal(callsOf(spot.worker).length, 4)
+})
+
 test('a smoke test passes where a chat is answered, and fails where none is', async (t) => {
   const spot = await open(t)
   assert.equal(await smoke([spot.url]), 0)
