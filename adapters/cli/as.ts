@@ -36,7 +36,9 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
   if (asked.wantsVersion) return printVersion()
   const at = program?.at ?? HERE
   const first = await translate(spoken, at)
-  for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
+  // Nobody is warned of doors that will not open: what is wrong comes first.
+  const notes = first.problems?.length ? [] : (first.notes ?? [])
+  for (const note of notes) process.stderr.write(`fetchway: ${note}\n`)
   if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
   const loaded = await loadTranslated(spoken, at)
   if (loaded.config === null) {
@@ -101,7 +103,10 @@ export async function loadTranslated(
   }
   const { strong, weak } = layersOf(new Map([...translation.config, ...own]))
   const loaded = load({ environment: ownVariables(at), translated: strong, presets: weak })
-  return problems.length > 0 ? { config: null, issues: [...problems, ...(loaded.issues ?? [])] } : loaded
+  if (problems.length === 0) return loaded
+  // A flag that the program's own words name is not told again in ours.
+  const isTold = ({ name }: ConfigIssue) => problems.some(({ message }) => message.includes(`${name}: `))
+  return { config: null, issues: [...problems, ...(loaded.issues ?? []).filter((issue) => !isTold(issue))] }
 }
 
 /** Defaults of the program (without a flag's name) are weaker than our own variables; what was given is stronger. */

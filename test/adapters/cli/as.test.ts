@@ -62,6 +62,12 @@ test('what is wrong ends with 2 and the words of the program', async () => {
   assert.match(program.output, /unrecognized arguments: --prot 1; did you mean --port\?/)
 })
 
+test('a wrong value is told once, before any word on doors that stand open', async () => {
+  const program = start('as sglang-router --host 0.0.0.0 --policy cache_awre')
+  assert.equal(await program.ended, 2)
+  assert.match(program.output, /^sglang-router: error: argument --policy: invalid choice: 'cache_awre'.*\n$/)
+})
+
 test('flags of the other vllm-router are told to be so', async () => {
   const program = start('as vllm-router --static-backends http://a:1 --wrong')
   assert.equal(await program.ended, 2)
