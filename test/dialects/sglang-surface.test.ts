@@ -80,7 +80,12 @@ const BODIES: readonly (readonly [string, Asked, number, RegExp])[] = [
   ['/v1/completions', { body: { model: 'm' } }, 422, /^Failed to deserialize .* missing field `prompt`/],
   ['/v1/completions', { body: {}, headers: { 'content-type': 'x' } }, 415, /^Expected request with/],
   ['/v1/embeddings', { body: { model: 'm' } }, 422, /missing field `input`/],
-  ['/rerank', { body: { query: 'q', documents: [] } }, 400, /Documents list cannot be empty/],
+  ['/rerank', { body: { query: 'q', documents: [] } }, 400, /Documents list cannot be empty.*"code":400/],
+  ['/rerank', { body: { query: 'q' } }, 400, /missing field `documents`.*"code":"json_parse_error"/],
+  ['/rerank', { body: { query: 'q', documents: ['a'], top_k: 0 } }, 400, /top_k.*"code":400/],
+  ['/v1/rerank', { body: { documents: ['a'] } }, 422, /missing field `query`/],
+  ['/v1/responses', { body: { model: 'm' } }, 400, /missing field `input`/],
+  ['/v1/chat/completions', { body: { messages: 'x' } }, 400, /messages: invalid type: string/],
   ['/workers', { body: {} }, 422, /missing field `url`/],
   ['/add_worker', { method: 'POST' }, 400, /missing field `url`/],
 ]

@@ -57,6 +57,9 @@ export const NO_JSON_TYPE = 'Expected request with `Content-Type: application/js
 export const missingField = (name: string): string =>
   `Failed to deserialize the JSON body into the target type: missing field \`${name}\``
 
+export const noList = (name: string, kind: string): string =>
+  `Failed to deserialize the JSON body into the target type: ${name}: invalid type: ${kind}, expected a sequence`
+
 /** What is wrong with a body, as their parser begins to say it. */
 export const parseMessage = ({ code, message }: RefusalValue): string =>
   code === 'invalid_json' ? message.replace('The request body is not valid JSON', PARSE_ERROR) : message

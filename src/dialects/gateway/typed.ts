@@ -2,7 +2,7 @@
 import type { Call } from '../../openai/call.ts'
 import { pathname } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
-import { isJsonType, missingField, NO_JSON_TYPE } from './answers.ts'
+import { isJsonType, missingField, NO_JSON_TYPE, noList } from './answers.ts'
 
 /** Fields without which a body is none of that path. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -10,6 +10,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   '/v1/completions': 'prompt',
   '/v1/embeddings': 'input',
   '/v1/classify': 'input',
+  '/inference/v1/generate': 'token_ids',
 }
 
 /** Codes of what is wrong with a body; how they are answered is each router's own. */
@@ -24,6 +25,13 @@ export function checkBody({ path, method, body }: Call, headers: Headers, typed:
   if (field === undefined) return
   const kind = body.kind === 'json' ? body.top.kind(field) : null
   if (kind === null) throw wrong(422, 'missing_field', missingField(field))
+  if (field === 'messages' && kind !== 'array') throw wrong(422, 'missing_field', noList(field, kind))
+}
+
+/** Throws 422 for a response to nothing. */
+export function checkInput({ path, method, body }: Call): void {
+  if (method !== 'POST' || pathname(path) !== '/v1/responses' || body.kind !== 'json') return
+  if (body.top.kind('input') === null) throw wrong(422, 'missing_field', missingField('input'))
 }
 
 /** Throws 400 for a chat without messages. */

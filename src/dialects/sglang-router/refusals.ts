@@ -72,12 +72,14 @@ export function failure(status: number, code: string, message: string): Response
 function ofBody({ status, code, message }: RefusalValue, path: string): Response {
   if (!VALIDATED.has(path)) return plain(status, message)
   if (code === 'empty_field') return invalid(message, 400)
-  if (code === 'unsupported_media_type')
-    return invalid('Missing Content-Type: application/json header', 'json_parse_error')
+  if (code === 'unsupported_media_type') return invalid(NO_TYPE, PARSE_CODE)
   const kind = code === 'missing_field' ? 'Invalid JSON data' : 'JSON syntax error'
-  return invalid(`${kind}: ${message}`, 'json_parse_error')
+  return invalid(`${kind}: ${message}`, PARSE_CODE)
 }
 
-/** The code of a validation error is the number, as there. */
-const invalid = (message: string, code: string | number): Response =>
+export const NO_TYPE = 'Missing Content-Type: application/json header'
+export const PARSE_CODE = 'json_parse_error'
+
+/** Its error of a body that it reads itself. The code of a validation error is the number, as there. */
+export const invalid = (message: string, code: string | number): Response =>
   json({ error: { message, type: 'invalid_request_error', code } }, 400)

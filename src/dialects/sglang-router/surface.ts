@@ -5,22 +5,22 @@ import { pathname, pathOf } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'
-import { empty, methodsOf, plain, wrongMethod } from '../gateway/answers.ts'
+import { empty, methodsOf, missingField, plain, wrongMethod } from '../gateway/answers.ts'
 import { throughDoor } from '../gateway/doors.ts'
 import { ID_NAME, PREFIXES, requestIdFor, withId } from '../gateway/ids.ts'
 import { Joining, joiningRules } from '../gateway/joining.ts'
 import { addByUrl, listUrls, removeByUrl } from '../gateway/legacy.ts'
 import { createLines } from '../gateway/lines.ts'
-import { rerank } from '../gateway/rerank.ts'
+import { isBelowOne, missingOf, rerank, type RerankHabits } from '../gateway/rerank.ts'
 import { told, tracesOf } from '../gateway/traces.ts'
-import { checkBody, checkMessages } from '../gateway/typed.ts'
+import { checkBody, checkInput, checkMessages } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
 import { affine, nobody } from './affinity.ts'
 import { Metadata } from './metadata.ts'
 import { Tap } from './metrics.ts'
 import { reworded } from './legs.ts'
 import * as reads from './reads.ts'
-import { refuse, UNPAIRED } from './refusals.ts'
+import { invalid, NO_TYPE, PARSE_CODE, refuse, UNPAIRED } from './refusals.ts'
 import { change, create, list, remove, show } from './workers.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -74,6 +74,7 @@ export function surface(options: Options): Surface {
     hear: async (call, request, core) => {
       const id = requestIdFor(core, request.headers, call.path, IDS)
       checkBody(call, request.headers, TYPED)
+      checkInput(call)
       if (options['isPaired'] === true && core.config.strictCompat) checkAlone(pathname(call.path))
       if (pathname(call.path) === '/v1/chat/completions') checkMessages(call)
       const found = await affine(withId(call, id), request.headers, core, options['policy'])
@@ -147,8 +148,8 @@ function openRoutes(options: Options): ReadonlyMap<string, Handler> {
     ['GET /get_model_info', reads.modelInfo],
     ['GET /model_info', reads.modelInfo],
     ['GET /engine_metrics', reads.engineMetrics],
-    ['POST /rerank', (core, request) => rerank(core, request, badRerank)],
-    ['POST /v1/rerank', (core, request) => rerank(core, request, badRerank)],
+    ['POST /rerank', (core, request) => rerank(core, request, RERANK)],
+    ['POST /v1/rerank', (core, request) => rerank(core, request, RERANK)],
   ])
 }
 
@@ -181,12 +182,29 @@ function byId(method: string, path: string, managing: Managing): Handler | undef
   return () => wrongMethod('GET,HEAD,PUT,PATCH,DELETE')
 }
 
-/** It validates /rerank alone. */
-function badRerank(body: Readonly<Record<string, unknown>>, path: string): string | null {
-  if (path !== '/rerank') return null
+const RERANK_PATH = '/rerank'
+
+/** It validates /rerank alone, and tells of it in JSON. */
+const RERANK: RerankHabits = {
+  check(body, path) {
+    const missing = missingOf(body)
+    if (path !== RERANK_PATH) return missing === undefined ? null : plain(422, missingField(missing))
+    if (missing !== undefined) return invalid(`Invalid JSON data: ${missingField(missing)}`, PARSE_CODE)
+    const problem = badRerank(body)
+    return problem === null ? null : invalid(problem, 400)
+  },
+  unread: async (refused, path) => {
+    if (path !== RERANK_PATH) return refused
+    const kind = refused.status === 422 ? 'Invalid JSON data: ' : 'JSON syntax error: '
+    const words = await refused.text()
+    return invalid(refused.status === 415 ? NO_TYPE : kind + words, PARSE_CODE)
+  },
+  model: 'unknown',
+  isSorted: false,
+}
+
+function badRerank(body: Readonly<Record<string, unknown>>): string | null {
   if (body['query'] === '') return 'query: Query cannot be empty'
-  const documents = body['documents']
-  return Array.isArray(documents) && documents.length === 0
-    ? 'documents: Documents list cannot be empty'
-    : null
+  if ((body['documents'] as unknown[]).length === 0) return 'documents: Documents list cannot be empty'
+  return isBelowOne(body['top_k']) ? 'top_k: must be at least 1' : null
 }

@@ -22,7 +22,7 @@ import { added, addByUrl, listUrls, normalized, removeByUrl, removed } from '../
 import { createLines } from '../gateway/lines.ts'
 import { pairGenerates } from '../gateway/pairs.ts'
 import { askFirst } from '../gateway/proxy.ts'
-import { rerank } from '../gateway/rerank.ts'
+import { isBelowOne, missingOf, rerank, type RerankHabits } from '../gateway/rerank.ts'
 import { told, tracesOf } from '../gateway/traces.ts'
 import { checkBody } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
@@ -142,8 +142,8 @@ function routesOf(options: Options, joining: Joining): ReadonlyMap<string, Handl
     ['GET /get_server_info', first('/get_server_info', '/server_info')],
     ['GET /get_model_info', first('/get_model_info', '/model_info')],
     ['GET /v1/models', first('/v1/models')],
-    ['POST /rerank', (core, request) => rerank(core, request, badRerank)],
-    ['POST /v1/rerank', (core, request) => rerank(core, request, badRerank)],
+    ['POST /rerank', (core, request) => rerank(core, request, RERANK)],
+    ['POST /v1/rerank', (core, request) => rerank(core, request, RERANK)],
     [
       'GET /scheduling/diagnostics',
       () => json({ enabled: false, error: 'This Router does not own Program scheduling' }, 404),
@@ -227,8 +227,20 @@ async function finishSession(core: Core, request: Request): Promise<Response> {
   return json({ status: 'ok', session_id: session })
 }
 
-function badRerank(body: Readonly<Record<string, unknown>>): string | null {
+const RERANK: RerankHabits = {
+  check(body, path) {
+    const missing = missingOf(body)
+    if (missing !== undefined) return plain(422, missingField(missing))
+    const problem = badRerank(body, path)
+    return problem === null ? null : plain(400, problem)
+  },
+  unread: (refused) => refused,
+  model: 'default',
+  isSorted: true,
+}
+
+function badRerank(body: Readonly<Record<string, unknown>>, path: string): string | null {
   if (body['query'] === '') return 'Query cannot be empty'
-  const documents = body['documents']
-  return Array.isArray(documents) && documents.length === 0 ? 'Documents list cannot be empty' : null
+  if ((body['documents'] as unknown[]).length === 0) return 'Documents list cannot be empty'
+  return path === '/rerank' && isBelowOne(body['top_k']) ? 'top_k must be greater than 0' : null
 }
