@@ -98,10 +98,12 @@ export class Choice {
     const { seat, isAgain, candidates } = placement
     const { tried, attempt } = turn
     const delay = isAgain ? backOff(this.#rules.retry, attempt, state.random()) : 0
-    const asksLoad = health().loads.asksWith(ask, seat) && { asksLoad: true }
-    const plan = this.pairs.plan(placement, { decision: ask.id, attempt, waited, delay, ...asksLoad })
-    decisions.decided(ask, turn, { candidates, sense: knowledge.sense, plan }, seat)
-    const by = { ask, tried, now: state.now() }
+    const how = { decision: ask.id, attempt, waited, delay }
+    const asksLoad = health().loads.asksWith(ask, seat)
+    const plan = this.pairs.plan(placement, asksLoad ? { ...how, asksLoad } : how)
+    const { sense } = knowledge
+    decisions.decided(ask, turn, { candidates, sense, plan }, seat)
+    const by = { ask, tried, now: sense.now }
     account(this.#seams, seat, plan, by)
     this.pairs.open(placement, plan, by)
     this.line.served(ask)

@@ -103,15 +103,18 @@ export class Exchange {
   /** Something may have changed here: the others hear of it, at once or when the last telling is so long ago. */
   touch(): void {
     const { neighbours, state } = this.#seams
+    if (neighbours.length === 0) return
     const now = state.now()
-    if (neighbours.length === 0 || now < this.#sendAt + LOST) return
+    if (now < this.#sendAt + LOST) return
     this.#sendAt = Math.max(now, this.#sentAt + this.#seams.gap)
     state.timer(this.#sendAt - now, () => this.#send())
   }
 
   /** A prompt went to a worker. */
   place(worker: string, prefix: Float64Array | null): void {
-    if (prefix === null || !this.#seams.neighbours.some(({ sharesPrompts }) => sharesPrompts)) return
+    const { neighbours } = this.#seams
+    if (prefix === null || neighbours.length === 0) return
+    if (!neighbours.some(({ sharesPrompts }) => sharesPrompts)) return
     if (this.#placed.length < MOST_PREFIXES) this.#placed.push({ worker, prefix })
   }
 

@@ -108,7 +108,12 @@ export class Pairs {
   /** The plan of a placement. */
   plan({ seat, prefill }: Seated, how: Omit<SinglePlan, 'kind' | 'worker'>): Plan {
     const worker = seat.member.ref
-    if (!prefill) return { kind: 'single', worker, ...how }
+    if (!prefill) {
+      // Each call makes one: a spread costs more than all of its fields.
+      const { decision, attempt, waited, delay, asksLoad } = how
+      if (asksLoad) return { kind: 'single', worker, decision, attempt, waited, delay, asksLoad }
+      return { kind: 'single', worker, decision, attempt, waited, delay }
+    }
     const protocol = this.#protocolOf(prefill.seat)
     return { kind: 'pair', worker, prefill: prefill.seat.member.ref, protocol, ...how }
   }
