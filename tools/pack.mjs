@@ -8,6 +8,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const manifest = join(root, 'package.json')
 /** The repository's package.json while the package's own is in its place. */
 const aside = join(root, 'dist', 'package.repository.json')
+/** What packing makes. */
+const BUNDLED = ['dist/main.js', 'dist/thread.js', 'dist/parts', 'dist/LICENSES.txt']
 
 if (process.argv[2] === 'prepare') await prepare()
 else if (process.argv[2] === 'restore') restore()
@@ -15,8 +17,9 @@ else throw new Error('usage: node tools/pack.mjs prepare | restore')
 
 async function prepare() {
   restore() // of a run that was interrupted
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
-  mkdirSync(join(root, 'dist'))
+  // What else lies there stays: the single binary is built into the same folder.
+  for (const file of BUNDLED) rmSync(join(root, file), { recursive: true, force: true })
+  mkdirSync(join(root, 'dist'), { recursive: true })
   const packages = await bundle()
   writeFileSync(join(root, 'dist', 'LICENSES.txt'), licensesOf(packages))
   swapManifest()
@@ -78,14 +81,7 @@ function swapManifest() {
   const { name, version, description, license, type, bin, engines, keywords } = JSON.parse(
     readFileSync(manifest, 'utf8'),
   )
-  const files = [
-    'adapters/node.js',
-    'adapters/node/handover.js',
-    'dist/main.js',
-    'dist/thread.js',
-    'dist/parts',
-    'dist/LICENSES.txt',
-  ]
+  const files = ['adapters/node.js', 'adapters/node/handover.js', ...BUNDLED]
   const scripts = { postpack: 'node tools/pack.mjs restore' }
   const published = { name, version, description, keywords, license, type, bin, engines, files, scripts }
   writeFileSync(`${manifest}.new`, `${JSON.stringify(published, null, 2)}\n`)

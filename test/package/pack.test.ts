@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { copyRepository, emptyFolder, root, run } from './_run.ts'
@@ -56,6 +56,14 @@ test('packing leaves the repository its own package.json, also after a run that 
   assert.equal((await run([process.execPath, 'tools/pack.mjs', 'prepare'], checkout)).status, 0)
   assert.equal((await run([process.execPath, 'tools/pack.mjs', 'restore'], checkout)).status, 0)
   assert.deepEqual(await readManifest(checkout), own)
+})
+
+test('packing leaves a binary that was built before', async () => {
+  const binary = join(checkout, 'dist', 'fetchway')
+  await writeFile(binary, 'binary')
+  assert.equal((await run([process.execPath, 'tools/pack.mjs', 'prepare'], checkout)).status, 0)
+  assert.equal((await run([process.execPath, 'tools/pack.mjs', 'restore'], checkout)).status, 0)
+  assert.equal(await readFile(binary, 'utf8'), 'binary')
 })
 
 test('the installed program tells its version', async () => {
