@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { forwarded } from '../../../src/dialects/lmdeploy-proxy/forwarded.ts'
+import { lmdeployProxy } from '../../../src/dialects/lmdeploy-proxy/index.ts'
 import type { Call } from '../../../src/openai/call.ts'
+import { callsOf, chat, CHAT, engine, headerOf } from '../../journeys/_rig.ts'
+import { engineAt, post, run } from '../programs/_running.ts'
 
 /** The headers that an engine gets; `address`: of the client's socket. */
 function told(headers: Record<string, string>, address?: string): Record<string, string> {
@@ -34,3 +37,16 @@ test('host and protocol are those by which the client came in, or an outer proxy
   const outer = told({ host: 'router:9', 'x-forwarded-host': 'out', 'x-forwarded-proto': 'http' })
   assert.deepEqual([outer['x-forwarded-host'], outer['x-forwarded-proto']], ['out', 'http'])
 })
+
+for (const before of ['', '10.9.8.7'])
+  test(`an engine on a socket is told the client’s address${before && ', behind that of who called before'}`, async (t) => {
+    const node = engine({ engine: 'lmdeploy' })
+    const url = await engineAt(t, node)
+    const router = await run(lmdeployProxy, { t, line: '--disable-cache-status --server-name 127.0.0.1' })
+    await (await post(router.url, '/nodes/add', { url, status: { models: ['m'] } })).text()
+    const headers = before === '' ? {} : { 'x-forwarded-for': before }
+    await (await post(router.url, CHAT, chat(), headers)).text()
+    const call = callsOf(node).find(({ path }) => path === CHAT)
+    assert.equal(headerOf(call, 'x-forwarded-for'), before === '' ? '127.0.0.1' : `${before}, 127.0.0.1`)
+    assert.equal(headerOf(call, 'x-forwarded-host'), new URL(router.url).host)
+  })
