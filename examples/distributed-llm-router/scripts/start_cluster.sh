@@ -12,6 +12,11 @@ pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT INT TERM
 for ((node = 0; node < NODES; node++)); do
   port=$((FIRST_PORT + node))
+  # Otherwise what listens there already would pass for a node that is up.
+  if (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; then
+    echo "port $port is taken by another program; choose another FIRST_PORT, and VLLM_NODES to match" >&2
+    exit 1
+  fi
   if [ "$ENGINE" = simulated ]; then
     $FETCHWAY engine --port "$port" --model "$MODEL" &
   else
