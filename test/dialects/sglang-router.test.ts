@@ -34,6 +34,7 @@ const EFFECTS: readonly Effect[] = [
   ['--prefix-hash-load-factor 2', 'prefixLoadFactor', 2],
   ['--max-payload-size 5', 'maxBody', 5],
   ['--dp-aware', 'ranks', 'ask'],
+  ['--pd-disaggregation', 'pdProtocol', 'sglang', '--prefill http://p:1 --decode http://d:1'],
   ['--enable-igw', 'models', 'check'],
   ['--worker-startup-timeout-secs 5', 'options.startupTimeout', 5],
   ['--worker-startup-check-interval 5', 'options.checkInterval', 5],

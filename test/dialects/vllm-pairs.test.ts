@@ -87,3 +87,25 @@ test('strictly, nothing but POST is passed on to pairs', async () => {
   const { status, text } = await ask('/version')
   assert.deepEqual([status, text], [405, 'Only POST requests are supported for transparent proxy'])
 })
+
+test('the id of both legs names both engines, and the client has its own', async () => {
+  const seen: (string | null)[] = []
+  const heard = (): Server => {
+    const plain = engine()
+    return {
+      fetch: async (request) => {
+        if (request.method === 'POST') seen.push(request.headers.get('x-request-id'))
+        return plain.fetch(request)
+      },
+    }
+  }
+  const { ask } = await rig({ [P]: heard(), [D]: heard() })
+  const { headers } = await ask('/v1/completions', {
+    body: { prompt: 'Say', max_tokens: 4 },
+    headers: { 'x-request-id': 'mine' },
+  })
+  assert.equal(headers.get('x-request-id'), 'mine')
+  assert.equal(seen.length, 2)
+  assert.match(seen[0] ?? '', /^___prefill_addr_p:8000___decode_addr_d:8000_[0-9a-f]{32}$/)
+  assert.equal(seen[1], seen[0])
+})

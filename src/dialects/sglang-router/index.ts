@@ -60,7 +60,10 @@ export function translateValues(
   translateFleet(values, settings)
   settings.set('cacheAwareVariant', defaults, 'policy')
   settings.set('breakerProbes', true)
-  const problems = translatePairs(values, settings, values['pd_disaggregation'] === true, policyOf)
+  const isPaired = values['pd_disaggregation'] === true
+  // Whatever its workers say of themselves.
+  if (isPaired) settings.set('pdProtocol', 'sglang')
+  const problems = translatePairs(values, settings, isPaired, policyOf)
   const notes = translateKubernetes(values, settings)
   return { config: settings.config, options: optionsOf(values), notes, problems }
 }

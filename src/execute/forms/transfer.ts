@@ -23,9 +23,13 @@ const ASK_KV = {
   remote_port: null,
 }
 
-/** NIXL: the prefill answer's `kv_transfer_params` go on as they are, unknown members too; without any, decode computes all. */
+/**
+ * NIXL: the prefill answer's `kv_transfer_params` go on as they are, unknown members too; without any, decode computes all. In the
+ * vLLM router's place the id of both legs names both engines, whatever the connector: theirs may be P2P without our knowing.
+ */
 export function nixl(occasion: Occasion): Form {
-  return { ...base(occasion), prefill: [...cap(occasion), params(ASK_KV)], decode: handedOn }
+  const ids = occasion.core.config.dialect === 'vllm-router' ? pairIds(occasion) : base(occasion).ids
+  return { ids, prefill: [...cap(occasion), params(ASK_KV)], decode: handedOn }
 }
 
 /** As NIXL, but prefill engines know no address of theirs that others reach: it is the host of their URL. */
@@ -49,14 +53,14 @@ export function plain(occasion: Occasion): Form {
 
 /** P2P/NCCL: both legs go by one id that names both engines. */
 export function p2p(occasion: Occasion): Form {
+  return { ids: pairIds(occasion), prefill: cap(occasion), decode: () => [] }
+}
+
+function pairIds(occasion: Occasion): HeaderList {
   const { plan, core } = occasion
   const id = `___prefill_addr_${addressOf(plan.prefill)}___decode_addr_${addressOf(plan.worker)}_${hex(core.host.random, 32)}`
   const ids = base(occasion).ids
-  return {
-    ids: ['x-request-id', id, ...(ids[0] === 'x-request-id' ? [] : ids)],
-    prefill: cap(occasion),
-    decode: () => [],
-  }
+  return ['x-request-id', id, ...(ids[0] === 'x-request-id' ? [] : ids)]
 }
 
 /** Both at once, as DLRouter asks: whichever connector the engines have finds what it needs. */
