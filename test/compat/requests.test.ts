@@ -167,3 +167,19 @@ test('the prefill node of a vLLM pair of DLRouter is asked with every member of 
     aborted_request: [],
   })
 })
+
+test('half of a pair that is added with its models is asked what it is before that is answered, any other node is not', async (t) => {
+  const node = engine({ engine: 'lmdeploy' })
+  let toldAll = 0
+  const told = async (request: Request) => {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    toldAll++
+    return node.fetch(request)
+  }
+  const flags = '--backend lmdeploy --serving_strategy distserve --disable_cache_status'
+  const router = await speak(t, dlrouter, { fleet: { [W1]: { ...node, fetch: told } }, flags })
+  await router.post('/nodes/add', { url: W1, status: { models: ['m'], role: 1 } })
+  assert.equal(toldAll, 0)
+  await router.post('/nodes/add', { url: W1, status: { models: ['m'], role: 2 } })
+  assert.ok(toldAll > 0)
+})

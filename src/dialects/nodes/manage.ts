@@ -68,7 +68,9 @@ export async function addNode(
     await registry.add(spec, 'api')
   }
   await evenSpeeds(core)
-  if (spec.models === undefined) await inTime(core, Promise.resolve(registry.settled()))
+  // Halves of pairs are matched by what they are: one that was added serves with the next call.
+  const isAsked = spec.models === undefined || (spec.role !== 'mixed' && spec.engine === undefined)
+  if (isAsked) await inTime(core, Promise.resolve(registry.settled()))
   await core.models.refresh()
   return true
 }
