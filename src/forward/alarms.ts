@@ -5,6 +5,8 @@ import type { Host } from '../host.ts'
 export interface Alarm {
   /** Epoch ms. */
   readonly dueAt: number
+  /** Where it stands among those that are set, for `Alarms` alone; -1: it is not set. */
+  place: number
   /** Its time has come. It is set no more; it may set itself again. */
   ring(now: number): void
   /** The router stops now, and waits for nobody any more. It is set no more. */
@@ -13,7 +15,11 @@ export interface Alarm {
 
 export class Alarms {
   readonly #host: Pick<Host, 'now' | 'timer' | 'isPerRequest'>
-  readonly #set = new Set<Alarm>()
+  /**
+   * In no order. A Set would be made anew for every few calls, and what is left of one points to the next: once the first has
+   * become old, the collector keeps all of them and their calls until its great round (12 ms in place of 4 for each small one).
+   */
+  readonly #set: Alarm[] = []
   /** Per request: timers end with the request that made them, so that each alarm has its own. */
   readonly #own = new Map<Alarm, () => void>()
   #ringAt = Infinity
@@ -29,7 +35,7 @@ export class Alarms {
 
   set(alarm: Alarm, now: number): void {
     if (this.#host.isPerRequest) return this.#setAlone(alarm, now)
-    this.#set.add(alarm)
+    if (alarm.place < 0) alarm.place = this.#set.push(alarm) - 1
     if (alarm.dueAt < this.#ringAt) this.#arm(alarm.dueAt, now)
   }
 
@@ -41,7 +47,7 @@ export class Alarms {
       return
     }
     // Nothing keeps the process awake while no call is under way.
-    if (this.#set.delete(alarm) && this.#set.size === 0) this.#disarm()
+    if (this.#take(alarm) && this.#set.length === 0) this.#disarm()
   }
 
   /** Ends all that are set. */
@@ -78,11 +84,22 @@ export class Alarms {
     this.#ringAt = Infinity
     const now = this.#host.now()
     let next = Infinity
-    for (const alarm of this.#set) {
-      // Timers may ring a fraction of a millisecond early.
-      if (alarm.dueAt > now + 1) next = Math.min(next, alarm.dueAt)
-      else if (this.#set.delete(alarm)) alarm.ring(now)
-    }
+    // Timers may ring a fraction of a millisecond early.
+    const due = this.#set.filter((alarm) => alarm.dueAt <= now + 1)
+    for (const alarm of due) if (this.#take(alarm)) alarm.ring(now)
+    for (const { dueAt } of this.#set) next = Math.min(next, dueAt)
     if (next < this.#ringAt) this.#arm(next, now)
+  }
+
+  /** Takes it out; the last one gets its place. False: it was not set. */
+  #take(alarm: Alarm): boolean {
+    const { place } = alarm
+    if (place < 0) return false
+    alarm.place = -1
+    const last = this.#set.pop()
+    if (last === undefined || last === alarm) return true
+    this.#set[place] = last
+    last.place = place
+    return true
   }
 }

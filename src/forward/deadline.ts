@@ -22,6 +22,7 @@ export interface Late {
 
 /** Calls `late` once, with the failure, when a limit passes. Its alarm is moved only when it rings: a chunk costs one assignment. */
 export class Deadline implements Alarm {
+  place = -1
   dueAt = Infinity
   readonly #alarms: Alarms
   readonly #rules: DeadlineRules
