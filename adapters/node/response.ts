@@ -4,7 +4,7 @@ import { HeaderView } from './headers.ts'
 
 /** Where a body goes: a client's socket, or a web stream. */
 export interface Sink {
-  /** False: full; the source waits for `resume`. `isLast`: the end follows at once. */
+  /** False: full; the source gives at most what it has at hand, and waits for `resume`. `isLast`: the end follows at once. */
   write(bytes: Uint8Array, isLast: boolean): boolean
   end(bytes: Uint8Array | null): void
   /** Breaks off in a way that can't be taken for an end. */

@@ -233,8 +233,7 @@ export class Turn implements Exchange, Asked {
     const { socket } = this.#lane
     // What a client that has gone would have got.
     if (!socket.writable) return true
-    this.#isFull = !socket.write(text, 'latin1')
-    return !this.#isFull
+    return this.#put(socket.write(text, 'latin1'))
   }
 
   #writeLarge(bytes: Uint8Array): boolean {
@@ -243,9 +242,18 @@ export class Turn implements Exchange, Asked {
     socket.cork()
     this.#send(this.#isChunked ? `${this.#held}${bytes.byteLength.toString(16)}\r\n` : this.#held)
     this.#held = ''
-    this.#isFull = !socket.write(bytes)
+    this.#put(socket.write(bytes))
     if (this.#isChunked) this.#send('\r\n')
     socket.uncork()
+    return !this.#isFull
+  }
+
+  /**
+   * What `write` says of room. Once full it stays so until 'drain': a source may give what it has at once, and a write behind
+   * one that said no may find the socket empty again, though nobody has been told of it yet.
+   */
+  #put(hasRoom: boolean): boolean {
+    if (!hasRoom) this.#isFull = true
     return !this.#isFull
   }
 

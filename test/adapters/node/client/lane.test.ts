@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { probe } from '../../../../adapters/node/client/parser.ts'
+import { NativeResponse, type Sink } from '../../../../adapters/node/response.ts'
 import { serve, type Handler, type Served, type ServeOptions } from '../../../../adapters/node/http.ts'
 import { client } from '../rig.ts'
 
@@ -218,6 +219,26 @@ test('a slow reader holds the source of its answer back', async (t) => {
   assert.ok(pulled < 400, `${pulled} pieces were made`)
   peer.socket.resume()
   while (pulled < before + 100) await pause()
+})
+
+test('a source that gives what it has though there is no room is told of room all the same', async (t) => {
+  const bytes = Buffer.alloc(65_536, 'x')
+  const room: boolean[] = []
+  let sink: Sink
+  const { url } = await open(t, () => {
+    const flow = (given: Sink) => {
+      sink = given
+      // The system takes all of the first at once: at the second the socket is empty, and its 'drain' still to come.
+      room.push(sink.write(bytes, false), sink.write(Buffer.from('y'), false))
+    }
+    const source = { flow, resume: () => sink.end(Buffer.from('<told>')), cancel: () => undefined }
+    return new NativeResponse(200, ['Content-Length', '65543'], source) as unknown as Response
+  })
+  const peer = await client(t, url)
+  peer.socket.write(get('/'))
+  await peer.until('xy')
+  assert.deepEqual(room, [false, false])
+  await peer.until('<told>')
 })
 
 test('an idle connection is closed after its time, one that works or is fresh is not', async (t) => {
