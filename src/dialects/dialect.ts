@@ -79,6 +79,8 @@ export interface Surface {
   retell?(refused: Retold, core: Core): object | undefined
   /** Header of an answer that carries the request's id; default: the first of `requestIdHeaders`. */
   readonly idName?: string
+  /** An id for a request whose client gave none; default: ours. */
+  makeId?(core: Pick<Core, 'host'>): string
   /** Metrics under its own names, beside ours. `withUrls`: whoever reads them may see where workers are; `sources`: of discovery. */
   read?(core: Core, view: PoolView, withUrls: boolean, sources?: readonly SourceStatus[]): Reading
   /** Counts for metrics of its own. */

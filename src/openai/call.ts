@@ -169,12 +169,15 @@ export const idNameOf = ({
   surface?.idName ?? config.requestIdHeaders[0] ?? 'x-request-id'
 
 /** The id that the client gave under one of the names, or a new one. An id that could not travel in a header is replaced. */
-export function requestIdOf(headers: Headers, { config, nextId }: Pick<Core, 'config' | 'nextId'>): string {
-  for (const name of config.requestIdHeaders) {
+export function requestIdOf(
+  headers: Headers,
+  core: Pick<Core, 'config' | 'host' | 'nextId' | 'surface'>,
+): string {
+  for (const name of core.config.requestIdHeaders) {
     const value = headers.get(name)
     if (value && value.length <= 256) return value
   }
-  return `req-${nextId()}`
+  return core.surface?.makeId?.(core) ?? `req-${core.nextId()}`
 }
 
 /** Path and query of an absolute URL, the very characters that came. */

@@ -6,6 +6,8 @@ import { callsOf, CHAT, chat, engine, headerOf, W1, W2, type Fleet } from '../jo
 import { speak, type Compat } from './_rig.ts'
 
 const TOKEN = 'your-secret-token-here'
+/** A version 4 UUID. */
+const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const AUTH = { authorization: `Bearer ${TOKEN}` }
 
 function open(
@@ -28,7 +30,16 @@ test('/health names model, nodes and strategy without a token', async (t) => {
     upstream_nodes: [W1, W2],
     routing_strategy: 'least_loaded',
   })
-  assert.ok(headers.get('x-request-id'))
+  assert.match(headers.get('x-request-id') ?? '', UUID4)
+})
+
+test('a call without an id gets one that goes to its node and comes back', async (t) => {
+  const node = engine()
+  const router = await open(t, { [W1]: node })
+  const { headers } = await router.post(CHAT, chat(), AUTH)
+  const id = headers.get('x-request-id') ?? ''
+  assert.match(id, UUID4)
+  assert.equal(headerOf(callsOf(node)[0], 'x-request-id'), id)
 })
 
 test('an answer names its node and keeps the id; the node gets id and token', async (t) => {

@@ -18,6 +18,7 @@ import {
 } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
 import { Float } from '../python/text.ts'
+import { uuid4 } from '../python/uuid.ts'
 import { Gauges } from './metrics.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -35,6 +36,7 @@ export function surface(): Surface {
       meet(call, core, acquaintance)
       return hear(call)
     },
+    makeId: ({ host }) => uuid4(host.random),
     mark: ({ worker }) => ['x-routed-node', worker.url],
     count: (happened: Happened, core: Core) => gauges.count(happened, core),
     read: (core, view) => gauges.read(core, view),
@@ -126,7 +128,7 @@ function refuse(
 }
 
 /** Every answer has an id; by `strictCompat` an engine's error is told as one of the gateway, with the engine's status inside. */
-function finish(response: Response, request: Request, { config, nextId }: Core): Response {
+function finish(response: Response, request: Request, { config, host }: Core): Response {
   const isEngines = response.headers.has('x-routed-node')
   if (config.strictCompat && isEngines && response.status >= 400) {
     const id = response.headers.get('x-request-id') ?? ''
@@ -136,6 +138,6 @@ function finish(response: Response, request: Request, { config, nextId }: Core):
     return detail(error, 502, { 'x-request-id': id })
   }
   if (!response.headers.has('x-request-id'))
-    response.headers.set('x-request-id', request.headers.get('x-request-id') || nextId())
+    response.headers.set('x-request-id', request.headers.get('x-request-id') || uuid4(host.random))
   return response
 }

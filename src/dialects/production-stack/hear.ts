@@ -4,23 +4,20 @@ import { join } from '../../openai/bytes.ts'
 import { pathname, type Call, type CallBody } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { readMultipartFields, setMultipartField } from '../../openai/multipart.ts'
-import { uuidOf } from '../gateway/fleet.ts'
-import { withId } from '../gateway/ids.ts'
 import { MODEL_WORDS } from './answers.ts'
 import { chunksOf } from './chunks.ts'
 import { modelNamed } from './models.ts'
 import { optionsOf } from './options.ts'
 
-/** The call with its session and an id that is a UUID. Throws a `Refusal` for one without a model. */
+/** The call with its session. Throws a `Refusal` for one without a model. */
 export function hear(call: Call, { headers }: Request, core: Core): Call {
   const { sessionKey, routing } = optionsOf(core).live
   const session = sessionKey === undefined ? null : sessionOf(call, headers, sessionKey)
   if (call.model === null && call.body.kind !== 'stream') throw new Refusal(400, 'missing_model', MODEL_WORDS)
-  const named = headers.get('x-request-id') ? call : withId(call, uuidOf(core.nextId()))
-  const body = core.config.strictCompat ? transcribed(named) : named.body
-  if (routing !== 'prefixaware' || body.kind !== 'json') return { ...named, session, body }
+  const body = core.config.strictCompat ? transcribed(call) : call.body
+  if (routing !== 'prefixaware' || body.kind !== 'json') return { ...call, session, body }
   const chunks = chunksOf(body.top, modelNamed(core, call.model ?? ''))
-  return { ...named, session, body, ...(chunks && { chunks }) }
+  return { ...call, session, body, ...(chunks && { chunks }) }
 }
 
 /** A transcription in no language is in English there, and told as JSON. */

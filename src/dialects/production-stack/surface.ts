@@ -5,6 +5,7 @@ import { inference } from '../../routes/inference.ts'
 import type { Surface } from '../dialect.ts'
 import { answer, methodNotAllowed, unknownTo } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
+import { uuid4 } from '../python/uuid.ts'
 import { version } from '../../version.ts'
 import { refuse } from './answers.ts'
 import { filesAndBatches } from './batches.ts'
@@ -70,6 +71,7 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
       refused(refusal, core.models.known(model), core)
       return refuse(refusal, at, { core, wasSeen: seen.has(core, model) })
     },
+    makeId: ({ host }) => uuid4(host.random),
     retell: ({ leg, status, text }, core) => pairError(core, leg, status, text),
     hear: (call, request, core) => {
       seen.learn(core)
