@@ -86,15 +86,17 @@ const fleet: Check = (config) => {
     config.workers.some((worker) => worker.role === 'decode') ||
     config.kubernetesDecodeSelector !== undefined
   // As those routers do: the other half may come while they run.
-  if (MAY_BEGIN_HALF.has(config.dialect ?? '')) return []
+  const mayBeginHalf = MAY_BEGIN_HALF.has(config.dialect ?? '')
   return [
-    hasPrefill &&
+    !mayBeginHalf &&
+      hasPrefill &&
       !hasDecode &&
       conflict(
         whereOf(config, 'prefill'),
         'prefill workers need decode workers too: give at least one decode URL',
       ),
-    hasDecode &&
+    !mayBeginHalf &&
+      hasDecode &&
       !hasPrefill &&
       conflict(
         whereOf(config, 'decode'),
@@ -248,7 +250,6 @@ const sharing: Check = ({ poolShards, peers, leader, adminKey }) => [
 const CHECKS: readonly Check[] = [
   sharing,
   discovery,
-  binding,
   binding,
   guarding,
   listening,

@@ -90,6 +90,13 @@ for (const [text, ...expected] of CONFLICTS) {
   })
 }
 
+test('half a pair is enough where its other half may come later, but no worker is given twice', () => {
+  const text = 'dialect: sglang-router\nprefill:\n- a\n- http://A/'
+  assert.deepEqual(load({ file: parseConfigFile('f.yaml', text) }).issues.map(formatIssue), [
+    'f.yaml:4:3: prefill[1]: http://a is given twice: leave one out',
+  ])
+})
+
 const GOOD: readonly string[] = [
   'breakerSuccesses: 0\nbreakerFailures: 0',
   'retries: 0\nretryMaxDelay: 10ms',
