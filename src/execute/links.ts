@@ -86,20 +86,19 @@ async function introduce(core: Seams, prefill: WorkerRef, decode: WorkerRef): Pr
     rdma_config: { with_gdr: core.config.withGdr, link_type: LINK_TYPES[core.config.linkType] },
     nvlink_config: null,
   })
-  const [prefillMet, decodeMet] = await Promise.all([
-    ask(
-      'prefill',
-      prefill,
-      '/distserve/p2p_initialize',
-      initialize(prefill, prefillConfig, decode, decodeConfig),
-    ),
-    ask(
-      'decode',
-      decode,
-      '/distserve/p2p_initialize',
-      initialize(decode, decodeConfig, prefill, prefillConfig),
-    ),
-  ])
+  // One after the other, as LMDeploy's own proxy does: an engine may need its mate to have been told first.
+  const prefillMet = await ask(
+    'prefill',
+    prefill,
+    '/distserve/p2p_initialize',
+    initialize(prefill, prefillConfig, decode, decodeConfig),
+  )
+  const decodeMet = await ask(
+    'decode',
+    decode,
+    '/distserve/p2p_initialize',
+    initialize(decode, decodeConfig, prefill, prefillConfig),
+  )
   const connect = (other: WorkerRef, met: unknown) => {
     const { engine_endpoint_info, kvtransfer_endpoint_info } = met as Record<string, unknown>
     return {
@@ -109,10 +108,8 @@ async function introduce(core: Seams, prefill: WorkerRef, decode: WorkerRef): Pr
       remote_kvtransfer_endpoint_info: kvtransfer_endpoint_info,
     }
   }
-  await Promise.all([
-    ask('prefill', prefill, '/distserve/p2p_connect', connect(decode, decodeMet)),
-    ask('decode', decode, '/distserve/p2p_connect', connect(prefill, prefillMet)),
-  ])
+  await ask('prefill', prefill, '/distserve/p2p_connect', connect(decode, decodeMet))
+  await ask('decode', decode, '/distserve/p2p_connect', connect(prefill, prefillMet))
 }
 
 /** Asks an engine and reads its JSON; what it encoded twice is decoded twice. */

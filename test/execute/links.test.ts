@@ -49,6 +49,36 @@ test('a pair is introduced once, however many calls come at once', () =>
     assert.equal((JSON.parse(met!.body) as Json).local_engine_config.tp_size, 1, 'encoded once')
   }))
 
+test('what makes a connection is done by the prefill engine before the decode engine hears of it', async () => {
+  const steps: string[] = []
+  const fleet = fleetOf(MODES.distserve, [P1, D1])
+  const watched = Object.fromEntries(
+    Object.entries(fleet).map(([name, one]) => {
+      const fetch = async (request: Request) => {
+        const step = `${new URL(request.url).pathname} ${name === P1 ? 'P' : 'D'}`
+        steps.push(`begins ${step}`)
+        const response = await one.fetch(request)
+        await new Promise((resolve) => setImmediate(resolve))
+        steps.push(`ends ${step}`)
+        return response
+      }
+      return [name, { ...one, fetch }]
+    }),
+  )
+  const router = await open({ workers: workersOf(fleet) }, watched, {})
+  try {
+    assert.equal((await new Rig(router, watched, undefined).post(CHAT, chat())).status, 200)
+  } finally {
+    await router.close()
+  }
+  assert.deepEqual(
+    steps.filter((step) => step.includes('/p2p_')),
+    ['p2p_initialize', 'p2p_connect'].flatMap((name) =>
+      ['P', 'D'].flatMap((one) => [`begins /distserve/${name} ${one}`, `ends /distserve/${name} ${one}`]),
+    ),
+  )
+})
+
 for (const name of [P1, D1])
   test(`they are introduced again after a restart of ${name}`, () =>
     opened(
