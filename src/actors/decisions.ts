@@ -116,7 +116,7 @@ export class Decisions {
   }
 
   /** Calls that the pool gave up without a word, and workers that left. */
-  sweep(leases: ReadonlyMap<string, unknown>): void {
+  sweep(leases: { has(id: string): boolean }): void {
     this.#shadow?.sweep(leases, this.#seams.roster.seats)
   }
 

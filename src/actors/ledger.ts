@@ -1,6 +1,7 @@
 // Who holds what: the leases of a pool, and what their beginnings and ends tell of the workers.
 import { enter, fail, release, succeed, type BreakerRules } from '../forward/breaker.ts'
 import type { Ask, Failure, Outcome, Plan, Renewal } from './ask.ts'
+import { ById } from './by-id.ts'
 import type { Seat } from './seat.ts'
 import type { Speeds } from './speeds.ts'
 
@@ -68,7 +69,7 @@ export interface Reading {
 }
 
 export class Ledger {
-  readonly leases = new Map<string, Lease>()
+  readonly leases = new ById<Lease>()
   rules: BreakerRules
   /** Null: nobody does. */
   reading: Reading | null = null
@@ -118,7 +119,7 @@ export class Ledger {
       pending,
       held,
     }
-    this.leases.set(ask.id, lease)
+    this.leases.add(lease)
     this.reading?.joined(lease)
     return lease
   }
@@ -201,7 +202,7 @@ export class Ledger {
     seat.backlogTokens += pending
     seat.ownTokens += held
     if (isDecoding) seat.streaming++
-    this.leases.set(id, {
+    this.leases.add({
       id,
       seat,
       ask: null,

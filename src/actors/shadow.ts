@@ -225,7 +225,7 @@ export class Shadow {
   }
 
   /** Ends the calls that the pool has no lease of any more, and forgets the workers that left. */
-  sweep(leases: ReadonlyMap<string, unknown>, members: ReadonlyMap<string, unknown>): void {
+  sweep(leases: { has(id: string): boolean }, members: ReadonlyMap<string, unknown>): void {
     for (const id of this.#sent.keys()) if (!leases.has(id)) this.ended(id)
     for (const id of this.#seats.keys()) {
       if (members.has(id)) continue

