@@ -105,6 +105,8 @@ export type Happened =
       readonly id: string
       readonly url: string
       readonly failure: UpstreamFailure['kind'] | 'status'
+      /** Where that is `status`. */
+      readonly status?: number
     }
   | { readonly kind: 'ended'; readonly passing: Passing; readonly ending: Ending }
 
@@ -121,6 +123,8 @@ export interface RefusedAt {
   readonly requestId: string | undefined
   /** Of an inference call that was read. */
   readonly model?: string | null
+  /** Content-Type of the request, where it is known. */
+  readonly type?: string | null
 }
 
 export interface Dialect {

@@ -45,18 +45,32 @@ export function spoken(core: Core, answer: Handler): Handler {
   }
 }
 
+/** A request that is refused; `model`: of an inference call that was read. */
+interface Refused {
+  readonly url: string
+  readonly method: string
+  readonly model?: string | null
+  readonly headers?: Headers
+}
+
 /** A refusal as the client of this router expects it: in the dialect's words, else in ours. */
 export function refuseFor(
   core: Core,
   refusal: RefusalValue,
-  { url, method, model }: { readonly url: string; readonly method: string; readonly model?: string | null },
+  { url, method, model, headers }: Refused,
   requestId?: string,
 ): Response {
   const path = pathname(pathOf(url))
   return (
     core.surface?.refuse?.(
       refusal,
-      { path, method, requestId, ...(model !== undefined && { model }) },
+      {
+        path,
+        method,
+        requestId,
+        ...(model !== undefined && { model }),
+        ...(headers && { type: headers.get('content-type') }),
+      },
       core,
     ) ?? refuse(refusal, path, requestId, idNameOf(core))
   )

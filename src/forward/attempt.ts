@@ -157,11 +157,12 @@ function drop(attempted: Attempted): void {
   attempted.upstream.cancel()
 }
 
-function count(core: Core, attempted: Attempted, { kind, leg }: Failure, id: string): void {
+function count(core: Core, attempted: Attempted, { kind, leg, status }: Failure, id: string): void {
   const { instruments, surface } = core
   const { plan: made } = attempted
   const { url } = leg && made.kind === 'pair' ? made.prefill : made.worker
-  surface?.count?.({ kind: 'failed', id, url, failure: kind }, core)
+  const failed = { kind: 'failed', id, url, failure: kind } as const
+  surface?.count?.(status === undefined ? failed : { ...failed, status }, core)
   if (attempted.kind !== 'failed') return
   const { failure, plan } = attempted
   const worker = failure.leg && plan.kind === 'pair' ? plan.prefill : plan.worker

@@ -50,8 +50,8 @@ function failed(
     endpoint: endpoint.name,
     request_id: call?.requestId,
   })
-  const { url, method } = request
-  const at = { url, method, ...(call && { model: call.model }) }
+  const { url, method, headers } = request
+  const at = { url, method, headers, ...(call && { model: call.model }) }
   return refuseFor(core, refusal, at, call?.requestId ?? requestIdOf(request.headers, core))
 }
 

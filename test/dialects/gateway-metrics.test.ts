@@ -71,11 +71,31 @@ test('smg_: retries, their back-off, breakers and how calls ended', async () => 
     `smg_worker_cb_state{worker="${W1}"} 1`,
     `smg_worker_cb_consecutive_failures{worker="${W1}"} 3`,
     'smg_worker_errors_total{worker_type="regular",connection_mode="http",error_type="backend_error"} 3',
+    'smg_router_upstream_responses_total{router_type="http",status_code="500",error_code=""} 3',
+    'smg_router_upstream_responses_total{router_type="http",status_code="503",error_code="no_available_workers"} 1',
     `smg_router_request_errors_total{${where},error_type="backend_error"} 1`,
     `smg_router_request_errors_total{${where},error_type="no_workers"} 1`,
     'smg_http_inflight_request_age_count{gt="0",le="30"} 0',
     'smg_http_request_duration_seconds_count{method="POST",path="/v1/chat/completions"} 2',
     'smg_worker_pool_size{worker_type="regular",connection_mode="http",model="m"} 1',
+  ])
+})
+
+test('smg_: attempts that bring no answer count by the code of their error, and the one that succeeds too', async () => {
+  const engine = sglang()
+  let broken = 2
+  const failing: Server = {
+    fetch: async (request) => {
+      if (request.method === 'POST' && broken-- > 0) throw new TypeError('refused')
+      return engine.fetch(request)
+    },
+  }
+  const router = await rig(sglangRouter, `--worker-urls ${W1} --retry-max-retries 3`, { [W1]: failing })
+  assert.equal((await router.ask(CHAT, { body: chat() })).status, 200)
+  const family = 'smg_router_upstream_responses_total{router_type="http"'
+  await assertMetrics(router, [
+    `${family},status_code="500",error_code="call_upstream_request_error"} 2`,
+    `${family},status_code="200",error_code=""} 1`,
   ])
 })
 

@@ -45,6 +45,15 @@ test('what is read answers as there', async () => {
   }
 })
 
+test('a slash behind a path is another path, and workers are changed by PUT alone', async () => {
+  const { ask } = await two()
+  for (const path of ['/health/', '/workers/']) assert.equal((await ask(path)).status, 404, path)
+  assert.equal((await ask(`${CHAT}/`, { body: chat() })).status, 404)
+  const changed = await ask(`/workers/${uuidOf('x')}`, { method: 'PATCH', body: {} })
+  assert.equal(changed.status, 405)
+  assert.equal(changed.headers.get('allow'), 'GET,HEAD,PUT,DELETE')
+})
+
 test('without workers it is alive, and not ready', async () => {
   const { ask } = await rig('', {})
   const replies = await Promise.all(

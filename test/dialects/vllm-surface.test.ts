@@ -29,6 +29,21 @@ const READS: readonly (readonly [path: string, status: number, answer: RegExp])[
   ['/nope', 404, /^\{"detail":"Not Found"\}$/],
 ]
 
+test('a slash behind a path makes it the workers’, and workers are not changed by PATCH', async () => {
+  const asked: string[] = []
+  const worker = engine()
+  const fetch = async (request: Request) => {
+    asked.push(new URL(request.url).pathname)
+    return worker.fetch(request)
+  }
+  const { ask } = await rig(`--worker-urls ${W1}`, { [W1]: { fetch } })
+  await ask('/health/')
+  assert.ok(asked.includes('/health/'))
+  const changed = await ask(`/workers/${coded(W1)}`, { method: 'PATCH', body: {} })
+  assert.equal(changed.status, 405)
+  assert.equal(changed.headers.get('allow'), 'GET,HEAD,DELETE')
+})
+
 test('what is read answers as there', async () => {
   const { ask } = await two()
   for (const [path, status, answer] of READS) {

@@ -11,6 +11,7 @@ import { named } from '../gateway/named.ts'
 import { Runs } from '../gateway/runs.ts'
 import { DURATIONS, Tally, type Labels } from '../gateway/tally.ts'
 import { Branches } from './branches.ts'
+import { upstreamError } from './refusals.ts'
 import { showAges, showSources, Workers } from './gauges.ts'
 
 const ENDPOINTS: Readonly<Record<string, string>> = {
@@ -72,11 +73,13 @@ export class Tap {
   }
 
   /** A call that was let in got no worker, or no answer of one. */
-  refused({ status }: RefusalValue, { path, model }: RefusedAt, core: Core): void {
+  refused({ status, code }: RefusalValue, { path, model }: RefusedAt, core: Core): void {
     if (status < 500 || !Object.hasOwn(ENDPOINTS, path)) return
     const where = { ...this.#common, ...HTTP, model: model || 'unknown', endpoint: endpointOf(path) }
     const tally = this.#tally(core)
     tally.add('smg_router_requests_total', { ...where, streaming: 'false' })
+    if (code === 'no_workers')
+      tally.add('smg_router_upstream_responses_total', upstream(status, 'no_available_workers'))
     const error_type = status === 503 ? 'no_workers' : errorType(status)
     tally.add('smg_router_request_errors_total', { ...where, error_type })
   }
@@ -99,7 +102,9 @@ export class Tap {
   count(happened: Happened, core: Core): void {
     const tally = this.#tally(core)
     if (happened.kind === 'ended') return this.#ended(tally, happened, core)
-    const { id, url, failure } = happened
+    const { id, url, failure, status } = happened
+    const [code, error] = status === undefined ? upstreamError(failure) : [status, '']
+    tally.add('smg_router_upstream_responses_total', upstream(code, error))
     const leg = this.#flights.failed(id)?.legs.find((one) => one.url === url)
     this.#runs.failed(url)
     tally.add('smg_worker_cb_outcomes_total', { worker: url, outcome: 'failure' })
@@ -147,11 +152,10 @@ export class Tap {
     const seconds = (core.host.now() - passing.startedAt) / 1000
     tally.add('smg_router_requests_total', { ...where, streaming: String(passing.isStream === true) })
     tally.observe('smg_router_request_duration_seconds', where, seconds)
-    const answer = { router_type: 'http', status_code: String(status), error_code: '' }
-    tally.add('smg_router_upstream_responses_total', answer)
     const isWell = status < 500 && ending.failure === undefined
     // An answer that was to be tried again has been counted.
     if (!flight?.hasFailed) {
+      tally.add('smg_router_upstream_responses_total', upstream(status, ''))
       const outcome = isWell ? 'success' : 'failure'
       for (const leg of bothOf(flight, { id: worker, url }))
         tally.add('smg_worker_cb_outcomes_total', { worker: leg.id, outcome })
@@ -183,6 +187,13 @@ export class Tap {
     if (others > 0) tally.summarize('smg_router_tpot_seconds', labels, (whole - first) / others)
   }
 }
+
+/** What came of one attempt: its status, and the router's own code where no worker said it. */
+const upstream = (status: number, error_code: string): Labels => ({
+  router_type: 'http',
+  status_code: String(status),
+  error_code,
+})
 
 /** The prefill worker did well, too, where the answer came. */
 function bothOf(flight: Flight | undefined, last: { readonly id: string; readonly url: string }) {

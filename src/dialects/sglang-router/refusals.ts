@@ -17,6 +17,10 @@ const UPSTREAM: Readonly<Record<string, readonly [status: number, code: string]>
   total_timeout: [504, 'call_upstream_timeout'],
 }
 
+/** The status and code of an attempt that brought no answer. */
+export const upstreamError = (failure: string): readonly [status: number, code: string] =>
+  failure.endsWith('_timeout') ? [504, 'call_upstream_timeout'] : [500, 'call_upstream_request_error']
+
 /** Code of a refusal of what it does not do with prefill and decode workers. */
 export const UNPAIRED = 'not_with_pairs'
 

@@ -102,6 +102,8 @@ function ownPages(options: Options, nowhere: () => Response): NonNullable<Surfac
   const guarded = guardedRoutes(managing)
   const storesThere = options['backend'] === 'openai'
   return (core, request, path) => {
+    // No path of its own ends like this, and nothing is passed on.
+    if (path.length > 1 && path.endsWith('/')) return nowhere()
     const method = request.method === 'HEAD' ? 'GET' : request.method
     const name = `${method} ${path}`
     const handler = open.get(name) ?? (storesThere ? undefined : unstored(method, path))
@@ -177,9 +179,9 @@ function byId(method: string, path: string, managing: Managing): Handler | undef
   const id = /^\/workers\/([^/]+)$/.exec(path)?.[1]
   if (id === undefined) return undefined
   if (method === 'GET') return (core) => show(core, id, managing)
-  if (method === 'PUT' || method === 'PATCH') return (core, request) => change(core, request, id)
+  if (method === 'PUT') return (core, request) => change(core, request, id)
   if (method === 'DELETE') return (core) => remove(core, id, managing.joining)
-  return () => wrongMethod('GET,HEAD,PUT,PATCH,DELETE')
+  return () => wrongMethod('GET,HEAD,PUT,DELETE')
 }
 
 const RERANK_PATH = '/rerank'

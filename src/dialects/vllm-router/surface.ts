@@ -74,7 +74,9 @@ export function surface(options: Options): Surface {
       if (unstored) return unstored
       const methods = methodsOf(path, [routes, admin])
       if (methods.length > 0) return wrongMethod(methods.join(','))
-      return PASSED.has(path) ? pass(core, request) : undefined
+      // None of its paths ends in a slash, so these are the workers'.
+      const isPassed = PASSED.has(path) || (path.length > 1 && path.endsWith('/'))
+      return isPassed ? pass(core, request) : undefined
     },
     fallback: async (core, request, path) =>
       TYPED.has(path) && request.method !== 'POST'
@@ -173,8 +175,8 @@ function byUrl(method: string, path: string, joining: Joining): Handler | undefi
   const coded = /^\/workers\/(.+)$/.exec(path)?.[1]
   if (coded === undefined) return undefined
   const url = decoded(coded)
-  if (method === 'GET') return (core) => show(core, url)
-  return method === 'DELETE' ? (core) => remove(core, url, joining) : undefined
+  if (method === 'GET' || method === 'HEAD') return (core) => show(core, url)
+  return method === 'DELETE' ? (core) => remove(core, url, joining) : () => wrongMethod('GET,HEAD,DELETE')
 }
 
 function decoded(text: string): string {
