@@ -49,6 +49,19 @@ test('manual: a session whose worker failed is served by another, and returns wh
   assert.equal(await goes(r, { session: 's' }), home)
 })
 
+test('production_stack_roundrobin: each data-parallel rank of a server has its turn', async () => {
+  const ranks = ['a', 'b'].flatMap((name) =>
+    [0, 1].map((rank) => {
+      const { ref, ...rest } = member(name)
+      return { ...rest, ref: { ...ref, id: `${name}.${rank}`, rank, ranks: 2 } }
+    }),
+  )
+  const r = await rig({ policy: 'production_stack_roundrobin' }, ...ranks.toReversed())
+  const went: string[] = []
+  for (let i = 0; i < 5; i++) went.push(await goes(r, {}))
+  assert.deepEqual(went, ['a.0', 'a.1', 'b.0', 'b.1', 'a.0'])
+})
+
 const long = (topic: number) => Float64Array.from({ length: 12 }, (_, block) => topic * 100 + block + 1)
 const prompt = (topic: number) => ({ prefix: long(topic), promptBytes: 12 * 256, tokens: 768 })
 

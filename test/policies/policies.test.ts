@@ -51,6 +51,17 @@ test('round_robin takes the one chosen longest ago, whoever came or left meanwhi
   )
 })
 
+for (const [what, turns, chosen] of [
+  ['nobody was chosen yet', { c: 0, a: 0, b: 0 }, 'a'],
+  ['one came between', { c: 0, a: 4, b: 0 }, 'b'],
+  ['the last one had the turn', { a: 2, b: 0, c: 5 }, 'a'],
+  ['the one whose turn was last is out', { a: 1, c: 2 }, 'a'],
+] as const)
+  test(`round_robin as dlrouter has it goes by URLs: ${what}`, () => {
+    const candidates = Object.entries(turns).map(([id, lastTurn]) => worker(id, { lastTurn }))
+    assert.equal(chooser('round_robin', { dialect: 'dlrouter' })(candidates), chosen)
+  })
+
 test('least_load weighs calls in flight by weight; equals go in turn', () => {
   assert.equal(
     choose('least_load', [worker('a', { inFlight: 3 }), worker('b', { inFlight: 5, weight: 2 })]),
