@@ -25,6 +25,8 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** First letters of JSON values that are no object. */
+const BEGINS = /["[\-0-9tfn]/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -158,7 +160,13 @@ export function scanTop(bytes: Uint8Array, span: Span = { start: 0, end: bytes.l
   if (bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf) at += 3
   const open = skipBlank(text, at)
   if (open >= text.end) throw new BodyError('expected a JSON object, got nothing', open)
-  if (bytes[open] !== OPEN_OBJECT) throw new BodyError('expected a JSON object', open)
+  if (bytes[open] !== OPEN_OBJECT)
+    throw new BodyError(
+      BEGINS.test(String.fromCharCode(bytes[open]!))
+        ? 'expected a JSON object'
+        : 'expected a JSON object, got no JSON',
+      open,
+    )
   const marks: number[] = []
   let decoded: Map<number, string> | null = null
   at = skipBlank(text, open + 1)

@@ -60,6 +60,29 @@ export const missingField = (name: string): string =>
 export const noList = (name: string, kind: string): string =>
   `Failed to deserialize the JSON body into the target type: ${name}: invalid type: ${kind}, expected a sequence`
 
+export const NO_BODY = `${PARSE_ERROR}: EOF while parsing a value at line 1 column 0`
+
+/** A field of a wrong type. `raw`: its JSON where it is known. */
+export function misfit(name: string, kind: string, raw: string, want: string): string {
+  const expected = { boolean: 'a boolean', string: 'a string' }[want] ?? want
+  const isWhole = /^-?\d+$/.test(raw)
+  const what = kind === 'number' && isWhole && want === 'u32' ? 'value' : 'type'
+  return `Failed to deserialize the JSON body into the target type: ${name}: invalid ${what}: ${named(kind, raw)}, expected ${expected}`
+}
+
+/** Most of a value that is shown. */
+const SHOWN = 100
+
+/** A value as Rust's parser names it. */
+function named(kind: string, raw: string): string {
+  if (kind === 'array') return 'sequence'
+  if (kind === 'object') return 'map'
+  if (kind === 'null') return 'null'
+  const word = kind === 'number' ? (/[.eE]/.test(raw) ? 'floating point' : 'integer') : kind
+  if (raw === '' || raw.length > SHOWN) return word
+  return kind === 'string' ? `string ${raw}` : `${word} \`${raw}\``
+}
+
 /** What is wrong with a body, as their parser begins to say it. */
 export const parseMessage = ({ code, message }: RefusalValue): string =>
   code === 'invalid_json' ? message.replace('The request body is not valid JSON', PARSE_ERROR) : message
@@ -78,5 +101,7 @@ export async function objectOf(request: Request): Promise<Record<string, unknown
   return value as Record<string, unknown>
 }
 
-export const isJsonType = (headers: Headers): boolean =>
-  /^application\/(?:[\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '')
+export const isJsonType = (headers: Headers): boolean => isJsonWord(headers.get('content-type') ?? '')
+
+/** Whether a Content-Type is that of JSON. */
+export const isJsonWord = (type: string): boolean => /^application\/(?:[\w.+-]+\+)?json\b/i.test(type)

@@ -13,7 +13,7 @@ import { addByUrl, listUrls, removeByUrl } from '../gateway/legacy.ts'
 import { createLines } from '../gateway/lines.ts'
 import { isBelowOne, missingOf, rerank, type RerankHabits } from '../gateway/rerank.ts'
 import { told, tracesOf } from '../gateway/traces.ts'
-import { checkBody, checkInput, checkMessages } from '../gateway/typed.ts'
+import { checkBody, checkInput, checkMessages, foundFirst, WANTS, type BodyRules } from '../gateway/typed.ts'
 import { absent, isGuarded } from './absent.ts'
 import { affine, nobody } from './affinity.ts'
 import { Metadata } from './metadata.ts'
@@ -35,6 +35,18 @@ const TYPED: ReadonlySet<string> = new Set([
   '/v1/responses',
   '/generate',
 ])
+const RULES: BodyRules = {
+  typed: TYPED,
+  wants: {
+    ...WANTS,
+    '/v1/chat/completions': { ...WANTS['/v1/chat/completions'], model: 'string' },
+    '/v1/completions': { ...WANTS['/v1/completions'], model: 'string' },
+    '/v1/embeddings': { model: 'string' },
+    '/v1/classify': { model: 'string' },
+    '/v1/responses': { stream: 'boolean?', max_output_tokens: 'u32?' },
+  },
+  modelled: new Set(['/v1/completions', '/v1/embeddings', '/v1/classify']),
+}
 /** What it does not do with prefill and decode workers, and how it says so. */
 const ALONE: ReadonlyMap<string, string> = new Map([
   ['/v1/embeddings', 'Embeddings not implemented'],
@@ -69,11 +81,12 @@ export function surface(options: Options): Surface {
     refuse: (refusal, at, core) => {
       tap.refused(refusal, at, core)
       traces?.refused(refusal.status, at.requestId, core)
-      return refuse(refusal, at, core)
+      const isTyped = TYPED.has(at.path)
+      return refuse(foundFirst(refusal, at, isTyped, isTyped), at, core)
     },
     hear: async (call, request, core) => {
       const id = requestIdFor(core, request.headers, call.path, IDS)
-      checkBody(call, request.headers, TYPED)
+      checkBody(call, request.headers, RULES)
       checkInput(call)
       if (options['isPaired'] === true && core.config.strictCompat) checkAlone(pathname(call.path))
       if (pathname(call.path) === '/v1/chat/completions') checkMessages(call)

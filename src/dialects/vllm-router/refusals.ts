@@ -35,7 +35,7 @@ export function refuse(
   if (code === 'body_too_large') return plain(413, 'length limit exceeded')
   if (code === 'no_workers') return plain(503, 'No available workers (all circuits open or unhealthy)')
   // Good JSON that is no object is told by the framework as fields that are missing are.
-  if (code === 'invalid_json' && isTyped(path) && message.includes('expected a JSON object'))
+  if (code === 'invalid_json' && isTyped(path) && /expected a JSON object at/.test(message))
     return plain(422, 'Failed to deserialize the JSON body into the target type: expected a map')
   if (code === 'invalid_json')
     return plain(400, isTyped(path) ? parseMessage(refusal) : `Invalid JSON body: ${message}`)

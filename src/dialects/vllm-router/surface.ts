@@ -24,7 +24,7 @@ import { pairGenerates } from '../gateway/pairs.ts'
 import { askFirst } from '../gateway/proxy.ts'
 import { isBelowOne, missingOf, rerank, type RerankHabits } from '../gateway/rerank.ts'
 import { told, tracesOf } from '../gateway/traces.ts'
-import { checkBody } from '../gateway/typed.ts'
+import { checkBody, foundFirst, WANTS } from '../gateway/typed.ts'
 import { affine } from './affinity.ts'
 import { encodersOf } from './encode.ts'
 import { Tap } from './metrics.ts'
@@ -45,6 +45,8 @@ const TYPED: ReadonlySet<string> = new Set([
   '/generate',
   '/inference/v1/generate',
 ])
+/** Those of them whose model it reads. */
+const MODELLED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])
 /** Native pages that are the workers' there. */
 const PASSED: ReadonlySet<string> = new Set(['/livez', '/readyz', '/version', '/metrics'])
 const PROXY: Endpoint = { name: 'other', body: 'json', engines: null }
@@ -85,10 +87,11 @@ export function surface(options: Options): Surface {
     refuse: (refusal, at, core) => {
       tap.refused(refusal, at)
       traces?.refused(refusal.status, at.requestId, core)
-      return refuse(refusal, at, (path) => TYPED.has(path), core.config.strictCompat)
+      const found = foundFirst(refusal, at, TYPED.has(at.path), MODELLED.has(at.path))
+      return refuse(found, at, (path) => TYPED.has(path), core.config.strictCompat)
     },
     hear: async (call, request, core) => {
-      checkBody(call, request.headers, TYPED)
+      checkBody(call, request.headers, { typed: TYPED, wants: WANTS })
       await encoders?.encode(call, core)
       const id = requestIdFor(core, request.headers, call.path, PREFIXES)
       const { strictCompat } = core.config
