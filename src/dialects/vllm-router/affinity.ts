@@ -10,18 +10,23 @@ type Options = Readonly<Record<string, unknown>>
 /** Longer texts are hashed by a hash of theirs. Bytes. */
 const LONG = 100
 const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+/** Texts of a JSON document, and the blanks between its values. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|\s+/g
 
 /** Where the text of a call is that the original reads field by field. Chats have none but their session. */
 const TEXTS: Readonly<Record<string, string>> = {
   '/v1/completions': 'prompt',
   '/generate': 'text',
   '/v1/embeddings': 'input',
+  '/inference/v1/generate': 'token_ids',
+  '/v1/rerank': 'query',
 }
 
 /**
  * The call with its session: for consistent_hash the whole key that is hashed (`header:NAME:VALUE`, `session:V`, `user:V`,
  * `request:TEXT`), else the bare value. A request id is no session, unless `isStrict`: each call has another one. Chats that have
- * no session go by load; the original sends all of them to one worker.
+ * no session go by load; the original sends all of them to one worker. On paths that are passed on, all of the body is the text.
  */
 export function affine(call: Call, headers: Headers, options: Options, isStrict: boolean): Call {
   const isHashed = ['policy', 'prefillPolicy', 'decodePolicy'].some(
@@ -32,12 +37,15 @@ export function affine(call: Call, headers: Headers, options: Options, isStrict:
     const value = headers.get(name)
     if (value) return { ...call, session: isHashed ? `header:${name}:${value}` : value }
   }
-  if (call.body.kind !== 'json') return { ...call, session: null }
-  const { top } = call.body
   const path = pathname(call.path)
+  const isWhole = isHashed && options['isPaired'] !== true && !TYPED.has(path)
+  if (call.body.kind !== 'json')
+    return { ...call, session: isWhole && call.body.kind === 'none' ? textKey('null') : null }
+  const { top } = call.body
   const found = bodyKey(top)
   if (!isHashed) return { ...call, session: found?.value ?? null }
-  if (options['isPaired'] === true || !TYPED.has(path))
+  if (isWhole && !found) return { ...call, session: wholeKey(top) }
+  if (isWhole || options['isPaired'] === true)
     return { ...call, session: found && `${found.kind}:${found.value}` }
   // Without pairs the session of a chat is all of its text that the original looks at.
   if (found?.isText) return { ...call, session: textKey(found.value) }
@@ -51,11 +59,25 @@ const TYPED: ReadonlySet<string> = new Set(['/v1/chat/completions', ...Object.ke
 const textKey = (text: string): string =>
   encoder.encode(text).length > LONG ? `request_hash:${furcName(text)}` : `request:${text}`
 
+/** A body as the original writes it anew: no blanks, and no escapes but those that must be. Null: it is no JSON inside. */
+function wholeKey({ bytes, object }: TopLevel): string | null {
+  try {
+    const text = decoder.decode(bytes.subarray(object.start, object.end))
+    return textKey(text.replace(TOKENS, (token) => (token[0] === '"' ? rewritten(token) : '')))
+  } catch {
+    // The engine refuses it.
+    return null
+  }
+}
+
+const rewritten = (text: string): string => (text.includes('\\') ? JSON.stringify(JSON.parse(text)) : text)
+
 function textOf(top: TopLevel, field: string | undefined): string | null {
   if (field === undefined) return null
   if (top.kind(field) === 'string') return top.string(field)
   const items = top.kind(field) === 'array' ? jsonOf(top, field) : null
-  return Array.isArray(items) && items.every((item) => typeof item === 'string') ? items.join(' ') : null
+  const kind = field === 'token_ids' ? 'number' : 'string'
+  return Array.isArray(items) && items.every((item) => typeof item === kind) ? items.join(' ') : null
 }
 
 interface Found {
