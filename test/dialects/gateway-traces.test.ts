@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Dialect } from '../../src/dialects/dialect.ts'
+import { productionStack } from '../../src/dialects/production-stack/index.ts'
 import { sglangRouter } from '../../src/dialects/sglang-router/index.ts'
 import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
 import { callsOf, chat, engine as fake, headerOf, type Json } from '../journeys/_rig.ts'
@@ -23,7 +24,11 @@ async function rig(dialect: Dialect, line: string, isUp = true) {
     },
   }
   const fleet = { [W1]: engine, [COLLECTOR]: isUp ? collector : null }
-  const router = await open(dialect, `--worker-urls ${W1} --disable-health-check ${line}`.trim(), fleet, {
+  const workers =
+    dialect === productionStack
+      ? `--service-discovery static --static-backends ${W1} --static-models m --routing-logic roundrobin`
+      : `--worker-urls ${W1} --disable-health-check`
+  const router = await open(dialect, `${workers} ${line}`.trim(), fleet, {
     movesClock: true,
   })
   const spans = async (): Promise<Json[]> => {
@@ -101,4 +106,42 @@ test('a call that is refused is a span with its status', async () => {
   const { status } = await ask(CHAT, { body: { ...chat(), model: 'none' } })
   const [span] = await spans()
   assert.equal(valueOf(span, 'http.response.status_code'), String(status))
+})
+
+test('production-stack: a call is a span of the router, and one of the engine inside that the engine continues', async () => {
+  const { ask, engine, spans, bodies } = await rig(productionStack, '--otel-endpoint collector:4317')
+  const headers = { traceparent: `00-${TRACE}-${PARENT}-01`, 'x-request-id': 'mine' }
+  assert.equal((await ask(CHAT, { body: chat(), headers })).status, 200)
+  const [outer, inner, more] = await spans()
+  assert.equal(more, undefined)
+  assert.deepEqual(
+    [outer, inner].map(({ traceId, parentSpanId, name, kind }: Json) => [traceId, parentSpanId, name, kind]),
+    [
+      [TRACE, PARENT, `router ${CHAT}`, 2],
+      [TRACE, outer.spanId, 'process_request', 3],
+    ],
+  )
+  for (const [key, value] of [
+    ['http.method', 'POST'],
+    ['http.url', `http://router${CHAT}`],
+    ['http.target', CHAT],
+    ['vllm.request_id', 'mine'],
+    ['vllm.model', 'm'],
+    ['vllm.backend_url', W1],
+    ['vllm.routing_logic', 'roundrobin'],
+    ['http.status_code', '200'],
+  ] as const)
+    assert.equal(valueOf(outer, key), value, key)
+  assert.equal(valueOf(inner, 'vllm.is_streaming'), false)
+  assert.equal(bodies[0].resourceSpans[0].resource.attributes[0].value.stringValue, 'vllm-router')
+  const sent = headerOf(callsOf(engine)[0] as never, 'traceparent')
+  assert.equal(sent, `00-${TRACE}-${inner.spanId}-01`)
+})
+
+test('production-stack: a call that no engine gets is one span with its status', async () => {
+  const { ask, spans } = await rig(productionStack, '--otel-endpoint collector:4317')
+  const { status } = await ask(CHAT, { body: { ...chat(), model: 'none' } })
+  const [span, more] = await spans()
+  assert.equal(more, undefined)
+  assert.equal(valueOf(span, 'http.status_code'), String(status))
 })

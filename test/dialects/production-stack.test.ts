@@ -106,6 +106,9 @@ const EFFECTS: readonly Effect[] = [
   ['--request-stats-window 9', 'options.requestStatsWindow', 9, STATIC],
   ['--log-stats', 'options.logStats', true, STATIC],
   ['--log-stats-interval 9', 'options.logStatsInterval', 9, STATIC],
+  ['--otel-endpoint c:4317', 'options.traces.endpoint', 'http://c:4318', STATIC],
+  ['--otel-service-name s', 'options.traces.service', 's', `${STATIC} --otel-endpoint c:4317`],
+  ['--otel-secure', 'options.traces.endpoint', 'https://c:4318', `${STATIC} --otel-endpoint c:4317`],
 ]
 
 /** Flags whose effects other tests show. */
@@ -136,15 +139,21 @@ for (const [line, problem] of [
     `${STATIC} --routing-logic ttft`,
     "argument --routing-logic: invalid choice: 'ttft' (choose from roundrobin",
   ],
-  [`${STATIC} --routing-logic session`, 'Session key must be provided'],
+  [`${STATIC} --routing-logic session`, '--session-key is missing: Session key must be provided'],
   [`${STATIC} --routing-logic disaggregated_prefill`, 'needs --prefill-model-labels'],
   [`${STATIC} --static-models m`, '--static-models must be as many as --static-backends: 1 for 2'],
   [`${STATIC} --static-model-labels x`, '--static-model-labels must be as many'],
-  [`${STATIC} --static-backend-health-checks`, 'Static model types must be provided'],
+  [
+    `${STATIC} --static-backend-health-checks`,
+    '--static-model-types is missing: Static model types must be provided',
+  ],
   [`${STATIC} --static-model-types chat,x`, 'x is none of chat, completion'],
   [`${STATIC} --static-aliases s`, 's is no ALIAS:MODEL'],
   [`${STATIC} --static-backends http://a:1,ftp://b`, 'ftp:// is not spoken'],
-  ['--service-discovery static --routing-logic roundrobin', 'Static backends must be provided'],
+  [
+    '--service-discovery static --routing-logic roundrobin',
+    '--static-backends is missing: Static backends must be provided',
+  ],
   [`${STATIC} --port x`, "argument --port: invalid int value: 'x'"],
   [`${STATIC} --engine-stats-interval 0`, 'argument --engine-stats-interval: must be greater than 0'],
   [`${STATIC} --request-stats-window -1`, 'argument --request-stats-window: must be greater than 0'],
@@ -212,8 +221,7 @@ test('production-stack: that its port is open to others is said, where it is', a
   const notes = async (line: string) => (await translated(productionStack, line)).notes ?? []
   assert.match((await notes(STATIC)).join(), /anybody who reaches 0\.0\.0\.0:8001 may put engines to sleep/)
   assert.deepEqual(await notes(`${STATIC} --host 127.0.0.1`), [])
-  assert.deepEqual(await notes(`${STATIC} --host localhost --sentry-dsn x --otel-endpoint y`), [
+  assert.deepEqual(await notes(`${STATIC} --host localhost --sentry-dsn x`), [
     '--sentry-dsn has no effect: errors are in the log; nothing is sent to Sentry',
-    '--otel-endpoint has no effect: traceparent passes through; the router sends no traces of its own',
   ])
 })

@@ -4,6 +4,7 @@ import { OUTSIDE } from '../../admission/outside.ts'
 import type { Core } from '../../core.ts'
 import { askWorker } from '../../discovery/ask.ts'
 import { pathname, type Call } from '../../openai/call.ts'
+import type { Passing } from '../../forward/closing.ts'
 import type { Happened, Step } from '../dialect.ts'
 
 /** What flags say of it. */
@@ -18,6 +19,38 @@ export interface TraceRules {
   readonly service: string
 }
 
+type Attributes = Readonly<Record<string, string | number | boolean>>
+
+interface Said {
+  readonly name: string
+  readonly attributes: Attributes
+}
+
+/** What a router's spans are called, and what they say. */
+export interface Wording {
+  /** The attribute that holds the status. */
+  readonly status: string
+  /** A call is here; `url`: where it was sent. */
+  begins(call: Call, url: string): Said
+  /** A worker gets it: what its span says besides, and the span of the worker's part inside of it; absent: there is none. */
+  sent?(call: Call, worker: string, core: Core): { readonly outer: Attributes; readonly inner: Said }
+  /** Its answer ended: what its span says besides. */
+  ends?(passing: Passing): Attributes
+}
+
+const GATEWAY: Wording = {
+  status: 'http.response.status_code',
+  begins: ({ method, path }) => ({
+    name: `${method} ${pathname(path)}`,
+    attributes: { 'http.request.method': method, 'url.path': pathname(path) },
+  }),
+  ends: ({ model, worker }) => ({ 'gen_ai.request.model': model, 'fetchway.worker': worker }),
+}
+
+interface Inner extends Said {
+  readonly startedAt: number
+}
+
 interface Span {
   readonly traceId: string
   readonly spanId: string
@@ -25,8 +58,13 @@ interface Span {
   readonly name: string
   readonly startedAt: number
   readonly requestId: string
-  readonly attributes: Record<string, string | number>
+  readonly attributes: Record<string, string | number | boolean>
+  /** Of the worker's part. */
+  readonly innerId: string | null
+  inner: Inner | null
 }
+
+type Place = Pick<Span, 'traceId' | 'spanId' | 'parentSpanId' | 'innerId'>
 
 /** Spans are gathered for so long, ms, or until they are so many; more than `MOST` that wait are dropped. */
 const GATHER = 1000
@@ -37,8 +75,9 @@ const FORGOTTEN = 7_200_000
 const PATIENCE = 5000
 /** A call that is over without an answer has been refused within this, or its client left, ms. */
 const TOLD = 100
-/** SPAN_KIND_SERVER, and the codes of a status. */
+/** SPAN_KIND_SERVER and _CLIENT, and the codes of a status. */
 const SERVER = 2
+const CLIENT = 3
 const OK = 1
 const ERROR = 2
 
@@ -46,17 +85,19 @@ const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
 export class Traces {
   readonly #rules: TraceRules
+  readonly #wording: Wording
   readonly #open = new Map<string, Span>()
   #ended: object[] = []
   #isWaiting = false
   #hasFailed = false
 
-  constructor(rules: TraceRules) {
+  constructor(rules: TraceRules, wording: Wording) {
     this.#rules = rules
+    this.#wording = wording
   }
 
-  /** A call is here: as it goes on to its worker, with a place of its own in the trace. */
-  began(call: Call, { host }: Core): Call {
+  /** A call is here: as it goes on to its worker, with a place of its own in the trace. `url`: where it was sent. */
+  began(call: Call, { host }: Core, url = ''): Call {
     const path = pathname(call.path)
     if (this.#rules.excluded.includes(path)) return call
     const { passed } = call.headers
@@ -65,13 +106,15 @@ export class Traces {
     const isSampled = told ? (parseInt(told[3] as string, 16) & 1) === 1 : host.random() < this.#rules.ratio
     const traceId = told?.[1] ?? hex(32, host.random)
     const spanId = hex(16, host.random)
-    const traceparent = `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`
+    const innerId = this.#wording.sent ? hex(16, host.random) : null
+    const traceparent = `00-${traceId}-${innerId ?? spanId}-${isSampled ? '01' : '00'}`
     const others = at >= 0 && at % 2 === 0 ? passed.toSpliced(at, 2) : passed
-    if (isSampled) this.#remember(call, { traceId, spanId, parentSpanId: told?.[2] ?? '' })
+    if (isSampled) this.#remember(call, { traceId, spanId, parentSpanId: told?.[2] ?? '', innerId }, url)
     return { ...call, headers: { ...call.headers, passed: [...others, 'traceparent', traceparent] } }
   }
 
   follow(step: Step, core: Core): void {
+    if (step.kind === 'sent') return this.#sent(step, core)
     if (step.kind !== 'over') return
     const { id } = step
     const span = this.#open.get(id)
@@ -81,10 +124,10 @@ export class Traces {
 
   count(happened: Happened, core: Core): void {
     if (happened.kind !== 'ended') return
-    const { id, status, worker, model } = happened.passing
+    const { id, status } = happened.passing
     const span = this.#open.get(id)
     if (!span) return
-    Object.assign(span.attributes, { 'gen_ai.request.model': model, 'fetchway.worker': worker })
+    Object.assign(span.attributes, this.#wording.ends?.(happened.passing))
     this.#end(core, span, id, happened.ending.failure === undefined ? status : null)
   }
 
@@ -94,33 +137,44 @@ export class Traces {
       if (span.requestId === requestId) return this.#end(core, span, id, status)
   }
 
-  #remember(call: Call, place: Pick<Span, 'traceId' | 'spanId' | 'parentSpanId'>): void {
+  /** Further attempts are parts of the same. */
+  #sent({ admitted, plan }: Step & { readonly kind: 'sent' }, core: Core): void {
+    const span = this.#open.get(admitted.call.id)
+    const said = span && this.#wording.sent?.(admitted.call, plan.worker.url, core)
+    if (!said) return
+    Object.assign(span.attributes, said.outer)
+    span.inner = { ...said.inner, startedAt: span.inner?.startedAt ?? core.host.now() }
+  }
+
+  #remember(call: Call, place: Place, url: string): void {
     for (const [id, { startedAt }] of this.#open) {
       if (call.startedAt - startedAt < FORGOTTEN) break
       this.#open.delete(id)
     }
-    const { id, method, path, startedAt, requestId } = call
-    const attributes = { 'http.request.method': method, 'url.path': pathname(path) }
-    this.#open.set(id, { ...place, name: `${method} ${pathname(path)}`, startedAt, requestId, attributes })
+    const { id, startedAt, requestId } = call
+    const { name, attributes } = this.#wording.begins(call, url)
+    this.#open.set(id, { ...place, name, startedAt, requestId, attributes: { ...attributes }, inner: null })
   }
 
   /** `status`: null: it broke off. */
   #end(core: Core, span: Span | undefined, id: string, status: number | null): void {
     this.#open.delete(id)
     if (!span || this.#ended.length >= MOST) return
-    const { traceId, spanId, parentSpanId, name, startedAt } = span
-    const attributes = { ...span.attributes, ...(status !== null && { 'http.response.status_code': status }) }
-    this.#ended.push({
-      traceId,
-      spanId,
-      ...(parentSpanId !== '' && { parentSpanId }),
-      name,
-      kind: SERVER,
-      startTimeUnixNano: nanos(startedAt),
+    const { traceId, spanId, parentSpanId, innerId, inner } = span
+    const ending = (said: Said & { readonly startedAt: number }) => ({
+      name: said.name,
+      startTimeUnixNano: nanos(said.startedAt),
       endTimeUnixNano: nanos(core.host.now()),
-      attributes: attributesOf(attributes),
+      attributes: attributesOf({
+        ...said.attributes,
+        ...(status !== null && { [this.#wording.status]: status }),
+      }),
       status: { code: status !== null && status < 500 ? OK : ERROR },
     })
+    const parent = parentSpanId !== '' && { parentSpanId }
+    this.#ended.push({ traceId, spanId, ...parent, kind: SERVER, ...ending(span) })
+    if (inner)
+      this.#ended.push({ traceId, spanId: innerId, parentSpanId: spanId, kind: CLIENT, ...ending(inner) })
     if (this.#ended.length >= ENOUGH) core.host.after(this.#send(core))
     else this.#wait(core)
   }
@@ -161,15 +215,17 @@ function hex(length: number, random: () => number): string {
 
 const nanos = (ms: number): string => `${BigInt(Math.round(ms * 1000)) * 1000n}`
 
-const attributesOf = (all: Readonly<Record<string, string | number>>): object[] =>
-  Object.entries(all).map(([key, value]) => ({
-    key,
-    value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value },
-  }))
+const attributesOf = (all: Attributes): object[] =>
+  Object.entries(all).map(([key, value]) => ({ key, value: valueOf(value) }))
+
+function valueOf(value: string | number | boolean): object {
+  if (typeof value === 'boolean') return { boolValue: value }
+  return typeof value === 'number' ? { intValue: String(value) } : { stringValue: value }
+}
 
 /** Where a collector takes spans over HTTP: of `HOST:4317`, which is for gRPC, at its neighbour. */
-function collectorUrl(endpoint: string): string {
-  const url = /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`
+export function collectorUrl(endpoint: string, isSecure = false): string {
+  const url = /^https?:\/\//.test(endpoint) ? endpoint : `http${isSecure ? 's' : ''}://${endpoint}`
   return url.replace(/:4317(?=\/|$)/, ':4318')
 }
 
@@ -193,9 +249,12 @@ export function traceRules(
 }
 
 /** What the options say; null: nothing is traced. */
-export function tracesOf(options: Readonly<Record<string, unknown>>): Traces | null {
+export function tracesOf(
+  options: Readonly<Record<string, unknown>>,
+  wording: Wording = GATEWAY,
+): Traces | null {
   const rules = options['traces'] as TraceRules | undefined
-  return rules === undefined ? null : new Traces(rules)
+  return rules === undefined ? null : new Traces(rules, wording)
 }
 
 interface Watcher {

@@ -2,7 +2,6 @@
 import type { DialectFlag } from '../flag.ts'
 
 const SENTRY = 'errors are in the log; nothing is sent to Sentry'
-const OTEL = 'traceparent passes through; the router sends no traces of its own'
 const WATCH = 'a watch is begun anew by itself when it goes silent'
 const ONE = 'there is no other'
 const BEATS = 'how workers register is the same at any pace'
@@ -209,9 +208,9 @@ const telling: readonly DialectFlag[] = [
     about: 'share of profiles',
     inert: SENTRY,
   },
-  { names: ['--otel-endpoint'], about: 'where traces go', inert: OTEL },
-  { names: ['--otel-service-name'], initial: 'vllm-router', about: 'name in traces', inert: OTEL },
-  { names: ['--otel-secure'], kind: 'switch', initial: false, about: 'traces over TLS', inert: OTEL },
+  { names: ['--otel-endpoint'], about: 'collector that takes OTLP over HTTP; port 4317 means 4318' },
+  { names: ['--otel-service-name'], initial: 'vllm-router', about: 'name in traces' },
+  { names: ['--otel-secure'], kind: 'switch', initial: false, about: 'traces over TLS' },
 ]
 
 export const flags: readonly DialectFlag[] = [...listening, ...discovery, ...routing, ...telling]

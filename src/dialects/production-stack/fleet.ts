@@ -60,7 +60,9 @@ function rowsOf(values: Values, problems: string[]): Row[] {
     column('static_model_types'),
   ]
   if (urls.length === 0)
-    problems.push('Static backends must be provided when using static service discovery.')
+    problems.push(
+      '--static-backends is missing: Static backends must be provided when using static service discovery.',
+    )
   for (const [name, items] of [
     ['static-models', models],
     ['static-model-labels', labels],
@@ -70,7 +72,9 @@ function rowsOf(values: Values, problems: string[]): Row[] {
       problems.push(`--${name} must be as many as --static-backends: ${items.length} for ${urls.length}`)
   const isChecked = values['static_backend_health_checks'] === true
   if (isChecked && types.length === 0)
-    problems.push('Static model types must be provided when using the backend healthcheck.')
+    problems.push(
+      '--static-model-types is missing: Static model types must be provided when using the backend healthcheck.',
+    )
   for (const type of types)
     if (!PROBE_KINDS.some((one) => one === type))
       problems.push(`--static-model-types: ${type} is none of ${PROBE_KINDS.join(', ')}`)

@@ -10,6 +10,7 @@ import { flags } from './flags.ts'
 import { listOf, translateKubernetes, translateStatic, type Labels } from './fleet.ts'
 import type { LiveOptions, Options } from './options.ts'
 import { surface } from './surface.ts'
+import { tracing } from './tracing.ts'
 
 export const productionStack: Dialect = {
   name: 'production-stack',
@@ -49,7 +50,7 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   if (key !== undefined && key !== '') settings.set('workerProbeKey', key)
   return {
     config: settings.config,
-    options: { ...optionsOf(values, liveOf(values, dynamic)) },
+    options: { ...optionsOf(values, liveOf(values, dynamic)), ...tracing(values) },
     notes: [...notesOf(line.inert, openDoor(values)), ...around.notes],
     problems: [
       ...line.problems,
@@ -124,7 +125,7 @@ function translateRouting(values: Values, settings: Settings): Routing {
   settings.set('prefixMinMatch', values['prefix_min_match_length'], 'prefix_min_match_length')
   const problems =
     logic === 'session' && !values['session_key']
-      ? ['Session key must be provided when using session routing logic.']
+      ? ['--session-key is missing: Session key must be provided when using session routing logic.']
       : []
   const protocol = PROTOCOLS[logic]
   if (protocol === undefined) return { labels: null, problems }

@@ -3,6 +3,7 @@ import type { Core } from '../../core.ts'
 import type { Endpoint } from '../../openai/endpoints.ts'
 import { inference } from '../../routes/inference.ts'
 import type { Surface } from '../dialect.ts'
+import { told, tracesOf } from '../gateway/traces.ts'
 import { answer, methodNotAllowed, unknownTo } from '../python/fastapi.ts'
 import { showMetrics } from '../python/metrics.ts'
 import { uuid4 } from '../python/uuid.ts'
@@ -18,6 +19,7 @@ import { withoutRoot } from './root-path.ts'
 import { pinned } from './pin.ts'
 import { followSleep, isSleeping, sleep, wakeUp } from './sleeping.ts'
 import { measuring } from './statistics.ts'
+import { WORDING } from './tracing.ts'
 
 type Handler = (core: Core, request: Request) => Promise<Response> | Response
 
@@ -60,6 +62,7 @@ const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null
 export function surface(given: Readonly<Record<string, unknown>>): Surface {
   const options = given as unknown as Options
   const { refused, start, ...measured } = measuring(options)
+  const traces = tracesOf(given, WORDING)
   const seen = new Seen()
   const { rootPath } = options
   return {
@@ -69,15 +72,18 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
     refuse: (refusal, at, core) => {
       const model = modelNamed(core, at.model ?? '')
       refused(refusal, core.models.known(model), core)
+      traces?.refused(refusal.status, at.requestId, core)
       return refuse(refusal, at, { core, wasSeen: seen.has(core, model) })
     },
     makeId: ({ host }) => uuid4(host.random),
     retell: ({ leg, status, text }, core) => pairError(core, leg, status, text),
     hear: (call, request, core) => {
       seen.learn(core)
-      return pinned(core, hear(call, request, core))
+      const heard = hear(call, request, core)
+      return pinned(core, traces?.began(heard, core, request.url) ?? heard)
     },
     ...measured,
+    ...told(measured, traces),
     start: (core) => {
       start(core)
       followSleep(core)
