@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { serve } from '../../../adapters/node/http.ts'
 import { createEngine } from '../../../src/simulator/engine.ts'
+import { freePort } from '../../journeys/_sockets.ts'
 import { Program } from './_process.ts'
 
 let directory = ''
@@ -98,7 +99,7 @@ test('import prints the configuration that flags amount to', async () => {
 
 test('co-launch starts the workers, waits for them, and ends them with it', async () => {
   const command = `${process.execPath} ${new URL('_stand-in.ts', import.meta.url).pathname}`
-  const base = 20_000 + (process.pid % 20_000)
+  const base = await freePort()
   const line = `as sglang-launch-server --model-path org/m --dp-size 2 --mem-fraction-static 0.8 --router-policy round_robin --router-dp-worker-base-port ${base} --port 0 --router-prometheus-port 0`
   const program = start(line, { FETCHWAY_ENGINE_COMMAND: command })
   const url = await listening(program)
