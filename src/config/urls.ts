@@ -102,12 +102,16 @@ function parse(text: string): URL {
   try {
     return new URL(scheme === undefined ? `http://${text}` : text)
   } catch {
-    throw new Error(
-      text.includes('@')
-        ? 'a worker URL could not be read: write http://HOST:PORT'
-        : `${quote(text)} is no worker URL: write http://HOST:PORT`,
-    )
+    throw new Error(unreadable(text))
   }
+}
+
+function unreadable(text: string): string {
+  if (text.includes('@')) return 'a worker URL could not be read: write http://HOST:PORT'
+  const port = /^(?:\w+:\/\/)?[^/]*:(\d+)(?:[/?#]|$)/.exec(text)?.[1]
+  if (port !== undefined && Number(port) > 65535)
+    return `${quote(text)} has port ${port}, which is too large: ports end at 65535`
+  return `${quote(text)} is no worker URL: write http://HOST:PORT`
 }
 
 const quote = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}…` : text)

@@ -3,6 +3,7 @@ import type { Registered } from '../actors/registry.ts'
 import type { WorkerView } from '../actors/members.ts'
 import { serverIdOf, workerIdsOf } from '../actors/ranks.ts'
 import type { SeatView } from '../actors/seat.ts'
+import { nearest } from '../config/nearest.ts'
 import { redact } from '../config/redact.ts'
 import { workerSchema, type WorkerSpec } from '../config/schema.ts'
 import type { Core } from '../core.ts'
@@ -161,8 +162,17 @@ async function readObject(request: Request): Promise<Record<string, unknown>> {
 function readSpec(value: Record<string, unknown>): WorkerSpec {
   const parsed = workerSchema.safeParse(camelKeys(value))
   if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'worker'}: ${issue.message}`)
+  const issues = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' && issue.path.length === 0
+      ? issue.keys.map((key) => `unknown key ${key}${meant(key)}`)
+      : [`${issue.path.join('.') || 'worker'}: ${issue.message}`],
+  )
   throw invalid(issues.join('; '))
+}
+
+function meant(key: string): string {
+  const name = nearest(key, Object.keys(workerSchema.shape))
+  return name === null ? '' : ` (did you mean ${name}?)`
 }
 
 /** The API takes snake_case as well as the configuration file's camelCase; label and header names are left alone. */
