@@ -29,7 +29,8 @@ export const shards: Journeys = {
     const [one, other] = [engine(), engine()]
     const rig = await open({ poolShards: 2 }, { [W1]: one, [W2]: other })
     const homes = new Map<string, Json>()
-    for (let i = 0; i < 12; i++) homes.set(`c${i}`, await workerOf(rig, conversation(`c${i}`, 1)))
+    // Where a new one goes is drawn by its text and the workers' addresses, which differ each time: enough for both to get some.
+    for (let i = 0; i < 24; i++) homes.set(`c${i}`, await workerOf(rig, conversation(`c${i}`, 1)))
     assert.ok(callsOf(one).length >= 3 && callsOf(other).length >= 3)
     for (const [name, { worker }] of homes)
       assert.equal((await workerOf(rig, conversation(name, 2))).worker, worker, name)
@@ -39,7 +40,7 @@ export const shards: Journeys = {
       assert.equal(body.worker, worker)
     }
     await eventually(
-      async () => (await rig.workers()).reduce((sum, { served }) => sum + (served as number), 0) === 24,
+      async () => (await rig.workers()).reduce((sum, { served }) => sum + (served as number), 0) === 48,
       () => 'the shards count their calls as one pool',
     )
   },

@@ -31,7 +31,9 @@ for (const path of tomls) {
     assert.deepEqual(issues.map(formatIssue), [])
     assert.ok(config !== null && config.workers.length + config.tunnelTokens.length > 0)
     assert.equal(main, join(root, 'adapters/workers.ts'))
-    const classes = [...read('adapters/workers.ts').matchAll(/Fetchway(?:Registry|Pool|Limiter|Tunnel|Batches)\b/g)]
+    const classes = [
+      ...read('adapters/workers.ts').matchAll(/Fetchway(?:Registry|Pool|Limiter|Tunnel|Batches)\b/g),
+    ]
     const wanted = [...new Set(classes.map(([name]) => name))].toSorted()
     assert.deepEqual(
       durable_objects.bindings.map((one: { class_name: string }) => one.class_name).toSorted(),

@@ -10,7 +10,7 @@ type Options = Readonly<Record<string, unknown>>
 /** Longer texts are hashed by a hash of theirs. Bytes. */
 const LONG = 100
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 /** Texts of a JSON document, and the blanks between its values. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|\s+/g
 
