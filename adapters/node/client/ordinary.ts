@@ -3,10 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { LINGER } from './lane.ts'
+import { pieceOf, SMALL } from './pieces.ts'
 import { isTcp } from './turn.ts'
-
-/** Pieces up to this size are sent as one latin1 string with their head or frame: one plain write in place of a gathered one. */
-const SMALL = 16_384
 
 /** A request as node:http reads it. */
 export class OrdinaryIncoming implements Incoming {
@@ -137,7 +135,7 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
     const size = bytes.byteLength
     if (size === 0) return true
     if (size > SMALL) return this.#writeLarge(bytes)
-    this.#held += this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
+    this.#held += pieceOf(bytes, this.#isChunked)
     return isLast || this.#flush()
   }
 
@@ -218,13 +216,6 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
 }
 
 function nothing(): void {}
-
-function latin1(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer.toString('latin1')
-}
 
 export function hasName(headers: HeaderList, name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() === name) return true

@@ -3,11 +3,10 @@ import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { writeHead, type Asked, type DateLine } from './head.ts'
+import { pieceOf, SMALL } from './pieces.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
 const HIGH_WATER = 65_536
-/** Pieces up to this size are sent as one latin1 string with their head or frame: one plain write in place of a gathered one. */
-const SMALL = 16_384
 
 /** The request line and headers, as the parser tells them. */
 export interface RequestHead {
@@ -174,7 +173,7 @@ export class Turn implements Exchange, Asked {
     const size = bytes.byteLength
     if (size === 0) return !this.#isFull
     if (size > SMALL) return this.#writeLarge(bytes)
-    this.#held += this.#isChunked ? `${size.toString(16)}\r\n${latin1(bytes)}\r\n` : latin1(bytes)
+    this.#held += pieceOf(bytes, this.#isChunked)
     return isLast || this.#flush()
   }
 
@@ -280,13 +279,6 @@ function nothing(): void {}
 
 /** Drops a body as it comes. */
 const NOBODY: BodyTaker = { data: nothing, end: nothing, cut: nothing }
-
-function latin1(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer.toString('latin1')
-}
 
 /** A reset can be told of it. */
 export function isTcp(socket: object): boolean {

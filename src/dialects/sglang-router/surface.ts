@@ -140,7 +140,7 @@ function checkAlone(path: string): void {
   if (words !== undefined) throw new Refusal(501, UNPAIRED, words)
 }
 
-/** What no engine has of stored responses, and it has for servers of OpenAI's kind alone. */
+/** What no engine has of stored responses, and it has for servers of OpenAI's kind alone: refused in its own words. */
 function unstored(method: string, path: string): Handler | undefined {
   if (method === 'DELETE' && /^\/v1\/responses\/[^/]+$/.test(path))
     return () => plain(501, 'responses api not yet implemented in inference gateway mode')

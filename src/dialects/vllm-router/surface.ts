@@ -121,7 +121,7 @@ interface Passed {
   readonly isPaired: boolean
 }
 
-/** What no engine has of stored responses. */
+/** What no engine has of stored responses: refused in its own words. */
 function unstoredOf(method: string, path: string): Response | undefined {
   if (method === 'DELETE' && /^\/v1\/responses\/[^/]+$/.test(path))
     return plain(501, 'Responses delete endpoint not implemented')

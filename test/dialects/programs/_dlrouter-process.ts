@@ -1,6 +1,4 @@
 // DLRouter's flags of addresses, certificates, files, logs, threads and heartbeats, by what is reached and written.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { encode } from '@msgpack/msgpack'
 import { createSockets } from '../../../adapters/node/sockets.ts'
@@ -10,7 +8,7 @@ import { Session } from '../../../src/zmtp/session.ts'
 import { engine, eventually } from '../../journeys/_rig.ts'
 import { freePort } from '../../journeys/_sockets.ts'
 import type { Row } from './_row.ts'
-import { addresses, CERT, engineAt, folder, KEY, levelsOf, post, run, spoken } from './_running.ts'
+import { addresses, CERT, engineAt, KEY, levelsOf, post, run, spoken, whatIsKept } from './_running.ts'
 
 const QUIET = '--disable_cache_status'
 const TLS = `--ssl SSL_KEYFILE=${KEY} SSL_CERTFILE=${CERT}`
@@ -128,18 +126,7 @@ export const processes: readonly Row[] = [
       ['--config_path FILE', ['kept', 'there again']],
       ['--config_path FILE --disable_cache_status', ['not kept', 'not there']],
     ],
-    async see(given, t) {
-      const file = join(await folder(t), 'nodes.json')
-      const line = given.replace('FILE', file)
-      const node = await engineAt(t, engine())
-      const first = await run(dlrouter, { t, line })
-      await (await post(first.url, '/nodes/add', { url: node, status: { models: ['m'] } })).text()
-      await first.stop()
-      const text = await readFile(file, 'utf8').catch(() => '{}')
-      const second = await run(dlrouter, { t, line })
-      const isThere = node in (await statusOf(second.url))
-      return [node in JSON.parse(text) ? 'kept' : 'not kept', isThere ? 'there again' : 'not there']
-    },
+    see: (given, t) => whatIsKept(dlrouter, { t, given, node: engine() }),
   },
   {
     name: '--workers',

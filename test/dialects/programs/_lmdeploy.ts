@@ -1,6 +1,4 @@
 // The flags and variables of LMDeploy's proxy, by what they change.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { lmdeployProxy } from '../../../src/dialects/lmdeploy-proxy/index.ts'
 import type { Engine } from '../../../src/simulator/engine.ts'
@@ -9,7 +7,7 @@ import { network } from '../../journeys/_network.ts'
 import { engine, W1, W2, W3, type Json } from '../../journeys/_rig.ts'
 import { freePort } from '../../journeys/_sockets.ts'
 import { bodyOf, counts, openBy, pass, routes, send, soFar, type Row } from './_row.ts'
-import { addresses, CERT, engineAt, folder, KEY, levelsOf, post, run, spoken } from './_running.ts'
+import { addresses, CERT, KEY, levelsOf, post, run, spoken, whatIsKept } from './_running.ts'
 
 const QUIET = '--disable-cache-status'
 const TLS = `--ssl SSL_KEYFILE=${KEY} SSL_CERTFILE=${CERT}`
@@ -219,17 +217,6 @@ export const processes: readonly Row[] = [
       ['--config-path FILE', ['kept', 'there again']],
       ['--config-path FILE --disable-cache-status', ['not kept', 'not there']],
     ],
-    async see(given, t) {
-      const file = join(await folder(t), 'nodes.json')
-      const line = given.replace('FILE', file)
-      const url = await engineAt(t, node())
-      const first = await run(lmdeployProxy, { t, line })
-      await (await post(first.url, '/nodes/add', { url, status: { models: ['m'] } })).text()
-      await first.stop()
-      const text = await readFile(file, 'utf8').catch(() => '{}')
-      const second = await run(lmdeployProxy, { t, line })
-      const shown = (await (await fetch(`${second.url}/nodes/status`)).json()) as object
-      return [url in JSON.parse(text) ? 'kept' : 'not kept', url in shown ? 'there again' : 'not there']
-    },
+    see: (given, t) => whatIsKept(lmdeployProxy, { t, given, node: node() }),
   },
 ]

@@ -64,6 +64,23 @@ export async function engineAt(t: TestContext, node: Engine): Promise<string> {
   return served.url
 }
 
+/** Whether a node that was added is in the file `FILE` of the line, and there again after a restart. */
+export async function whatIsKept(
+  dialect: Dialect,
+  { t, given, node }: { t: TestContext; given: string; node: Engine },
+): Promise<string[]> {
+  const file = join(await folder(t), 'nodes.json')
+  const line = given.replace('FILE', file)
+  const url = await engineAt(t, node)
+  const first = await run(dialect, { t, line })
+  await (await post(first.url, '/nodes/add', { url, status: { models: ['m'] } })).text()
+  await first.stop()
+  const text = await readFile(file, 'utf8').catch(() => '{}')
+  const second = await run(dialect, { t, line })
+  const shown = (await (await fetch(`${second.url}/nodes/status`)).json()) as object
+  return [url in JSON.parse(text) ? 'kept' : 'not kept', url in shown ? 'there again' : 'not there']
+}
+
 export const post = (url: string, path = CHAT, body: object = chat(), headers = {}): Promise<Response> =>
   fetch(url + path, {
     method: 'POST',
