@@ -71,6 +71,8 @@ test('caps and the queue are those of the router, not of a thread', async (t) =>
   const rig = await threads(t, { workers: [{ url: upstream.url }], maxInFlightPerWorker: 2 })
   const clients = times(MANY, () => open(rig.url))
   await eventually(async () => (await rig.view()).queued === MANY - 2)
+  // Each may be with another thread, and one of them may be slow to send what it was given.
+  await upstream.until(() => upstream.inFlight === 2)
   // One that waits and leaves frees its place at once.
   const [gone, ...others] = clients
   gone?.leave()
