@@ -47,6 +47,8 @@ export interface Member {
   readonly reachable?: boolean
   readonly maxInFlight: number | null
   readonly kvCapacityTokens: number | null
+  /** What it brings along where it is new. */
+  readonly past?: WorkerSpec['past']
   /** Where its engine tells its load. */
   readonly loadPath?: string
   /** Where its engine publishes its load by itself. */
@@ -151,6 +153,7 @@ export function memberOf(record: WorkerRecord, config: Config): Member {
     ...(record.reachable === false && { reachable: false }),
     maxInFlight: record.spec.maxInFlight ?? null,
     kvCapacityTokens: record.facts?.kvCapacityTokens ?? null,
+    ...(record.spec.past && { past: record.spec.past }),
     ...(record.facts?.loadPath && { loadPath: record.facts.loadPath }),
     ...(loadSources.length > 0 && { loadSources }),
     ...(kvEvents.length > 0 && { kvEvents }),

@@ -67,6 +67,7 @@ export class Registry {
     this.#adopt(await restoreWorkers(this.#state))
     this.#shared.follow()
     this.#discovered.configure(this.#config)
+    if (workersOf(this.#config).length > 0) await this.#store('flag')
   }
 
   /** What is stored is the truth about the workers that were added by the API. */

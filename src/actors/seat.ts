@@ -97,6 +97,8 @@ export class Seat implements Candidate {
     this.member = member
     this.joinedAt = joinedAt
     this.isDown = member.reachable === false
+    this.inFlight = member.past?.calls ?? 0
+    for (const seconds of member.past?.times ?? []) this.took(seconds * 1000)
   }
 
   /** Takes over what the registry says anew. A tunnel that came back is believed, whatever failed: a probe then looks at the engine. */

@@ -1,4 +1,5 @@
 // The workers that outlive a restart: those that were added by the API.
+// A file that is a list of all of them names those of the configuration, too; they are not restored from it.
 import { workerSchema, type WorkerSpec } from '../config/schema.ts'
 import { TUNNEL } from '../tunnel/name.ts'
 import type { ActorState } from './actor.ts'
@@ -17,9 +18,11 @@ export interface StoredWorker {
   readonly models?: readonly string[]
 }
 
-/** Whether workers of that source are stored. */
-export const isKept = (source: WorkerSource, { keepsTunnels = false }: ActorState): boolean =>
-  source === 'api' || (source === 'tunnel' && keepsTunnels)
+/** Whether workers of that source are stored. A store that keeps models lists all that do not come and go by themselves. */
+export const isKept = (source: WorkerSource, { keepsTunnels = false, storage }: ActorState): boolean =>
+  source === 'api' ||
+  (source === 'tunnel' && keepsTunnels) ||
+  (source === 'flag' && storage.keepsModels === true)
 
 /** What was stored, without what is no worker (any more): a broken value must not keep the router from starting. */
 export async function restoreWorkers({ storage, now, log }: ActorState): Promise<StoredWorker[]> {
@@ -28,6 +31,7 @@ export async function restoreWorkers({ storage, now, log }: ActorState): Promise
   let broken = value === undefined || Array.isArray(value) ? 0 : 1
   for (const entry of Array.isArray(value) ? (value as Partial<StoredWorker>[]) : []) {
     const { source = 'api', spec } = entry ?? {}
+    if (source === 'flag') continue
     // Its URL is one that nobody can give.
     const isTunnel = source === 'tunnel' && String(spec?.url).startsWith(TUNNEL)
     const parsed = workerSchema.safeParse(isTunnel ? { ...spec, url: 'http://worker' } : spec)

@@ -78,6 +78,12 @@ export const workerSchema = z.strictObject({
     'HOST:PORT of its KV connector (vLLM P2P/NCCL), where that is not its URL’s',
   ),
   transfer: about(z.optional(transfer), 'its MoRI-IO connector'),
+  past: about(
+    z.optional(
+      z.strictObject({ calls: count(0), times: z.prefault(z.array(z.number().check(z.positive())), []) }),
+    ),
+    'what it brings along: calls that others have there, and the seconds that its last answers took',
+  ),
   bootstrapPort: about(
     z.optional(z.nullable(whole(1, 65535))),
     'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',

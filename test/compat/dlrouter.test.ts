@@ -1,11 +1,6 @@
 // What clients and operators of DLRouter observe: statuses, bodies, node tables, and what its nodes get.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { fileStorage, stateFormat } from '../../adapters/node/disk.ts'
-import type { Storage } from '../../src/actors/actor.ts'
 import { dlrouter } from '../../src/dialects/dlrouter/index.ts'
 import type { Engine } from '../../src/simulator/engine.ts'
 import { network } from '../journeys/_network.ts'
@@ -104,6 +99,8 @@ for (const [body, type, loc] of [
   [{ url: W1, status: [] }, 'model_attributes_type', ['body', 'status']],
   [{ url: W1, status: { models: 'm' } }, 'list_type', ['body', 'status', 'models']],
   [{ url: W1, status: { speed: 'fast' } }, 'float_type', ['body', 'status', 'speed']],
+  [{ url: W1, status: { unfinished: 'no' } }, 'int_type', ['body', 'status', 'unfinished']],
+  [{ url: W1, status: { latency: 0.5 } }, 'deque_type', ['body', 'status', 'latency']],
 ] as const)
   test(`/nodes/add refuses ${JSON.stringify(body)} as ${type}`, async (t) => {
     const { status, body: answer } = await (await open(t, {})).post('/nodes/add', body)
@@ -324,6 +321,31 @@ test('min_expected_latency takes the fewest calls for its speed', async (t) => {
   assert.ok(callsOf(slow).length >= 3)
 })
 
+test('min_expected_latency stays away from a node that was added with calls of others, until it is added anew', async (t) => {
+  const fleet = { [W1]: engine(), [W2]: engine() }
+  const router = await opened(t, fleet, flagsWith('--routing_strategy min_expected_latency'))
+  const add = (more: object) => router.post('/nodes/add', { url: W1, status: { models: ['m'], ...more } })
+  const shown = async () => (await router.ask('/nodes/status')).body[W1]
+  await add({ unfinished: 50, latency: [0.5, 0.25] })
+  assert.deepEqual((await shown()).latency, [0.5, 0.25])
+  assert.deepEqual(new Set(await nodesOf(router, fleet, same(8, chat()))), new Set([W2]))
+  assert.equal((await shown()).unfinished, 50)
+  await add({})
+  assert.deepEqual([(await shown()).unfinished, (await shown()).latency], [0, []])
+  assert.ok((await nodesOf(router, fleet, same(12, chat()))).includes(W1))
+})
+
+test('min_observed_latency goes by the times that a node was added with', async (t) => {
+  const fleet = { [W1]: engine(), [W2]: engine() }
+  const router = await open(t, fleet, flagsWith('--routing_strategy min_observed_latency'))
+  for (const [url, seconds] of [
+    [W1, 60],
+    [W2, 0.01],
+  ] as const)
+    await router.post('/nodes/add', { url, status: { models: ['m'], unfinished: 1, latency: [seconds] } })
+  assert.deepEqual(new Set(await nodesOf(router, fleet, same(6, chat()))), new Set([W2]))
+})
+
 test('min_observed_latency leaves the slow one alone', async (t) => {
   const fleet = { [W1]: engine({ speed: 1, stepMs: 20 }), [W2]: engine() }
   const router = await opened(t, fleet, flagsWith('--routing_strategy min_observed_latency'))
@@ -367,69 +389,6 @@ test('prefix_cache takes one equal character for a match when it is strict, and 
     counts.push(new Set(await nodesOf(router, fleet, bodies)).size)
   }
   assert.deepEqual(counts, [1, 3])
-})
-
-async function onDisk(t: TestContext): Promise<{ readonly file: string; readonly storage: () => Storage }> {
-  const directory = await mkdtemp(join(tmpdir(), 'fetchway-nodes-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
-  const file = join(directory, 'nodes.json')
-  const format = stateFormat({ stateFormat: 'nodes' })
-  const storage = () => {
-    const disk = fileStorage(file, () => undefined, format)
-    const key = (name: string) => `main/${name}`
-    return {
-      keepsModels: true,
-      get: (name: string) => disk.get(key(name)),
-      put: (name: string, value: unknown) => disk.put(key(name), value),
-      delete: (name: string) => disk.delete(key(name)),
-    }
-  }
-  return { file, storage }
-}
-
-test('nodes are kept in its file, in its format, and are there again after a restart', async (t) => {
-  const { file, storage } = await onDisk(t)
-  const fleet = { [W1]: engine(), [W2]: engine() }
-  const before = await open(t, fleet, { storage: storage() })
-  await before.post('/nodes/add', { url: W1 })
-  await before.post('/nodes/add', { url: W2, status: { models: ['m'], role: 1, speed: 2.5 } })
-  await before.until(async () => (await readFile(file, 'utf8')).includes('speed'), 'never written')
-  const written = JSON.parse(await readFile(file, 'utf8')) as Record<string, string>
-  assert.deepEqual(Object.keys(written).toSorted(), [W1, W2])
-  assert.deepEqual(JSON.parse(written[W2] ?? ''), {
-    role: 1,
-    models: ['m'],
-    zmq_address: null,
-    unfinished: 0,
-    latency: [],
-    speed: 2.5,
-  })
-  assert.deepEqual(JSON.parse(written[W1] ?? '').models, ['m'])
-  const after = await open(t, fleet, { storage: storage() })
-  const nodes = (await after.ask('/nodes/status')).body
-  assert.deepEqual(Object.keys(nodes).toSorted(), [W1, W2])
-  assert.equal(nodes[W2].speed, 2.5)
-  assert.equal((await after.post(CHAT, chat())).status, 200)
-})
-
-test('its file of before is read, with the loads of that time left out', async (t) => {
-  const { file, storage } = await onDisk(t)
-  const status = { role: 1, models: ['m'], zmq_address: null, unfinished: 7, latency: [0.5], speed: null }
-  await writeFile(file, JSON.stringify({ [W1]: JSON.stringify(status) }, null, 2))
-  const router = await open(t, { [W1]: engine() }, { storage: storage() })
-  const { models, unfinished, latency } = (await router.ask('/nodes/status')).body[W1]
-  assert.deepEqual({ models, unfinished, latency }, { models: ['m'], unfinished: 0, latency: [] })
-})
-
-test('ranks of before give way to those that the command line names', async (t) => {
-  const { file, storage } = await onDisk(t)
-  const status = JSON.stringify({ role: 2, models: ['m'] })
-  const stale = Object.fromEntries([0, 1, 2, 3].map((rank) => [`${W1}@${rank}`, status]))
-  await writeFile(file, JSON.stringify(stale))
-  const flags = `--backend vllm --serving_strategy distserve --prefill_urls ${W1} --decode_urls ${W2} --models m --intra_node_data_parallel_size 2`
-  const router = await open(t, { [W1]: engine(), [W2]: engine() }, { flags, storage: storage() })
-  const nodes = Object.keys((await router.ask('/nodes/status')).body)
-  assert.deepEqual(nodes, [`${W1}@0`, `${W1}@1`, `${W2}@0`, `${W2}@1`])
 })
 
 /** A pair of nodes that reach each other, behind a router that knows them by its command line. */

@@ -44,7 +44,7 @@ function parsed(text: string): object {
   throw wrong('model_attributes_type', ['body'], OBJECT, body)
 }
 
-function findingsOf({ role, models, speed }: GivenStatus): Finding[] {
+function findingsOf({ role, models, speed, unfinished, latency }: GivenStatus): Finding[] {
   const findings: Finding[] = []
   if (roleOf(role) === null)
     findings.push({
@@ -68,6 +68,21 @@ function findingsOf({ role, models, speed }: GivenStatus): Finding[] {
       loc: ['body', 'status', 'speed'],
       msg: 'Input should be a valid number',
       input: speed,
+    })
+  if (unfinished !== undefined && !Number.isInteger(unfinished))
+    findings.push({
+      type: 'int_type',
+      loc: ['body', 'status', 'unfinished'],
+      msg: 'Input should be a valid integer',
+      input: unfinished,
+    })
+  const areTimes = Array.isArray(latency) && latency.every((time) => typeof time === 'number')
+  if (latency !== undefined && !areTimes)
+    findings.push({
+      type: 'deque_type',
+      loc: ['body', 'status', 'latency'],
+      msg: 'Input should be a valid deque',
+      input: latency,
     })
   return findings
 }

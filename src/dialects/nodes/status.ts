@@ -29,12 +29,14 @@ export interface NodeStatus {
 /** Label of a worker that keeps a speed that it was given. */
 const SPEED = 'speed'
 
-/** What a status may say, besides the loads that only the router itself can know. */
+/** What a status may say. */
 export interface GivenStatus {
   readonly role?: unknown
   readonly models?: unknown
   readonly speed?: unknown
   readonly zmq_address?: unknown
+  readonly unfinished?: unknown
+  readonly latency?: unknown
 }
 
 /** The role of a number or a name; null: there is none such. */
@@ -57,10 +59,18 @@ export function specOf(url: string, status: GivenStatus, ranks?: number): Worker
     ...(names.length > 0 && { models: names }),
     ...(isFast && { weight: speed }),
     ...(ranks !== undefined && ranks > 1 && { ranks }),
+    ...pastOf(status),
     ...(typeof zmq === 'string' && zmq !== '' && { kvAddress: zmq.replace(/^tcp:\/\//, '') }),
     labels: isFast ? { [SPEED]: String(speed) } : {},
   })
   return parsed.success ? parsed.data : null
+}
+
+/** The calls and times that a status brings along. */
+function pastOf({ unfinished, latency }: GivenStatus): Pick<WorkerSpec, 'past'> {
+  const calls = typeof unfinished === 'number' ? Math.max(0, Math.trunc(unfinished)) : 0
+  const times = (Array.isArray(latency) ? latency : []).filter((time) => Number(time) > 0).map(Number)
+  return calls > 0 || times.length > 0 ? { past: { calls, times } } : {}
 }
 
 /** The speed that a worker was given; null: none. */
@@ -69,7 +79,7 @@ export const speedOf = ({ labels }: Pick<WorkerSpec, 'labels'>): number | null =
 
 /** The status of a worker. `seat`: what its pool knows; undefined before that has it. */
 export function statusOf(
-  worker: Pick<WorkerView, 'role' | 'models' | 'labels'> & Pick<WorkerSpec, 'kvAddress'>,
+  worker: Pick<WorkerView, 'role' | 'models' | 'labels'> & Pick<WorkerSpec, 'kvAddress' | 'past'>,
   seat?: Pick<SeatView, 'in_flight' | 'recent_ms'>,
 ): NodeStatus {
   const speed = speedOf(worker)
@@ -78,7 +88,9 @@ export function statusOf(
     models: worker.models,
     zmq_address: worker.kvAddress ?? null,
     unfinished: seat?.in_flight ?? 0,
-    latency: (seat?.recent_ms ?? []).map((ms) => new Float(ms / 1000)),
+    latency: (seat ? seat.recent_ms.map((ms) => ms / 1000) : (worker.past?.times ?? [])).map(
+      (seconds) => new Float(seconds),
+    ),
     speed: speed === null ? null : new Float(speed),
   }
 }
