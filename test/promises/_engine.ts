@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { lived } from '../_lived.ts'
 
 /** What an engine does with a call. What it leaves undone stays undone: the call then hangs. */
 export type Behaviour = (call: EngineCall) => unknown
@@ -46,7 +47,7 @@ export class EngineCall {
   readonly body: Buffer
   readonly socket: Socket
   readonly at = performance.now()
-  /** When the connection closed before the call was answered; null: not so. */
+  /** When, by `lived`, the connection closed before the call was answered; null: not so. */
   closedAt: number | null = null
   isAnswered = false
   readonly #done: () => void
@@ -221,15 +222,21 @@ export class ScriptedEngine {
       }
       parts = pending.length > 0 ? [pending] : []
     })
+    // The other side's end is known a moment before the socket is closed, and before what came behind it on other sockets.
+    socket.once('end', () => this.#onGone(socket))
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      for (const call of this.calls) {
-        if (call.socket !== socket || call.isAnswered || call.closedAt !== null) continue
-        call.closedAt = performance.now()
-        this.inFlight--
-      }
-      this.#wake()
+      this.#onGone(socket)
     })
+  }
+
+  #onGone(socket: Socket): void {
+    for (const call of this.calls) {
+      if (call.socket !== socket || call.isAnswered || call.closedAt !== null) continue
+      call.closedAt = lived()
+      this.inFlight--
+    }
+    this.#wake()
   }
 
   #onCall(head: string, body: Buffer, socket: Socket): void {

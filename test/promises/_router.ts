@@ -7,6 +7,7 @@ import { serve } from '../../adapters/node/http.ts'
 import { createLog } from '../../adapters/node/log.ts'
 import { createApp, type App } from '../../src/app.ts'
 import { configSchema, type ConfigInput } from '../../src/config/schema.ts'
+import { lived } from '../_lived.ts'
 
 export interface Router {
   readonly url: string
@@ -19,7 +20,7 @@ export interface Router {
   workers(): Promise<WorkerStatus[]>
   /** Sum of a metric over the series whose labels hold the text. */
   metric(name: string, labels?: string): Promise<number>
-  /** Waits until every gauge is back at 0; fails when that does not come within a second. */
+  /** Waits until every gauge is back at 0; fails when that does not come. */
   rests(): Promise<void>
   close(): Promise<void>
 }
@@ -128,11 +129,14 @@ async function rests(made: Router): Promise<void> {
   for (const gauge of GAUGES) assert.equal(sumOf(text, `fetchway_${gauge}`, ''), 0, `gauge ${gauge}`)
 }
 
-/** Waits for a state that nothing announces, a second at most. */
+/** Longer than any machine needs for what comes at once, and shorter than what comes by a clock of the router. */
+const PATIENCE = 20_000
+
+/** Waits for a state that nothing announces. */
 export async function eventually(
   isSo: () => boolean | Promise<boolean>,
   why: () => string = () => 'it did not come about in time',
-  ms = 1000,
+  ms = PATIENCE,
 ): Promise<void> {
   const end = performance.now() + ms
   while (!(await isSo())) {
@@ -159,8 +163,9 @@ export interface Got {
   readonly bytes: Buffer
   /** The answer ended as its framing promised. */
   readonly isWhole: boolean
-  /** Milliseconds from sending to the end. */
+  /** Milliseconds from sending to the end; `lived`: without those in which this process did not get to run. */
   readonly took: number
+  readonly lived: number
 }
 
 export const CHAT = '/v1/chat/completions'
@@ -182,6 +187,7 @@ export class Client {
 
   constructor(url: string, { path = CHAT, method = 'POST', headers = {}, body = chat() }: Sent) {
     const startedAt = performance.now()
+    const livedThen = lived()
     const isBare = method === 'GET' || method === 'HEAD' || method === 'DELETE' || method === 'OPTIONS'
     const bytes = isBare ? Buffer.alloc(0) : Buffer.from(body)
     const framing = isBare
@@ -212,6 +218,7 @@ export class Client {
           bytes: all,
           isWhole: response?.complete ?? false,
           took: performance.now() - startedAt,
+          lived: lived() - livedThen,
         })
       }
       this.#request.on('error', over)
@@ -244,9 +251,10 @@ export class Client {
     return this
   }
 
+  /** Breaks the connection. Returns when, by `lived`. */
   leave(): number {
     this.#request.destroy()
-    return performance.now()
+    return lived()
   }
 
   async #until(isSo: () => boolean): Promise<void> {

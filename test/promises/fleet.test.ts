@@ -59,7 +59,7 @@ describe('models', () => {
     await dying.stop()
     const got = await get(made, '/v1/models')
     assert.equal(got.status, 200)
-    assert.ok(idsOf(got.text).includes('good') && got.took < 500)
+    assert.ok(idsOf(got.text).includes('good') && got.lived < 500)
     assert.equal((await send(made.url, { body: chat({ model: 'good' }) })).status, 200)
   })
 

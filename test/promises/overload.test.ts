@@ -129,7 +129,7 @@ describe('the queue', () => {
     assert.equal(got.status, 429)
     assert.equal(codeOf(got), 'queue_full')
     assert.ok(Number(got.headers['retry-after']) >= 1)
-    assert.ok(got.took < 200)
+    assert.ok(got.lived < 200)
     for (const client of clients) client.leave()
     await made.rests()
   })
@@ -151,7 +151,7 @@ describe('the queue', () => {
     assert.equal(got.status, 503)
     assert.equal(codeOf(got), 'queue_timeout')
     assert.ok(Number(got.headers['retry-after']) >= 1)
-    assert.ok(got.took >= 95 && got.took < 300, `${got.took}`)
+    assert.ok(got.took >= 95 && got.lived < 300, `${got.took}`)
     client.leave()
     await made.rests()
     assert.equal(worker.calls.length, 1)
@@ -254,7 +254,7 @@ describe('the queue', () => {
     const { made, worker } = await single(t, silent, {
       maxInFlightPerWorker: 1,
       keepAlive: '20ms',
-      queueTimeout: '90ms',
+      queueTimeout: '600ms',
     })
     const running = open(made.url)
     await worker.call()

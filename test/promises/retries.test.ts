@@ -123,9 +123,11 @@ describe('a retry', () => {
       retries: 3,
       retryBudget: 0,
     })
+    const startedAt = performance.now()
     await Promise.all(Array.from({ length: 60 }, () => send(made.url)))
+    const most = 11 + (10 * (performance.now() - startedAt)) / 1000
     const retries = total(workers) - 60
-    assert.ok(retries >= 10 && retries <= 20, `${retries} retries`)
+    assert.ok(retries >= 10 && retries <= most, `${retries} retries, at most ${most}`)
     assert.ok((await made.metric('fetchway_retry_budget_exhausted_total')) > 0)
   })
 
@@ -158,7 +160,7 @@ describe('Retry-After', () => {
     for (let i = 0; i < 10; i++) {
       const got = await send(made.url)
       assert.equal(got.status, 200)
-      assert.ok(got.took < 500)
+      assert.ok(got.lived < 500)
     }
     assert.equal(workers[0]?.calls.length, 1)
   })

@@ -9,9 +9,10 @@ import { chat, codeOf, open, pause, router, send, STREAM, type Got } from './_ro
 
 const LIMIT = 120
 
-/** It rang at its time: not before, and at most 200 ms after. */
-function inTime({ took }: Pick<Got, 'took'>, limit = LIMIT): void {
-  assert.ok(took >= limit - 5 && took < limit + 200, `after ${Math.round(took)} ms`)
+/** It rang at its time: not before, and at most 200 ms (as lived) after. */
+function inTime({ took, lived }: Pick<Got, 'took' | 'lived'>, limit = LIMIT): void {
+  const isSo = took >= limit - 5 && lived < limit + 200
+  assert.ok(isSo, `after ${Math.round(took)} ms, of them lived ${Math.round(lived)}`)
 }
 
 /** The data of the error event that ends a stream. */
@@ -61,7 +62,7 @@ describe('the clock of', () => {
     const url = await listening(t, mute)
     const worker = await engine(t, ok)
     const made = await router(t, {
-      workers: [{ url, models: ['m'], engine: 'vllm' }, worker.url],
+      workers: [url, worker.url].map((one) => ({ url: one, models: ['m'], engine: 'vllm' as const })),
       connectTimeout: `${LIMIT}ms`,
       healthTimeout: '30ms',
       policy: 'round_robin',
@@ -103,19 +104,21 @@ describe('the clock of', () => {
     const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
     const worker = await engine(t, (call) => {
       call.begin().write(role)
-      const beat = setInterval(() => call.write(': ping\n\n'), 20)
+      const beat = setInterval(() => call.write(': ping\n\n'), 50)
       call.socket.once('close', () => clearInterval(beat))
     })
+    // Long enough that the head is there before, for otherwise it would be a refusal.
+    const limit = 800
     const made = await router(t, {
       workers: [worker.url],
-      firstTokenTimeout: `${LIMIT}ms`,
+      firstTokenTimeout: `${limit}ms`,
       idleTimeout: '10s',
     })
     const got = await send(made.url, { body: STREAM })
     assert.equal(got.status, 200)
     assert.equal(errorOf(got.text).code, 'first_token_timeout')
     assert.ok(!got.text.includes('[DONE]'))
-    inTime(got)
+    inTime(got, limit)
   })
 
   it('silence ends a stream with an error event', async (t) => {
@@ -136,15 +139,15 @@ describe('the clock of', () => {
   it('silence is wound up by each chunk', async (t) => {
     const worker = await engine(t, async (call) => {
       call.begin()
-      for (let i = 0; i < 8; i++) {
+      for (let i = 0; i < 9; i++) {
         call.write(delta('a'))
-        await pause(40)
+        await pause(100)
       }
       call.write(LAST).write(DONE).end()
     })
-    const made = await router(t, { workers: [worker.url], idleTimeout: '250ms' })
+    const made = await router(t, { workers: [worker.url], idleTimeout: '800ms' })
     const got = await send(made.url, { body: STREAM })
-    assert.ok(got.took > 300 && got.text.endsWith(DONE))
+    assert.ok(got.took > 850 && got.text.endsWith(DONE))
   })
 
   it('silence breaks an answer that is no stream', async (t) => {
@@ -208,7 +211,7 @@ describe('the clock of', () => {
       }
       call.write(LAST).write(DONE).end()
     })
-    const made = await router(t, { workers: [hung.url, worker.url], firstTokenTimeout: '600ms' })
+    const made = await router(t, { workers: [hung.url, worker.url], firstTokenTimeout: '2s' })
     const lost = Array.from({ length: 20 }, () => send(made.url, { body: chat({ model: 'hung' }) }))
     const good = Array.from({ length: 10 }, () => send(made.url, { body: STREAM }))
     for (const got of await Promise.all(lost)) assert.equal(got.status, 504)
@@ -223,7 +226,7 @@ describe('the clock of', () => {
     await worker.call(100)
     const got = await send(made.url, { path: '/livez', method: 'GET' })
     assert.equal(got.status, 200)
-    assert.ok(got.took < 50, `${got.took} ms`)
+    assert.ok(got.lived < 50, `${got.lived} ms`)
     for (const client of clients) client.leave()
     await made.rests()
   })
@@ -232,12 +235,12 @@ describe('the clock of', () => {
     const worker = await engine(t, ok)
     const made = await router(t, {
       workers: [worker.url],
-      firstTokenTimeout: '60ms',
-      idleTimeout: '60ms',
-      totalTimeout: '80ms',
+      firstTokenTimeout: '600ms',
+      idleTimeout: '600ms',
+      totalTimeout: '800ms',
     })
     assert.equal((await send(made.url)).status, 200)
-    await pause(120)
+    await pause(900)
     assert.equal((await send(made.url)).status, 200)
     assert.equal((await made.workers())[0]?.breaker, 'closed')
   })

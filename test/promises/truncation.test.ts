@@ -31,6 +31,21 @@ async function fleet(t: TestContext, behave: Behaviour, options: EngineOptions =
   return router(t, { workers: [worker.url], breakerFailures: 0 })
 }
 
+const optionsOf = (shape: Shape): EngineOptions => ({ owner: shape === 'generate' ? 'sglang' : 'vllm' })
+
+/** A stream whose worker breaks the connection when its client has what came first. */
+async function dies(t: TestContext, shape: Shape, text: string): Promise<{ made: Router; got: Got }> {
+  let die = () => {}
+  const behave: Behaviour = (call) => {
+    call.begin().write(text)
+    die = () => call.die()
+  }
+  const made = await fleet(t, behave, optionsOf(shape))
+  const client = await open(made.url, { path: PATHS[shape], body: STREAM }).sees(FIRST[shape])
+  die()
+  return { made, got: await client.ended }
+}
+
 const stream = (made: Router, path = CHAT): Promise<Got> => send(made.url, { path, body: STREAM })
 
 /** Events of a stream: `[name, data]`. Fails where a line is no part of an event. */
@@ -74,19 +89,8 @@ function tellsError(shape: Shape, text: string): void {
 
 describe('a stream that dies', { concurrency: 2 }, () => {
   for (const shape of Object.keys(PATHS) as Shape[]) {
-    const options: EngineOptions = { owner: shape === 'generate' ? 'sglang' : 'vllm' }
-
     it(`ends with an error event of its API: ${shape}`, async (t) => {
-      const made = await fleet(
-        t,
-        async (call) => {
-          call.begin().write(FIRST[shape])
-          await new Promise((resolve) => setTimeout(resolve, 20))
-          call.die()
-        },
-        options,
-      )
-      const got = await stream(made, PATHS[shape])
+      const { made, got } = await dies(t, shape, FIRST[shape])
       assert.equal(got.status, 200)
       assert.ok(got.text.startsWith(FIRST[shape]), 'what came is passed on unchanged')
       tellsError(shape, got.text)
@@ -97,22 +101,13 @@ describe('a stream that dies', { concurrency: 2 }, () => {
 
     it(`closes half an event by a blank line first: ${shape}`, async (t) => {
       const half = shape === 'messages' || shape === 'responses' ? 'event: x\ndata: {"ty' : 'data: {"id":"cha'
-      const made = await fleet(
-        t,
-        async (call) => {
-          call.begin().write(FIRST[shape] + half)
-          await new Promise((resolve) => setTimeout(resolve, 20))
-          call.die()
-        },
-        options,
-      )
-      const { text } = await stream(made, PATHS[shape])
+      const { text } = (await dies(t, shape, FIRST[shape] + half)).got
       // Whether the half is shown or held back, the error stands on its own.
       tellsError(shape, text)
     })
 
     it(`is told from one that was finished when it ends cleanly in the midst: ${shape}`, async (t) => {
-      const made = await fleet(t, (call) => call.begin().write(FIRST[shape]).end(), options)
+      const made = await fleet(t, (call) => call.begin().write(FIRST[shape]).end(), optionsOf(shape))
       if (shape === 'generate') return tellsError(shape, (await stream(made, PATHS[shape])).text)
       tellsError(shape, (await stream(made, PATHS[shape])).text)
       assert.equal(await made.metric('fetchway_requests_total', 'outcome="truncated"'), 1)
@@ -152,12 +147,14 @@ describe('a stream that dies', { concurrency: 2 }, () => {
 
 describe('an answer that is no stream', () => {
   it('breaks the connection when the worker dies inside it', async (t) => {
-    const made = await fleet(t, async (call) => {
+    let die = () => {}
+    const made = await fleet(t, (call) => {
       call.begin('application/json').write(ANSWER.slice(0, 50))
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      call.die()
+      die = () => call.die()
     })
-    const got = await send(made.url)
+    const client = await open(made.url).sees(ANSWER.slice(0, 50))
+    die()
+    const got = await client.ended
     assert.equal(got.isWhole, false)
     assert.equal(got.text, ANSWER.slice(0, 50))
     await made.rests()
@@ -174,11 +171,14 @@ describe('an answer that is no stream', () => {
   })
 
   it('that is sound or pictures breaks the same way', async (t) => {
+    let die = () => {}
     const made = await fleet(t, (call) => {
       call.begin('audio/mpeg').write('ID3abc')
-      setTimeout(() => call.die(), 20)
+      die = () => call.die()
     })
-    const got = await send(made.url, { path: '/v1/audio/speech' })
+    const client = await open(made.url, { path: '/v1/audio/speech' }).sees('ID3abc')
+    die()
+    const got = await client.ended
     assert.equal(got.isWhole, false)
     assert.equal(got.text, 'ID3abc')
   })
