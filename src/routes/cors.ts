@@ -14,7 +14,7 @@ export interface CorsRules {
   readonly headers?: string
   /** Headers of answers that a page may read. */
   readonly exposed: string
-  /** Preflights of origins that are not allowed are answered, too: without a grant. */
+  /** Every OPTIONS is taken for a preflight and answered, that of an origin which is not allowed without a grant. */
   readonly answersAll?: boolean
   /** Pages may send cookies, and whoever does is named in place of a star: as other routers have it. Ours are of no use to pages. */
   readonly withCredentials?: boolean
@@ -39,9 +39,11 @@ export function withCors(origins: readonly string[], answer: Handler, rules: Cor
   return async (request) => {
     const origin = request.headers.get('origin')
     const granted = origin === null ? null : allowed(origin)
-    const isAsking = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
-    if (isAsking && origin !== null && (granted !== null || rules.answersAll))
-      return preflight(request, granted, rules)
+    if (request.method === 'OPTIONS') {
+      if (rules.answersAll) return preflight(request, allowsAny ? '*' : granted, rules)
+      const isAsking = request.headers.has('access-control-request-method')
+      if (isAsking && granted !== null) return preflight(request, granted, rules)
+    }
     if (granted === null) return answer(request)
     const response = await answer(request)
     if (response.status === 101) return response

@@ -69,7 +69,7 @@ function readAsked(request: Request, bytes: Uint8Array): Asked {
   const headers = new Headers([...request.headers].filter(([name]) => name !== 'content-length'))
   const top = topOf(bytes)
   const path = new URL(request.url).searchParams.get('path')
-  const isWrapped = path === null ? top?.kind('path') === 'string' : top?.kind('body') === 'object'
+  const isWrapped = path === null ? top?.has('path') : top?.kind('body') === 'object'
   if (top?.has('body') && isWrapped) return readWrapped(top, path, headers)
   return { path: path ?? pathLike(top), headers, body: bytes }
 }
@@ -77,6 +77,16 @@ function readAsked(request: Request, bytes: Uint8Array): Asked {
 function readWrapped(top: TopLevel, given: string | null, headers: Headers): Asked {
   const { start, end } = top.span('body') as { start: number; end: number }
   const body = top.bytes.subarray(start, end)
+  for (const [key, kind] of [
+    ['path', 'string'],
+    ['headers', 'object'],
+  ] as const)
+    if (top.has(key) && top.kind(key) !== kind && top.kind(key) !== 'null')
+      throw new Refusal(
+        400,
+        'invalid_question',
+        `"${key}" must be ${kind === 'string' ? 'a' : 'an'} ${kind}.`,
+      )
   const more = top.kind('headers') === 'object' ? top.json('headers') : {}
   for (const [name, value] of Object.entries(more as Record<string, unknown>)) {
     if (typeof value !== 'string' || !HEADER_NAME.test(name) || /[^\t\x20-\xff]/.test(value))

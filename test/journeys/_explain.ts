@@ -93,7 +93,7 @@ export const explain: Journeys = {
 
   async 'a stream that is kept awake names its decision before there is a worker'({ open }) {
     const rig = await open({ keepAlive: '10ms' }, { [W1]: engine() })
-    const reply = await rig.post(CHAT, chat({ stream: true }), { 'x-fault': 'delay=60ms' })
+    const reply = await rig.post(CHAT, chat({ stream: true }), { 'x-fault': 'delay=300ms' })
     assert.match(reply.text, /^: keep-alive/)
     assert.equal((await decisionOf(rig, reply)).worker, (await rig.worker(W1)).id)
   },
@@ -191,6 +191,8 @@ export const explain: Journeys = {
       [EXPLAIN, chat({ model: 7 }), 400, 'invalid_model'],
       [`${EXPLAIN}?path=/elsewhere`, chat(), 404, 'not_found'],
       [EXPLAIN, { path: CHAT, headers: { 'a b': 'c' }, body: chat() }, 400, 'invalid_header'],
+      [EXPLAIN, { path: 5, body: chat() }, 400, 'invalid_question'],
+      [EXPLAIN, { path: CHAT, headers: [1], body: chat() }, 400, 'invalid_question'],
       [EXPLAIN, { path: CHAT, body: null }, 400, 'invalid_json'],
       [EXPLAIN, { path: CHAT, body: [chat()] }, 400, 'invalid_json'],
     ]

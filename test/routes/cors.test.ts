@@ -60,6 +60,12 @@ test('in place of the Rust routers a preflight is answered as there, and pages t
   assert.deepEqual(await answer([PAGE], 'https://evil.example'), [200, null, 'GET,POST,OPTIONS'])
 })
 
+test('in place of the Rust routers every OPTIONS is answered so, whoever asks', async () => {
+  const rules = corsRulesOf(configSchema.parse({ dialect: 'vllm-router', corsOrigins: ['*'] }))
+  const { status, headers } = await withCors(['*'], plain, rules)(ask('OPTIONS', {}))
+  assert.deepEqual([status, headers.get('access-control-allow-origin')], [200, '*'])
+})
+
 for (const dialect of ['dlrouter', 'lmdeploy-proxy'])
   test(`in place of ${dialect} pages may send cookies, and then are named`, async () => {
     const rules = corsRulesOf(configSchema.parse({ dialect, corsOrigins: ['*'] }))
