@@ -102,11 +102,23 @@ export async function loadTranslated(
     own.set('workers', { value: [...listed, ...launched], name: spoken.dialect.name })
   }
   const { strong, weak } = layersOf(new Map([...translation.config, ...own]))
-  const loaded = load({ environment: ownVariables(at), translated: strong, presets: weak })
+  const read = load({ environment: ownVariables(at), translated: strong, presets: weak })
+  const loaded = read.config === null ? { ...read, issues: inFlags(read.issues, translation.flagOf) } : read
   if (problems.length === 0) return loaded
   // A flag that the program's own words name is not told again in ours.
   const isTold = ({ name }: ConfigIssue) => problems.some(({ message }) => message.includes(`${name}: `))
   return { config: null, issues: [...problems, ...(loaded.issues ?? []).filter((issue) => !isTold(issue))] }
+}
+
+/** Other keys than the one at fault stand in sentences, too: under the names of their flags. Those that are plain words stay. */
+function inFlags(
+  issues: readonly ConfigIssue[],
+  flagOf: ReadonlyMap<string, string> = new Map(),
+): ConfigIssue[] {
+  return issues.map((issue) => ({
+    ...issue,
+    message: issue.message.replace(/\b[a-z]+[A-Z]\w*\b/g, (key) => flagOf.get(key) ?? key),
+  }))
 }
 
 /** Defaults of the program (without a flag's name) are weaker than our own variables; what was given is stronger. */

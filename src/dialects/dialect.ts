@@ -17,6 +17,8 @@ import type { DialectFlag } from './flag.ts'
 export interface Translation {
   /** Keys of the configuration as they would stand in a file, with the flag or variable that set each. */
   readonly config: ReadonlyMap<string, GivenFlag>
+  /** Flags by the keys that they set, given or not: what is wrong with a key is told of its flag. */
+  readonly flagOf?: ReadonlyMap<string, string>
   /** What its endpoints and habits depend on besides, as plain values; becomes `dialectOptions`. */
   readonly options?: Readonly<Record<string, unknown>>
   /** Said once at the start: flags that have no effect here and why, doors that stand open as theirs do. */

@@ -7,6 +7,8 @@ export type Values = Readonly<Record<string, unknown>>
 /** Keys of the configuration with the flag that set each; a default of the program has no flag's name. */
 export class Settings {
   readonly config = new Map<string, GivenFlag>()
+  /** The flag of each key, given or not. */
+  readonly flagOf = new Map<string, string>()
   readonly #given: ReadonlyMap<string, GivenFlag>
 
   constructor(given: ReadonlyMap<string, GivenFlag>) {
@@ -15,6 +17,8 @@ export class Settings {
 
   /** Sets a key from one of the flags `dests`; the first that was given names it. */
   set(key: string, value: unknown, ...dests: string[]): void {
+    const [first] = dests
+    if (first !== undefined) this.flagOf.set(key, `--${first.replaceAll('_', '-')}`)
     if (value === undefined || value === null) return
     const name = dests.map((dest) => this.#given.get(dest)?.name).find((one) => one !== undefined) ?? ''
     this.config.set(key, { value, name })

@@ -50,6 +50,7 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
   if (key !== undefined && key !== '') settings.set('workerProbeKey', key)
   return {
     config: settings.config,
+    flagOf: settings.flagOf,
     options: { ...optionsOf(values, liveOf(values, dynamic)), ...tracing(values) },
     notes: [...notesOf(line.inert, openDoor(values)), ...around.notes],
     problems: [

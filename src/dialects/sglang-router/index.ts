@@ -34,9 +34,9 @@ export const sglangRouter: Dialect = {
 function translate(argv: readonly string[], circumstances: Circumstances): Translation {
   const { given, words, problems, inert } = readArguments(argv, flags)
   const values = valuesOf(flags, given, circumstances.defaults)
-  const { config, options, notes, problems: more } = translateValues(values, given, circumstances)
+  const { options, notes, problems: more, ...translated } = translateValues(values, given, circumstances)
   return {
-    config,
+    ...translated,
     options,
     notes: notesOf(inert, [...notes, ...(values['api_key'] === undefined ? openDoor(values) : [])]),
     problems: [...problems, ...straysOf(words), ...more],
@@ -48,7 +48,7 @@ export function translateValues(
   values: Values,
   given: ReadonlyMap<string, GivenFlag>,
   { defaults, isStrict }: Pick<Circumstances, 'defaults' | 'isStrict'>,
-): Pick<Translation, 'config'> & {
+): Pick<Translation, 'config' | 'flagOf'> & {
   readonly options: Record<string, unknown>
   readonly notes: string[]
   readonly problems: string[]
@@ -65,7 +65,7 @@ export function translateValues(
   if (isPaired) settings.set('pdProtocol', 'sglang')
   const problems = translatePairs(values, settings, isPaired, policyOf)
   const notes = translateKubernetes(values, settings)
-  return { config: settings.config, options: optionsOf(values), notes, problems }
+  return { config: settings.config, flagOf: settings.flagOf, options: optionsOf(values), notes, problems }
 }
 
 function translateFleet(values: Values, settings: Settings): void {

@@ -75,6 +75,7 @@ async function translate(
   }
   return {
     config: settings.config,
+    flagOf: settings.flagOf,
     options: { ...optionsOf(values), ...(encoders.urls.length > 0 && { encoders: encoders.urls }) },
     notes: notesOf(inert, [...found, ...openDoor(values)]),
     problems: [...problems, ...straysOf(words), ...pairs, ...encoders.problems],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadTranslated } from '../../../adapters/cli/as.ts'
 import { distributedLlmRouter } from '../../../src/dialects/distributed-llm-router/index.ts'
+import { sglangRouter } from '../../../src/dialects/sglang-router/index.ts'
 
 const WRONG = 'MAX_QUEUE_SIZE: Input should be a valid integer, unable to parse string as an integer'
 
@@ -22,3 +23,20 @@ test('a wrong variable is told with the file and line that set it, unless the en
   await writeFile(join(directory, '.env'), 'MAX_QUEUE_SIZE=xx\n')
   assert.deepEqual(await messages({}), [`.env:1: ${WRONG}`])
 })
+
+for (const [argv, sentence] of [
+  [['--client-cert-path', 'x'], 'needs --client-key-path too'],
+  [['--tls-key-path', 'x'], 'needs --tls-cert-path too: give both to serve HTTPS, or neither'],
+  [
+    ['--retry-max-backoff-ms', '7'],
+    'is shorter than --retry-initial-backoff-ms (100 ms): make it longer, or --retry-initial-backoff-ms shorter',
+  ],
+] as const)
+  test(`${argv[0]} is set against another flag by that flag's name`, async () => {
+    const spoken = { dialect: sglangRouter, argv, defaults: 'readme', isStrict: false } as const
+    const { issues } = await loadTranslated(spoken, { directory: '.', environment: {} })
+    assert.deepEqual(
+      issues.map(({ name, message }) => [name, message]),
+      [[argv[0], sentence]],
+    )
+  })
