@@ -3,6 +3,7 @@ import { createClient } from '../../adapters/cli/connect.ts'
 import { dialer } from '../../adapters/node/wire/websocket.ts'
 import { workerSchema, type ConfigInput, type WorkerSpec } from '../../src/config/schema.ts'
 import { opaqueId } from '../../src/hash.ts'
+import type { Engine } from '../../src/simulator/engine.ts'
 import { eventually, WORKERS, type Json, type Open, type Opened, type OpenOptions } from './_rig.ts'
 import { listenAll } from './_sockets.ts'
 
@@ -42,7 +43,7 @@ export function dialledIn(open: OpenDialable): Open {
     }
     for (const client of clients) void client.run()
     try {
-      for (const spec of wanted) await isThere(opened, spec, input.adminKey)
+      for (const spec of wanted) await isThere(opened, spec, { key: input.adminKey, engine: fleet[spec.url] })
     } catch (error) {
       await close()
       throw error
@@ -57,7 +58,11 @@ export function dialledIn(open: OpenDialable): Open {
 }
 
 /** Waits for a worker, and sets what the configuration says of it. */
-async function isThere(opened: Opened, spec: WorkerSpec, key: string | undefined): Promise<void> {
+async function isThere(
+  opened: Opened,
+  spec: WorkerSpec,
+  { key, engine }: { readonly key: string | undefined; readonly engine: Engine | null | undefined },
+): Promise<void> {
   const path = `http://router${WORKERS}/${opaqueId('w', `tunnel:${nameOf(spec.url)}`)}`
   const headers = { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) }
   const ask = async (method: string, body: string | null = null): Promise<Json> => {
@@ -75,8 +80,19 @@ async function isThere(opened: Opened, spec: WorkerSpec, key: string | undefined
   const isPlain = JSON.stringify(spec) === JSON.stringify(workerSchema.parse({ url: spec.url }))
   if (!isPlain) await ask('PATCH', JSON.stringify(rest))
   // Of one that does not answer nothing will be known.
-  const end = performance.now() + 500
+  const end = performance.now() + ((await isAnswering(engine, spec)) ? 20_000 : 500)
   while (performance.now() < end && !(await ask('GET')).known) await new Promise((go) => setTimeout(go, 5))
+}
+
+/** Whether the engine itself, asked here, tells its models. */
+async function isAnswering(engine: Engine | null | undefined, { apiKey }: WorkerSpec): Promise<boolean> {
+  const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+  try {
+    return (await engine?.fetch(new Request('http://engine/v1/models', { headers })))?.ok ?? false
+  } catch {
+    // One that is dead.
+    return false
+  }
 }
 
 async function hasModels(opened: Opened): Promise<boolean> {

@@ -136,10 +136,7 @@ export const limits: Journeys = {
 
   async 'comments keep a waiting stream awake, and an error that comes late is an event'({ open }) {
     const w1 = engine()
-    const rig = await open(
-      { maxInFlightPerWorker: 1, keepAlive: '10ms', queueTimeout: '400ms' },
-      { [W1]: w1 },
-    )
+    const rig = await open({ maxInFlightPerWorker: 1, keepAlive: '10ms', queueTimeout: '1s' }, { [W1]: w1 })
     const first = await hold(rig, w1)
     const patient = rig.post(CHAT, chat({ stream: true }), { 'x-request-id': 'patient' })
     await rig.queued(1)
@@ -156,12 +153,12 @@ export const limits: Journeys = {
     const w1 = engine()
     const rig = await open({ keepAlive: '10ms' }, { [W1]: w1 })
     const plain = await rig.post(CHAT, chat({ stream: true }))
-    const { text } = await rig.post(CHAT, chat({ stream: true }), { 'x-fault': 'delay=60ms' })
+    const { text } = await rig.post(CHAT, chat({ stream: true }), { 'x-fault': 'delay=300ms' })
     assert.match(text, /^: keep-alive\n\n/)
     const bare = (stream: string) =>
       stream.replace(/^(: keep-alive\n\n)+/, '').replace(/"(id|created)":("[^"]*"|\d+)/g, '')
     assert.equal(bare(text), bare(plain.text))
-    const whole = await rig.post(CHAT, chat(), { 'x-fault': 'delay=60ms' })
+    const whole = await rig.post(CHAT, chat(), { 'x-fault': 'delay=300ms' })
     assert.equal(whole.body.object, 'chat.completion')
   },
 }

@@ -123,15 +123,38 @@ export function eventsOf(text: string): Json[] {
   return data.filter((one) => one !== '[DONE]').map((one) => JSON.parse(one) as Json)
 }
 
+/** A stream that has begun: so many of its events are here. `rest` reads on, and returns all of its text. */
+export async function begun(response: Response, events = 1): Promise<{ rest(): Promise<string> }> {
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  const read = async (): Promise<boolean> => {
+    const { done, value } = await reader.read()
+    text += decoder.decode(value, { stream: !done })
+    return done
+  }
+  while (text.split('\ndata: ').length + Number(text.startsWith('data: ')) <= events)
+    if (await read()) assert.fail(`the stream ended: ${text}`)
+  return {
+    async rest() {
+      while (!(await read()));
+      return text
+    },
+  }
+}
+
 /** What a chat stream says. */
 export const saidIn = (text: string): string =>
   eventsOf(text)
     .map((event) => (event.choices?.[0]?.delta?.content as string | null) ?? '')
     .join('')
 
-/** Waits for a state that nothing announces, three seconds at most. */
+/** Longer than any machine needs for what comes at once. */
+const PATIENCE = 20_000
+
+/** Waits for a state that nothing announces. */
 export async function eventually(isSo: () => boolean | Promise<boolean>, why: () => string): Promise<void> {
-  const end = performance.now() + 3000
+  const end = performance.now() + PATIENCE
   while (!(await isSo())) {
     if (performance.now() > end) assert.fail(why())
     await new Promise((resolve) => setTimeout(resolve, 2))
@@ -238,22 +261,34 @@ export class Rig {
     )
   }
 
-  /** Fails unless all that a call takes is given back soon: places, queue, memory, gauges, the engines' work. */
+  /**
+   * Fails unless it is so within half a second. Where the machine has had no time for the router, that is as long as the
+   * router takes to answer twenty times: what it owed by then, it has seen to before.
+   */
+  async soon(isSo: () => boolean | Promise<boolean>, why: () => string): Promise<void> {
+    const end = performance.now() + 500
+    while (!(await isSo()) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 2))
+    for (let turn = 0; turn < 20 && !(await isSo()); turn++) await this.ask('/livez')
+    assert.ok(await isSo(), why())
+  }
+
+  /** What calls still hold, as JSON: places, queue, memory, the engines' work; null: nothing, or it is not told. */
+  async held(): Promise<string | null> {
+    const { status, body } = await this.admin('GET', '/fetchway/v1/status')
+    if (status === 403) return null
+    const { in_flight, queued, live, buffered_bytes, workers } = body
+    const loads = (workers as Json[]).flatMap(({ in_flight: one, backlog_tokens }) => [one, backlog_tokens])
+    const running = Object.values(this.#fleet).map((one) => one?.seen().running ?? 0)
+    const all = [in_flight, queued, live, buffered_bytes, ...loads, ...running]
+    if (all.every((value) => value === 0)) return null
+    return JSON.stringify({ in_flight, queued, live, buffered_bytes, loads, running })
+  }
+
+  /** Fails unless all that a call takes is given back: places, queue, memory, gauges, the engines' work. */
   async rests(): Promise<void> {
-    let left = ''
+    let left: string | null = null
     await eventually(
-      async () => {
-        const { status, body } = await this.admin('GET', '/fetchway/v1/status')
-        if (status === 403) return true
-        const { in_flight, queued, live, buffered_bytes, workers } = body
-        const loads = (workers as Json[]).flatMap(({ in_flight: one, backlog_tokens }) => [
-          one,
-          backlog_tokens,
-        ])
-        const running = Object.values(this.#fleet).map((one) => one?.seen().running ?? 0)
-        left = JSON.stringify({ in_flight, queued, live, buffered_bytes, loads, running })
-        return [in_flight, queued, live, buffered_bytes, ...loads, ...running].every((value) => value === 0)
-      },
+      async () => (left = await this.held()) === null,
       () => `the router did not come to rest: ${left}`,
     )
     const { text } = await this.admin('GET', '/metrics')

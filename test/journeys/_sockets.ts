@@ -1,5 +1,5 @@
 // Real sockets for journeys: engines on ports of this process, and a client in front of the router.
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { after } from 'node:test'
 import { serve, type Served } from '../../adapters/node/http.ts'
 import type { ConfigInput } from '../../src/config/schema.ts'
@@ -55,11 +55,20 @@ export async function send(url: string, request: Request): Promise<Response> {
 /** A URL where connections are refused. */
 const closedPort = async () => `http://127.0.0.1:${await freePort()}`
 
-/** A port that nobody listens on. */
+/**
+ * A port that nobody listens on, and that no system gives to whoever asks for any: those begin at 32768 or above. So it
+ * stays free, however many other tests open sockets meanwhile.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
