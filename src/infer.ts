@@ -16,11 +16,13 @@ export async function infer(
   { seen, signal }: { seen: (call: Call) => void; signal: Signal },
 ): Promise<Response> {
   const caller = core.callers.get(request) ?? authenticate(core.config, request.headers)
-  const call = await readCall(core, request, endpoint, { caller, signal })
+  const read = readCall(core, request, endpoint, { caller, signal })
+  // Most bodies came with their heads, and an `await` costs as much as reading them does.
+  const call = read instanceof Promise ? await read : read
   seen(call)
   if (core.extensions !== null) return core.extensions.infer(core, request, { call, caller, seen })
   const asked = admit(core, call, caller)
-  // Most calls are let in without asking anybody, and an `await` costs as much as the asking would.
+  // Most calls are let in without asking anybody.
   const admitted = asked instanceof Promise ? await asked : asked
   const started = await attempt(core, admitted)
   return relay(core, admitted, started)

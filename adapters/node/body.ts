@@ -75,7 +75,7 @@ function free({ buffer, byteLength }: Uint8Array): void {
 }
 
 /** Not a Buffer, whose methods differ. */
-function plain(bytes: Uint8Array): Uint8Array {
+export function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
 }
 

@@ -1,6 +1,6 @@
 // A Request look-alike over what the server has: every part of it is made only when somebody touches it.
 import { Stop } from '../../src/forward/stop.ts'
-import { readBody, streamBody } from './body.ts'
+import { plain, readBody, streamBody } from './body.ts'
 import type { Incoming } from './client/exchange.ts'
 import { HeaderView } from './headers.ts'
 
@@ -15,7 +15,7 @@ export interface RequestContext {
 
 const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 
-/** Stands for a `Request` (and is one by `instanceof`). Besides the standard's parts it has `received`. */
+/** Stands for a `Request` (and is one by `instanceof`). Besides the standard's parts it has `received` and `atHand`. */
 export class NodeRequest {
   readonly #incoming: Incoming
   readonly #context: RequestContext
@@ -89,6 +89,19 @@ export class NodeRequest {
     this.#start()
     this.#body = streamBody(this.#incoming, (bytes) => (this.#counted += bytes))
     return this.#body
+  }
+
+  /** The whole body without waiting: null where it has not come, or not in one piece. It can still be read then. */
+  atHand(): Uint8Array | null {
+    const { maxBody } = this.#context
+    const { length } = this.#incoming
+    const isSmall = length !== null && (maxBody === 0 || length <= maxBody)
+    if (!isSmall || this.#isUsed || !this.#hasBody()) return null
+    const bytes = this.#incoming.takeWhole()
+    if (bytes === null) return null
+    this.#start()
+    this.#counted = bytes.byteLength
+    return plain(bytes)
   }
 
   async bytes(): Promise<Uint8Array> {

@@ -120,8 +120,8 @@ class RigRequest {
     return this.#leaving
   }
 
-  bytes(): Promise<Uint8Array> {
-    return Promise.resolve(this.#body)
+  atHand(): Uint8Array {
+    return this.#body
   }
 }
 

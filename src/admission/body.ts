@@ -65,6 +65,8 @@ export interface HeldBody {
 /** A request whose runtime tells how much of the body has come, so that `bytes()` can be watched. */
 interface CountedRequest extends Request {
   readonly received?: number
+  /** The whole body where it is here already; null: it has to be waited for. */
+  atHand?(): Uint8Array | null
 }
 
 /** The rate is looked at this often, ms. */
@@ -87,6 +89,18 @@ export function lengthOf(headers: Headers): number | null {
 /** Throws 413 for a body that is announced larger than allowed. */
 export function checkSize(length: number, rules: Pick<BodyRules, 'maxBody'>): void {
   if (rules.maxBody > 0 && length > rules.maxBody) throw tooLarge(rules.maxBody)
+}
+
+/** A body of announced length that came together with its head, without a promise; null: it has to be read. Throws 413 or 429. */
+export function takeBody(request: CountedRequest, budget: BodyBudget, rules: BodyRules): HeldBody | null {
+  if (request.atHand === undefined) return null
+  const length = lengthOf(request.headers)
+  if (length === null || length === 0 || request.received !== length) return null
+  const held = new Holding(budget, length, rules)
+  const bytes = request.atHand()
+  if (bytes === null) held.release()
+  else held.bytes = bytes
+  return bytes === null ? null : held
 }
 
 /** Reads the whole body. Throws 413, 429, 408 (too slow) or 400 (it broke off). */

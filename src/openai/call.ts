@@ -1,6 +1,6 @@
 // The parsed inference request: what the router must know of it. The bytes stay as they came.
 import type { Caller } from '../admission/auth.ts'
-import { readBody } from '../admission/body.ts'
+import { readBody, takeBody, type HeldBody } from '../admission/body.ts'
 import type { Core } from '../core.ts'
 import { readHeaders, type ClientHeaders } from '../forward/headers.ts'
 import type { HeaderList, Signal, Watch } from '../host.ts'
@@ -67,21 +67,30 @@ interface Head {
   readonly headers: ClientHeaders
 }
 
-/** Reads a request. Throws a `Refusal` when its body can't be read. */
-export async function readCall(
+/** Reads a request; a promise only where its body has not come yet. Throws a `Refusal` when it can't be read. */
+export function readCall(
   core: Core,
   request: Request,
   endpoint: Endpoint,
   who: { caller: Caller; signal: Signal },
-): Promise<Call> {
+): Call | Promise<Call> {
   const head = readHead(core, request, endpoint, who)
   const form = formOf(core, request, endpoint)
-  const reading =
-    form === null
-      ? read(await readBody(request, core.buffers, core.config, core.host), request, endpoint)
-      : await form
+  const held = form === null ? takeBody(request, core.buffers, core.config) : null
+  if (held === null || core.surface?.hear) return readLater(core, head, form ?? held)
+  return callOf(core, head, read(held, request, endpoint))
+}
+
+async function readLater(
+  core: Core,
+  head: Head,
+  came: Reading | Promise<Reading> | HeldBody | null,
+): Promise<Call> {
+  const { request, endpoint } = head
+  came ??= await readBody(request, core.buffers, core.config, core.host)
+  const reading = 'bytes' in came ? read(came, request, endpoint) : await came
+  const call = callOf(core, head, reading)
   try {
-    const call = callOf(core, head, reading)
     return core.surface?.hear ? await core.surface.hear(call, request, core) : call
   } catch (error) {
     reading.release()
@@ -107,7 +116,17 @@ function readHead(
   return { request, endpoint, caller, signal, startedAt, path, requestId, idName, headers }
 }
 
+/** Gives the body back when it makes no sense. */
 function callOf(core: Core, head: Head, reading: Reading): Call {
+  try {
+    return callFrom(core, head, reading)
+  } catch (error) {
+    reading.release()
+    throw unreadable(error)
+  }
+}
+
+function callFrom(core: Core, head: Head, reading: Reading): Call {
   const { request, endpoint, caller, signal, startedAt, path, requestId, idName, headers } = head
   const { method } = request
   const top = reading.body.kind === 'json' ? reading.body.top : null

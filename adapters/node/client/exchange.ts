@@ -27,6 +27,8 @@ export interface Incoming {
   readonly waiting: number
   /** Gives the body to its one taker: what is here before this returns. A client that asked first is told to go on. */
   take(taker: BodyTaker): void
+  /** The body where it is here to its last byte in one piece, then taken; else null, and nothing was done. */
+  takeWhole(): Uint8Array | null
   /** Holds the client back; what was read already may still come. */
   pause(): void
   resume(): void

@@ -74,6 +74,10 @@ export class OrdinaryIncoming implements Incoming {
     })
   }
 
+  takeWhole(): null {
+    return null
+  }
+
   pause(): void {
     this.req.pause()
   }

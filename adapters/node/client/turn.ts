@@ -1,6 +1,7 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
+import type { SocketWriter } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { writeHead, type Asked, type DateLine } from './head.ts'
 import { pieceOf, SMALL } from './pieces.ts'
@@ -20,6 +21,7 @@ export interface RequestHead {
 /** What a lane lends its turns. */
 export interface LaneSide {
   readonly socket: Socket
+  readonly writer: SocketWriter
   readonly date: DateLine
   /** Seconds that an idle connection is kept. */
   readonly keepAlive: number
@@ -145,6 +147,15 @@ export class Turn implements Exchange, Asked {
     else this.#lane.steer()
   }
 
+  takeWhole(): Uint8Array | null {
+    const early = this.#early
+    if (!this.isWhole || this.isWaiting || early === null || early.length > 1) return null
+    this.#early = null
+    this.waiting = 0
+    this.#taker = NOBODY
+    return early[0]!
+  }
+
   pause(): void {
     this.#isHeld = true
     if (!this.isWhole) this.#lane.steer()
@@ -182,10 +193,10 @@ export class Turn implements Exchange, Asked {
     if (this.#isChunked) this.#held += '0\r\n\r\n'
     this.#flush()
     this.#isEnded = true
-    const { socket } = this.#lane
+    const { socket, writer } = this.#lane
     // Else its bytes can't be sent any more; its 'close' is near.
     if (!socket.writable) return
-    if (socket.writableLength === 0) this.#over(true)
+    if (writer.isEmpty) this.#over(true)
     else socket.write('', () => this.#over(true))
   }
 
@@ -229,20 +240,21 @@ export class Turn implements Exchange, Asked {
   }
 
   #send(text: string): boolean {
-    const { socket } = this.#lane
+    const { socket, writer } = this.#lane
     // What a client that has gone would have got.
     if (!socket.writable) return true
-    return this.#put(socket.write(text, 'latin1'))
+    return this.#put(writer.text(text))
   }
 
   #writeLarge(bytes: Uint8Array): boolean {
     const { socket } = this.#lane
     if (!socket.writable) return true
     socket.cork()
-    this.#send(this.#isChunked ? `${this.#held}${bytes.byteLength.toString(16)}\r\n` : this.#held)
+    const before = this.#isChunked ? `${this.#held}${bytes.byteLength.toString(16)}\r\n` : this.#held
+    if (before !== '') this.#put(socket.write(before, 'latin1'))
     this.#held = ''
     this.#put(socket.write(bytes))
-    if (this.#isChunked) this.#send('\r\n')
+    if (this.#isChunked) this.#put(socket.write('\r\n', 'latin1'))
     socket.uncork()
     return !this.#isFull
   }

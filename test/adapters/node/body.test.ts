@@ -69,3 +69,37 @@ for (const lanes of [true, false]) {
     )
   })
 }
+
+/** What a request's parts are told to be before and after its body was asked for without waiting. */
+async function look(request: Request): Promise<Response> {
+  const { atHand } = request as Request & { atHand(): Uint8Array | null }
+  const bytes = atHand.call(request)
+  const again = atHand.call(request)
+  const whole = bytes ?? (await request.bytes())
+  return Response.json([bytes !== null, again === null, request.bodyUsed, new TextDecoder().decode(whole)])
+}
+
+for (const lanes of [true, false]) {
+  test(`a body is at hand once, where it came with its head${lanes ? '' : " (never of node:http's messages)"}`, async (t) => {
+    const served = await serve(look, { lanes })
+    t.after(() => served.close(0))
+    const reply = await fetch(`http://127.0.0.1:${served.port}/`, { method: 'POST', body: 'together' })
+    assert.deepEqual(await reply.json(), [lanes, true, true, 'together'])
+  })
+}
+
+test('a body that comes later, or larger than allowed, is not at hand', async (t) => {
+  const served = await serve(look, { maxBody: 10 })
+  t.after(() => served.close(0))
+  const slow = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      controller.enqueue(filled(4, 65))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      controller.close()
+    },
+  })
+  const url = `http://127.0.0.1:${served.port}/`
+  const reply = await fetch(url, { method: 'POST', body: slow, duplex: 'half' } as RequestInit)
+  assert.deepEqual(await reply.json(), [false, true, true, 'AAAA'])
+  assert.equal((await fetch(url, { method: 'POST', body: filled(11, 65) })).status, 500)
+})
