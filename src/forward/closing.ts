@@ -116,15 +116,10 @@ const failureOf = ({ kind, leg }: UpstreamFailure): Failure => ({ kind, ...(leg 
 
 function measure({ instruments, host }: Core, passing: Passing, { outcome, usage, failure }: Ending): void {
   const { model, worker, endpoint, status } = passing
-  instruments.ended({ model, endpoint, status, outcome, seconds: (host.now() - passing.startedAt) / 1000 })
-  instruments.workerRequests.with(worker, outcome).add()
+  const seconds = (host.now() - passing.startedAt) / 1000
+  instruments.answered({ model, endpoint, status, outcome, worker, seconds, usage })
   const blamed = (failure?.leg && passing.prefill) ?? worker
   if (failure) instruments.upstreamFailures.with(blamed, failure.kind).add()
-  if (!usage) return
-  const estimated = String(usage.estimated)
-  instruments.tokens.with(model, worker, 'prompt', estimated).add(usage.promptTokens)
-  instruments.tokens.with(model, worker, 'cached', estimated).add(usage.cachedTokens ?? 0)
-  instruments.tokens.with(model, worker, 'completion', estimated).add(usage.completionTokens)
 }
 
 /** The guess was taken when the call was let in; the rest is booked now. */

@@ -43,11 +43,16 @@ export class Family<S extends Series> {
 
   /** The series of these label values (in the order of `labels`), made when it is new and there is room. */
   with(a = '', b = '', c = '', d = ''): S {
+    return this.find(a, b, c, d) ?? this.#admit([a, b, c, d].slice(0, this.#depth))
+  }
+
+  /** The series that has these label values; undefined: none has, and `with` may give the one for all that found no room. */
+  find(a = '', b = '', c = '', d = ''): S | undefined {
     let node = this.#root.get(a)
     if (this.#depth > 1 && node !== undefined) node = (node as Tree<S>).get(b)
     if (this.#depth > 2 && node !== undefined) node = (node as Tree<S>).get(c)
     if (this.#depth > 3 && node !== undefined) node = (node as Tree<S>).get(d)
-    return node === undefined ? this.#admit([a, b, c, d].slice(0, this.#depth)) : (node as S)
+    return node as S | undefined
   }
 
   /** Drops every series; those that callers kept are no longer shown. */

@@ -1,4 +1,5 @@
 // All metrics of the router in one table: names, labels, units and buckets are decided here and nowhere else.
+import { Answered, type AnsweredCall } from './answered.ts'
 import { discoveryMetrics } from './discovery-gauges.ts'
 import type { Meter } from './prometheus.ts'
 import { workerGauges } from './worker-gauges.ts'
@@ -70,7 +71,15 @@ export function createInstruments(
     .set(1)
   readProcess(meter, options.process ?? {})
   const table = { ...callMetrics(meter, options.durations ?? DURATION), ...workerMetrics(meter) }
-  return { ...table, ...workerGauges(meter), showSources: discoveryMetrics(meter), ...verbs(table) }
+  const answered = new Answered(table)
+  return {
+    ...table,
+    ...workerGauges(meter, (worker) => answered.forget(worker)),
+    showSources: discoveryMetrics(meter),
+    ...verbs(table),
+    /** A worker's answer ended. */
+    answered: (call: AnsweredCall): void => answered.count(call),
+  }
 }
 
 function callMetrics(meter: Meter, durations: readonly number[]) {

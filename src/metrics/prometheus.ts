@@ -10,6 +10,8 @@ type Values<L extends readonly string[]> = { readonly [K in keyof L]: string }
 export interface Metric<L extends readonly string[], S> {
   /** The series of these label values; allocates only when it is new. */
   with(...values: Values<L>): S
+  /** The series that has these label values; undefined: none has, and `with` may give the one for all that found no room. */
+  find(...values: Values<L>): S | undefined
   /** Drops all series (before a gauge is filled again from a view). */
   clear(): void
 }

@@ -75,9 +75,9 @@ const SWEPT_UNTIL = 20
 /**
  * Defines the gauges and returns `showPools`, which fills them from the readings of all pools. Gauges of a worker that
  * is gone vanish at once, what was counted for it when it is missing again, so that coming and going fills no metric.
- * `forget` drops the counts of a worker right away.
+ * `forget` drops the counts of a worker right away. `forgotten` hears of each whose counts were dropped.
  */
-export function workerGauges(meter: Meter) {
+export function workerGauges(meter: Meter, forgotten: (worker: string) => void) {
   const perWorker = workerMetrics(meter)
   const showKnowledge = knowledgeMetrics(meter)
   const queueDepth = meter.gauge('fetchway_queue_depth', 'Calls that wait for room.', []).with()
@@ -86,7 +86,10 @@ export function workerGauges(meter: Meter) {
   const workers = meter.gauge('fetchway_workers', 'Workers by state.', ['state'])
   for (const state of STATES) workers.with(state)
 
-  const forget = (id: string): void => meter.remove('worker', id)
+  const forget = (id: string): void => {
+    meter.remove('worker', id)
+    forgotten(id)
+  }
   const missed = new Map<string, number>()
 
   const sweep = (shown: ReadonlySet<string>): void => {

@@ -185,3 +185,52 @@ test('the process is asked at each render', () => {
   assert.equal(valueOf('process_resident_memory_bytes'), '2')
   assert.equal(valueOf('process_cpu_seconds_total'), '1.5')
 })
+
+const answer = {
+  model: 'm',
+  endpoint: '/v1/completions',
+  status: 200,
+  outcome: 'ok',
+  worker: 'a',
+  seconds: 0.3,
+  usage: { promptTokens: 10, cachedTokens: 4, completionTokens: 2, estimated: false },
+}
+
+test('answers of a worker count in the series of how each of them ended', () => {
+  const { instruments, valueOf } = setUp()
+  const ends = [
+    answer,
+    answer,
+    { ...answer, outcome: 'left', usage: null },
+    { ...answer, usage: { ...answer.usage, estimated: true, cachedTokens: null } },
+    { ...answer, worker: 'b', model: 'n', status: 404 },
+  ]
+  for (const end of ends) instruments.answered(end)
+  const requests = (labels: Record<string, string>) => valueOf('fetchway_requests_total', labels)
+  assert.equal(requests({ model: 'm', status: '200', outcome: 'ok' }), '3')
+  assert.equal(requests({ model: 'm', status: '200', outcome: 'left' }), '1')
+  assert.equal(requests({ model: 'n', status: '404', outcome: 'ok' }), '1')
+  assert.equal(valueOf('fetchway_worker_requests_total', { worker: 'a', outcome: 'ok' }), '3')
+  const tokens = (labels: Record<string, string>) => valueOf('fetchway_tokens_total', labels)
+  assert.equal(tokens({ worker: 'a', kind: 'prompt', estimated: 'false' }), '20')
+  assert.equal(tokens({ worker: 'a', kind: 'cached', estimated: 'true' }), '0')
+  assert.equal(tokens({ worker: 'b', kind: 'cached', estimated: 'false' }), '4')
+})
+
+test('an answer that ends after its worker was forgotten is counted anew', () => {
+  const { instruments, valueOf } = setUp()
+  instruments.answered(answer)
+  instruments.forget('a')
+  instruments.answered(answer)
+  assert.equal(valueOf('fetchway_worker_requests_total', { worker: 'a' }), '1')
+  assert.equal(valueOf('fetchway_tokens_total', { worker: 'a', kind: 'prompt' }), '10')
+})
+
+test('answers that find no room among the series are told each time', () => {
+  const meter = createMeter({ seriesLimit: 1 })
+  const instruments = createInstruments(meter)
+  for (const worker of ['a', 'b', 'b']) instruments.answered({ ...answer, worker, usage: null })
+  const lines = meter.render().split('\n')
+  assert.ok(lines.includes('fetchway_worker_requests_total{worker="other",outcome="other"} 2'))
+  assert.ok(lines.includes('fetchway_metric_series_dropped_total{metric="fetchway_worker_requests_total"} 2'))
+})
