@@ -49,9 +49,9 @@ export function textOf(tokens: number, random: () => number): string {
 }
 
 export async function until(isSo: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5000
+  const end = performance.now() + 20_000
   while (!isSo()) {
-    if (performance.now() > end) throw new Error(`not within 5 s: ${what}`)
+    if (performance.now() > end) throw new Error(`not within 20 s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

@@ -320,7 +320,7 @@ test('without a key web pages of other origins may not change workers', async ()
 })
 
 test('a full queue is 429, a wait that is too long 408, both without a body', async () => {
-  const slow = engine({ speed: 1, prefillTokensPerSecond: 100 })
+  const slow = engine({ speed: 1, prefillTokensPerSecond: 20 })
   const line = `--worker-urls ${W1} --max-concurrent-requests 1 --queue-size 1 --queue-timeout-secs 1`
   const { ask } = await rig(line, { [W1]: slow }, { queueTimeout: '30ms' })
   const replies = [1, 2, 3].map(() => ask(CHAT, { body: chat({ max_tokens: 1 }) }))

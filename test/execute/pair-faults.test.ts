@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import type { ConfigInput } from '../../src/config/schema.ts'
 import type { Engine } from '../../src/simulator/engine.ts'
 import { D1, D2, fleetOf, MODES, P1, P2, workersOf } from '../journeys/_pairs.ts'
+import { lived } from '../_lived.ts'
 import { chat, CHAT, engine, eventually, Rig, saidIn } from '../journeys/_rig.ts'
 import { open } from '../journeys/_web.ts'
 
@@ -131,11 +132,11 @@ const killedAtWork: Moment = {
     await set(bad, 'stall-before-head; times=1')
     const asked = rig.post(CHAT, STREAM)
     await busy(stage)
-    const at = performance.now()
+    const at = lived()
     await new Promise((resolve) => setTimeout(resolve, 20))
     bad.kill()
     const reply = await asked
-    assert.ok(performance.now() - at < 1000, 'it was noticed at once')
+    assert.ok(lived() - at < 1000, 'it was noticed at once')
     await expectAnswer(stage, saidIn(reply.text))
     await expectRetried(stage)
   },
@@ -145,8 +146,8 @@ const killedAtWork: Moment = {
 const silent: Moment = {
   config: (leg) =>
     leg === 'prefill'
-      ? { prefillTimeout: '100ms', firstTokenTimeout: '5s' }
-      : { prefillTimeout: '5s', firstTokenTimeout: '100ms' },
+      ? { prefillTimeout: '300ms', firstTokenTimeout: '60s' }
+      : { prefillTimeout: '60s', firstTokenTimeout: '300ms' },
   async run(stage) {
     const { bad, rig, leg } = stage
     await set(bad, 'stall-before-head')

@@ -21,6 +21,13 @@ const streamed = (content: string) =>
 
 const inFlight = (rig: Rig, count: number) => async () => (await rig.worker(W1)).in_flight === count
 
+/** Waits until a call that was answered counts for nothing any more: what is left of it weighs against its worker. */
+const settled = (rig: Rig) =>
+  eventually(
+    async () => (await rig.held()) === null,
+    () => 'calls never ended',
+  )
+
 async function homeOf(rig: Rig, body: unknown): Promise<string> {
   const reply = await rig.post(CHAT, body)
   assert.equal(reply.status, 200)
@@ -31,10 +38,16 @@ export const prefixes: Journeys = {
   async 'a conversation goes back to the worker that has read it, and others are spread'({ open }) {
     const rig = await open({}, { [W1]: engine(), [W2]: engine() })
     const homes = new Map<string, string>()
-    for (let i = 0; i < 8; i++) homes.set(`c${i}`, await homeOf(rig, conversation(`c${i}`)))
+    for (let i = 0; i < 8; i++) {
+      homes.set(`c${i}`, await homeOf(rig, conversation(`c${i}`)))
+      await settled(rig)
+    }
     assert.equal(new Set(homes.values()).size, 2)
     for (const [name, home] of homes)
-      for (const turns of [2, 3]) assert.equal(await homeOf(rig, conversation(name, turns)), home)
+      for (const turns of [2, 3]) {
+        assert.equal(await homeOf(rig, conversation(name, turns)), home)
+        await settled(rig)
+      }
     assert.ok((await rig.metric('fetchway_index_bytes')) > 0)
     assert.ok((await rig.metric('fetchway_worker_index_tokens')) > 8 * 1000)
   },
@@ -51,6 +64,7 @@ export const prefixes: Journeys = {
         }),
       )
       assert.equal(urls[0], urls[1])
+      await Promise.all([settled(one), settled(other)])
     }
   },
 
@@ -58,13 +72,14 @@ export const prefixes: Journeys = {
     const [w1, w2] = [engine(), engine()]
     const rig = await open({}, { [W1]: w1, [W2]: w2 })
     const home = await homeOf(rig, conversation('c', 1))
+    await settled(rig)
     const isFirst = (await rig.worker(W1)).id === home
     const other = (await rig.worker(isFirst ? W2 : W1)).id
     // Nothing but the holder is there to take what waits long for its first token.
     await rig.admin('POST', `${WORKERS}/${other}/drain`)
     const running = Array.from({ length: 8 }, (_, i) => {
       const body = { ...conversation(`other ${i}`), stream: true }
-      return rig.post(CHAT, body, { 'x-fault': 'delay=1s' })
+      return rig.post(CHAT, body, { 'x-fault': 'delay=2500ms' })
     })
     await rig.busy(isFirst ? w1 : w2, 9)
     await rig.admin('POST', `${WORKERS}/${other}/undrain`)
@@ -75,7 +90,10 @@ export const prefixes: Journeys = {
   async 'a cache that is emptied through the router is known to be empty'({ open }) {
     const [w1, w2] = [engine(), engine({ engine: 'sglang' })]
     const rig = await open({}, { [W1]: w1, [W2]: w2 })
-    for (let i = 0; i < 8; i++) await homeOf(rig, conversation(`c${i}`))
+    for (let i = 0; i < 8; i++) {
+      await homeOf(rig, conversation(`c${i}`))
+      await settled(rig)
+    }
     const { id } = await rig.worker(W1)
     const told = async (worker: string) => (await rig.worker(worker)).index_tokens as number
     assert.ok((await told(W1)) > 0 && (await told(W2)) > 0)

@@ -64,6 +64,9 @@ export interface OpenedHere extends Dialable {
 
 let count = 0
 
+/** workerd closes a connection that was idle for five seconds, also while the next request is on its way. */
+const FRESH = { connection: 'close' }
+
 /** As the other runtimes are unless the configuration says otherwise: every byte is watched, nobody is kept awake. */
 const DEFAULTS = { logLevel: 'silent', host: '127.0.0.1', usage: 'all', keepAlive: 'off' } as const
 
@@ -85,10 +88,11 @@ export async function open(
   }
   await command('open', router, { prefix: store ?? router, variables })
   // The first request makes the objects.
-  await fetch(`${workerd.origin}/readyz`, { headers: { 'x-router': router } })
+  await fetch(`${workerd.origin}/readyz`, { headers: { ...FRESH, 'x-router': router } })
   return {
     fetch(request) {
       request.headers.set('x-router', router)
+      request.headers.set('connection', FRESH.connection)
       return send(workerd.origin, request)
     },
     url: (name) => urls.get(name) ?? name,
@@ -114,6 +118,7 @@ function fixed(): never {
 async function command(name: string, router: string, body?: object): Promise<void> {
   const response = await fetch(`${workerd.origin}/${name}/${router}`, {
     method: 'POST',
+    headers: FRESH,
     ...(body && { body: JSON.stringify(body) }),
   })
   if (!response.ok) throw new Error(await response.text())

@@ -96,7 +96,7 @@ test('SGLang: a prefill engine whose client leaves gives its room up, and the de
   const leaving = new AbortController()
   const body = withRoom(chat('hi', { ...room }), '6')
   const given = post(prefill, '/v1/chat/completions', body, { signal: leaving.signal }).catch(() => null)
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  while (prefill.seen().handovers.length === 0) await new Promise((resolve) => setImmediate(resolve))
   leaving.abort()
   await given
   assert.equal((await post(decode, '/v1/chat/completions', body)).status, 500)

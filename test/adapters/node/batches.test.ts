@@ -45,7 +45,7 @@ async function until(
   id: string,
   isSo: (batch: OpenAI.Batch) => boolean,
 ): Promise<OpenAI.Batch> {
-  const end = performance.now() + 30_000
+  const end = performance.now() + 60_000
   for (;;) {
     const batch = await client.batches.retrieve(id)
     if (isSo(batch)) return batch

@@ -10,6 +10,7 @@ import { createApp } from '../../../src/app.ts'
 import { configSchema, type ConfigInput } from '../../../src/config/schema.ts'
 import { createEngine, type Engine } from '../../../src/simulator/engine.ts'
 import { encodeJson } from '../../../src/tunnel/frames.ts'
+import { lived } from '../../_lived.ts'
 import { callsOf, eventually, saidIn } from '../../journeys/_rig.ts'
 import { startMiddle } from '../../tunnel/_middle.ts'
 
@@ -137,7 +138,7 @@ test('a client that leaves stops the engine behind the tunnel within 100 ms', as
     const body = new ReadableStream({
       start(controller) {
         controller.enqueue(new TextEncoder().encode('data: {"choices":[{"delta":{"content":"x"}}]}\n\n'))
-        request.signal.addEventListener('abort', () => (aborted = performance.now()))
+        request.signal.addEventListener('abort', () => (aborted = lived()))
       },
     })
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
@@ -146,7 +147,7 @@ test('a client that leaves stops the engine behind the tunnel within 100 ms', as
   const abort = new AbortController()
   const response = await router.chat({ stream: true }, { signal: abort.signal })
   await response.body?.getReader().read()
-  const leftAt = performance.now()
+  const leftAt = lived()
   abort.abort()
   await eventually(
     () => aborted > 0,

@@ -1,5 +1,6 @@
 // Flags of policies, by which engines get the calls.
 import type { Engine } from '../../../src/simulator/engine.ts'
+import { settle } from '../../_clock.ts'
 import { W1, W2 } from '../../journeys/_rig.ts'
 import type { Besides, Rigged } from '../_rig.ts'
 import { counts, saying, send, TWO, type Row, type Speaker } from './_flag.ts'
@@ -209,11 +210,12 @@ export const policies: readonly Row[] = [
     async see(line, speaker) {
       const seen = async (headers: Record<string, string>): Promise<string> => {
         const fleet = await two(`--policy manual ${line}`, speaker, { lends: { random: () => 0 } })
-        send(fleet.router, saying('a'), { ...session(speaker, 'k1'), ...headers }).catch(() => undefined)
+        const asked = send(fleet.router, saying('a'), { ...session(speaker, 'k1'), ...headers })
+        asked.catch(() => undefined)
         while (counts(...fleet.engines).every((count) => count === 0))
           await new Promise((resolve) => setImmediate(resolve))
         // One that is not held has ended when the next begins.
-        if (headers['x-fault'] === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+        if (headers['x-fault'] === undefined) await asked.then(settle)
         const first = newest([0, 0], fleet.engines)
         return (await placed(fleet, 'a', session(speaker, 'k2'))) === first ? 'same' : 'other'
       }

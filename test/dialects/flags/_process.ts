@@ -296,7 +296,9 @@ export const processes: readonly Row[] = [
       ['--shutdown-grace-period-secs 20', 'whole'],
     ],
     async see(line, speaker) {
-      const url = await engineAt(speaker, { fault: 'delay=1500ms' })
+      // Where it is to be cut it must last until the router was told to end, and its second behind that.
+      const delay = line.endsWith(' 1') ? '6s' : '1500ms'
+      const url = await engineAt(speaker, { fault: `delay=${delay}` })
       const running = await router(`--worker-urls ${url} ${line}`, speaker)
       const answer = post(running.url).then(
         ({ status }) => (status === 200 ? 'whole' : 'cut'),
@@ -337,7 +339,7 @@ export const processes: readonly Row[] = [
       closing.push(() => served.close(0))
       const running = await router(`--worker-urls ${served.url} ${line}`, speaker)
       await (await post(running.url)).text()
-      const end = performance.now() + 1300
+      const end = performance.now() + (line.endsWith(' 1') ? 20_000 : 1300)
       while (served.connections() > 0 && performance.now() < end)
         await new Promise((resolve) => setTimeout(resolve, 50))
       return served.connections() > 0 ? 'kept' : 'closed'
@@ -374,7 +376,8 @@ export const processes: readonly Row[] = [
         () => publisher.isHeard,
         () => 'nobody follows',
       )
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      const end = performance.now() + (line === '' ? 50 : 20_000)
+      while (!isAsked && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5))
       return isAsked
     },
   },

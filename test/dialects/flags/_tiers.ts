@@ -47,7 +47,7 @@ async function again(
     await router.ask(`/fetchway/v1/workers/${id}/kv-events`, {
       body: { events: [{ type: 'BlockRemoved', block_hashes: [999] }] },
     })
-  const first = send({ 'x-fault': 'delay=40ms' })
+  const first = send({ 'x-fault': 'delay=150ms' })
   while (counts(...engines).every((count) => count === 0))
     await new Promise((resolve) => setImmediate(resolve))
   const at = counts(...engines).indexOf(1)

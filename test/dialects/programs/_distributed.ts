@@ -36,7 +36,7 @@ const open = (
 
 /** Statuses of that many chats at once. */
 async function crowd(t: TestContext, line: string, calls: number): Promise<number[]> {
-  const router = await open(t, line, { [W1]: engine({ fault: 'delay=30ms' }) })
+  const router = await open(t, line, { [W1]: engine({ fault: 'delay=150ms' }) })
   const replies = await Promise.all(Array.from({ length: calls }, () => send(router, {}, AUTH)))
   return replies.map(({ status }) => status).toSorted((a, b) => a - b)
 }
@@ -73,7 +73,7 @@ export const variables: readonly Row[] = [
       ['ROUTING_STRATEGY=round_robin', [0, 1, 0, 1]],
     ],
     async see(line, t) {
-      const slow = engine({ speed: 1, prefillTokensPerSecond: 500 })
+      const slow = engine({ speed: 1, prefillTokensPerSecond: 60 })
       const fleet = { [W1]: slow, [W2]: engine() }
       const router = await open(t, line, fleet)
       const bodies = Array.from({ length: 4 }, () => ({ max_tokens: 1 }))
@@ -205,7 +205,8 @@ export const processes: readonly Row[] = [
         ({ status }) => status,
         () => 'left',
       )
-      const late = new Promise((resolve) => setTimeout(() => resolve('waiting'), 400))
+      const patience = line.endsWith('=30') ? 400 : 20_000
+      const late = new Promise((resolve) => setTimeout(() => resolve('waiting'), patience))
       const got = await Promise.race([answer, late])
       leaving.abort()
       return got
@@ -269,16 +270,23 @@ export const processes: readonly Row[] = [
         Array.from({ length: 24 }, async () => (await post(url, CHAT, chat(), headers)).text()),
       )
       // Whichever thread is asked, the metrics are those of all.
-      const page = await (await fetch(`${url}/metrics`)).text()
-      const sum = Number(/^requests_total\{status="success".*\} (\S+)$/m.exec(page)?.[1])
+      let sum = 0
+      await eventually(
+        async () => {
+          const page = await (await fetch(`${url}/metrics`)).text()
+          sum = Number(/^requests_total\{status="success".*\} (\S+)$/m.exec(page)?.[1])
+          return sum >= 24
+        },
+        () => `${sum} calls are counted`,
+      )
       return [threads > 0 ? 'threads' : 'no thread besides', sum]
     },
   },
   {
     name: '--log-level',
     cases: [
-      ['--log-level info', ['INFO', 'WARN']],
-      ['--log-level warning', ['WARN']],
+      ['--log-level info', ['INFO', 'WARNING']],
+      ['--log-level warning', ['WARNING']],
       ['--log-level critical', []],
     ],
     see: (line, t) => levels(t, line),
@@ -286,8 +294,8 @@ export const processes: readonly Row[] = [
   {
     name: 'LOG_LEVEL',
     cases: [
-      ['LOG_LEVEL=INFO', ['INFO', 'WARN']],
-      ['LOG_LEVEL=WARNING', ['WARN']],
+      ['LOG_LEVEL=INFO', ['INFO', 'WARNING']],
+      ['LOG_LEVEL=WARNING', ['WARNING']],
     ],
     see: (line, t) => levels(t, line),
   },
@@ -307,7 +315,9 @@ export const processes: readonly Row[] = [
       ['--timeout-graceful-shutdown 20', 'whole'],
     ],
     async see(line, t) {
-      const node = await engineAt(t, engine({ fault: 'delay=700ms' }))
+      // Where it is to be cut it must last until the router was told to end.
+      const delay = line.endsWith(' 0') ? '5s' : '700ms'
+      const node = await engineAt(t, engine({ fault: `delay=${delay}` }))
       const running = await run(distributedLlmRouter, { t, line: `VLLM_NODES=${node} ${line}` })
       const answer = post(running.url, CHAT, chat(), AUTH).then(
         ({ status }) => (status === 200 ? 'whole' : 'cut'),

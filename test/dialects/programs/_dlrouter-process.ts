@@ -28,12 +28,12 @@ const levels = (t: TestContext, line: string) =>
     },
   })
 
-/** Tells a heartbeat to whoever listens there. */
+/** Tells a heartbeat to whoever listens there; false: nobody does. */
 export async function beat(
   t: TestContext,
   at: { readonly host: string; readonly port: number },
   told: object,
-): Promise<void> {
+): Promise<boolean> {
   const sockets = createSockets()
   const timers = createTimers()
   t.after(() => (sockets.close(), timers.close()))
@@ -42,8 +42,10 @@ export async function beat(
     const wire = await sockets.connect(at, new AbortController().signal)
     const session = await Session.open(wire, { type: 'DEALER', clock })
     await session.send([encode(told)])
+    return true
   } catch {
     // Nobody listens there.
+    return false
   }
 }
 
@@ -52,22 +54,22 @@ async function beaten(
   t: TestContext,
   line: string,
   at: { readonly host: string; readonly port: number },
-): Promise<{ isHeard: () => Promise<boolean> }> {
+): Promise<{ isHeard: () => Promise<boolean>; wasTaken: boolean }> {
   const node = await engineAt(t, engine())
   const { url } = await run(dlrouter, { t, line: `${QUIET} --serving_strategy distserve ${line}` })
-  await beat(t, at, {
+  const wasTaken = await beat(t, at, {
     type: 'P',
     http_address: node.replace('http://', ''),
     zmq_address: '127.0.0.1:9',
   })
-  return { isHeard: async () => node in (await statusOf(url)) }
+  return { isHeard: async () => node in (await statusOf(url)), wasTaken }
 }
 
-/** Whether it is heard within half a second. */
-async function soon(isSo: () => Promise<boolean>): Promise<boolean> {
-  const end = performance.now() + 500
-  while (!(await isSo()) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
-  return isSo()
+/** Whether it is heard soon: what somebody took may take its time on a busy machine, what nobody took comes to nobody. */
+async function soon({ isHeard, wasTaken }: Awaited<ReturnType<typeof beaten>>): Promise<boolean> {
+  const end = performance.now() + (wasTaken ? 10_000 : 200)
+  while (!(await isHeard()) && performance.now() < end) await new Promise((go) => setTimeout(go, 10))
+  return isHeard()
 }
 
 export const processes: readonly Row[] = [
@@ -105,8 +107,8 @@ export const processes: readonly Row[] = [
   {
     name: '--log_level',
     cases: [
-      ['--log_level INFO', ['INFO', 'WARN']],
-      ['--log_level WARNING', ['WARN']],
+      ['--log_level INFO', ['INFO', 'WARNING']],
+      ['--log_level WARNING', ['WARNING']],
       ['--log_level ERROR', []],
     ],
     see: (line, t) => levels(t, line),
@@ -114,9 +116,9 @@ export const processes: readonly Row[] = [
   {
     name: 'UVICORN_LOG_LEVEL',
     cases: [
-      ['', ['INFO', 'WARN']],
+      ['', ['INFO', 'WARNING']],
       ['UVICORN_LOG_LEVEL=error', []],
-      ['UVICORN_LOG_LEVEL=error --log_level INFO', ['INFO', 'WARN']],
+      ['UVICORN_LOG_LEVEL=error --log_level INFO', ['INFO', 'WARNING']],
     ],
     see: (line, t) => levels(t, line),
   },
@@ -163,7 +165,7 @@ export const processes: readonly Row[] = [
     async see(which, t) {
       const [port, other] = [await freePort(), await freePort()]
       const line = `--backend vllm --zmq_host 127.0.0.1 --zmq_port ${which === 'the one' ? port : other}`
-      return soon((await beaten(t, line, { host: '127.0.0.1', port })).isHeard)
+      return soon(await beaten(t, line, { host: '127.0.0.1', port }))
     },
   },
   {
@@ -176,13 +178,13 @@ export const processes: readonly Row[] = [
     async see(host, t) {
       const port = await freePort()
       const line = `--backend vllm --zmq_host ${host} --zmq_port ${port}`
-      return soon((await beaten(t, line, { host: '127.0.0.1', port })).isHeard)
+      return soon(await beaten(t, line, { host: '127.0.0.1', port }))
     },
   },
   {
     name: '--zmq_ping_timeout',
     cases: [
-      ['--zmq_ping_timeout 1', 'gone'],
+      ['--zmq_ping_timeout 2', 'gone'],
       ['--zmq_ping_timeout 30', 'there'],
     ],
     async see(line, t) {
@@ -190,7 +192,7 @@ export const processes: readonly Row[] = [
       const flags = `--backend vllm --zmq_host 127.0.0.1 --zmq_port ${port} ${line}`
       const { isHeard } = await beaten(t, flags, { host: '127.0.0.1', port })
       await eventually(isHeard, () => 'it was never heard')
-      const end = performance.now() + 1800
+      const end = performance.now() + (line.endsWith(' 2') ? 20_000 : 3000)
       while ((await isHeard()) && performance.now() < end) await new Promise((go) => setTimeout(go, 50))
       return (await isHeard()) ? 'there' : 'gone'
     },
