@@ -1,7 +1,7 @@
 // Writes log events to stderr, for people or for machines; in place of a router in Python as that writes them, to both outputs.
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
-import { formatPythonLog } from '../../src/dialects/python/log.ts'
+import { pythonLogging } from '../../src/dialects/python/log.ts'
 import { createLogger, formatLog, type LogLevel } from '../../src/metrics/log.ts'
 import { keepIn } from './log-file.ts'
 
@@ -13,7 +13,8 @@ export function createLog(
 ): (event: LogEvent) => void {
   const { logLevel: level, logFormat: format } = config
   const colour = format === 'pretty' && isTerminal && !process.env['NO_COLOR']
-  const rules = { level, format, now: Date.now, ...(isPython(config) && { layout: formatPythonLog }) }
+  const layout = pythonLogging(config.dialect)?.layout
+  const rules = { level, format, now: Date.now, ...(layout && { layout }) }
   const shown = createLogger({ ...rules, colour, write: (line, severity) => write(`${line}\n`, severity) })
   if (config.logDir === undefined) return shown
   const complain = (message: string) => shown({ level: 'error', message })
@@ -25,13 +26,10 @@ export function createLog(
   }
 }
 
-const isPython = ({ dialect }: Partial<Pick<Config, 'dialect'>>): boolean => dialect === 'production-stack'
-
-/** Stderr; in place of that router its scripts read what is no warning on stdout. */
+/** Stderr; in place of another router where its scripts read what it logs. */
 function outputOf(config: Partial<Pick<Config, 'dialect'>>): (line: string, level: LogLevel) => void {
-  if (!isPython(config)) return (line) => void process.stderr.write(line)
-  return (line, level) =>
-    void (level === 'warn' || level === 'error' ? process.stderr : process.stdout).write(line)
+  const output = pythonLogging(config.dialect)?.output ?? (() => 'stderr' as const)
+  return (line, level) => void process[output(level)].write(line)
 }
 
 /**

@@ -196,8 +196,8 @@ export const processes: readonly Row[] = [
   {
     name: '--log-level',
     cases: [
-      ['--log-level INFO', ['INFO', 'WARN']],
-      ['--log-level WARNING', ['WARN']],
+      ['--log-level INFO', ['INFO', 'WARNING']],
+      ['--log-level WARNING', ['WARNING']],
       ['--log-level ERROR', []],
     ],
     see: (line, t) => levels(t, line),
@@ -205,9 +205,9 @@ export const processes: readonly Row[] = [
   {
     name: 'UVICORN_LOG_LEVEL',
     cases: [
-      ['', ['INFO', 'WARN']],
+      ['', ['INFO', 'WARNING']],
       ['UVICORN_LOG_LEVEL=error', []],
-      ['UVICORN_LOG_LEVEL=error --log-level INFO', ['INFO', 'WARN']],
+      ['UVICORN_LOG_LEVEL=error --log-level INFO', ['INFO', 'WARNING']],
     ],
     see: (line, t) => levels(t, line),
   },

@@ -134,7 +134,7 @@ export const throughSocket = (socketPath: string, path: string): Promise<number 
 export async function levelsIn(directory: string): Promise<string[]> {
   const names = await readdir(directory)
   const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
-  return [...new Set(texts.join('').match(/(?<=Z )(?:DEBUG|INFO|WARN|ERROR)\b/g))].toSorted()
+  return [...new Set(texts.join('').match(/(?<=\[| - |\d )(?:DEBUG|INFO|WARNING|ERROR)(?=\]| )/g))].toSorted()
 }
 
 /** Makes calls that are logged on each level: one of a node that is not there. */

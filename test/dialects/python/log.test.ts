@@ -1,7 +1,9 @@
 import { describe, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { formatPythonLog } from '../../../src/dialects/python/log.ts'
+import { pythonLogging } from '../../../src/dialects/python/log.ts'
 
+const layoutOf = (dialect: string) => pythonLogging(dialect)?.layout ?? assert.fail(dialect)
+const formatPythonLog = layoutOf('production-stack')
 const at = new Date(2026, 0, 2, 3, 4, 5, 6).getTime()
 const text = { format: 'pretty', at } as const
 
@@ -47,5 +49,29 @@ describe('log lines as Python writes them', () => {
       'a',
       'b\\u001b (router:0:vllm_router)',
     ])
+  })
+
+  for (const [dialect, line] of [
+    ['dlrouter', '[2026-01-02 03:04:05] [WARNING] [dlrouter.router] hello worker=w'],
+    ['lmdeploy-proxy', '2026-01-02 03:04:05,006 - lmdeploy - WARNING - proxy.py:0 - hello worker=w'],
+    ['distributed-llm-router', '2026-01-02 03:04:05,006 WARNING gateway hello worker=w'],
+  ] as const)
+    test(`in place of ${dialect} they have its heads, and JSON stays ours`, () => {
+      const event = { level: 'warn', message: 'hello', worker: 'w' } as const
+      assert.equal(layoutOf(dialect)(event, text), line)
+      assert.equal(JSON.parse(layoutOf(dialect)(event, { format: 'json', at })).level, 'warn')
+    })
+
+  test('each program’s scripts find them where it writes them, ours on stderr', () => {
+    const outputs = ['production-stack', 'dlrouter', 'lmdeploy-proxy', 'distributed-llm-router'].map((one) =>
+      (['info', 'error'] as const).map((level) => pythonLogging(one)?.output(level)),
+    )
+    assert.deepEqual(outputs, [
+      ['stdout', 'stderr'],
+      ['stdout', 'stdout'],
+      ['stdout', 'stdout'],
+      ['stderr', 'stderr'],
+    ])
+    assert.equal(pythonLogging('sglang-router'), undefined)
   })
 })
