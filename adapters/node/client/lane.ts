@@ -1,6 +1,7 @@
 // A client's connection without node:http's messages: its parser, its timeouts and its errors stay node:http's, but what the
 // parser reads goes straight to our own requests (the figure: bench/README.md, "Lanes").
 import type { Socket } from 'node:net'
+import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import type { OnHead, Parser, ParserShape } from './parser.ts'
 import { Turn, type LaneSide } from './turn.ts'
@@ -24,6 +25,7 @@ type Slot = Parser[number]
 
 export class Lane implements LaneSide {
   readonly socket: Socket
+  readonly writer: SocketWriter
   readonly date: DateLine
   readonly keepAlive: number
   readonly #options: LaneOptions
@@ -52,6 +54,7 @@ export class Lane implements LaneSide {
 
   private constructor(socket: Socket, parser: Parser, options: LaneOptions) {
     this.socket = socket
+    this.writer = new SocketWriter(socket)
     this.date = options.date
     this.keepAlive = options.keepAlive
     this.#options = options

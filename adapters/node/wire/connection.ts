@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { OutgoingBody } from '../../../src/host.ts'
+import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
 import { HeadReader } from './head.ts'
 import type { ResponseHead } from './head.ts'
@@ -25,22 +26,23 @@ export class Workbench {
   readonly heads = new HeadReader()
   #bytes: Buffer | null = null
 
-  /** The head and the slices behind it as one piece, for a socket that writes it at once. */
-  write(socket: Socket, head: string, slices: readonly Uint8Array[]): void {
+  /** Writes the head and the slices behind it as one piece. */
+  write(writer: SocketWriter, head: string, slices: readonly Uint8Array[]): void {
     const bytes = (this.#bytes ??= Buffer.allocUnsafeSlow(SMALL))
     let at = bytes.write(head, 0, 'latin1')
     for (const slice of slices) {
       bytes.set(slice, at)
       at += slice.byteLength
     }
-    socket.write(bytes.subarray(0, at))
+    writer.bytes(bytes.subarray(0, at))
     // Mostly the kernel has taken all of it; else the socket keeps these bytes.
-    if (socket.writableLength > 0) this.#bytes = null
+    if (!writer.isEmpty) this.#bytes = null
   }
 }
 
 export class Connection {
   readonly socket: Socket
+  readonly #writer: SocketWriter
   readonly #workbench: Workbench
   /** Requests sent so far. */
   served = 0
@@ -61,6 +63,7 @@ export class Connection {
 
   constructor(socket: Socket, workbench: Workbench, onIdle: (connection: Connection) => void) {
     this.socket = socket
+    this.#writer = new SocketWriter(socket)
     this.#workbench = workbench
     this.onIdle = onIdle
     // Of plain sockets `read` hears without this event; it must be asked for all the same, or their end would not come.
@@ -76,6 +79,11 @@ export class Connection {
     return !this.socket.destroyed && this.socket.readable && this.socket.writable
   }
 
+  /** The kernel has the whole request: its bytes are looked at no more. */
+  get hasSent(): boolean {
+    return this.#sent && this.#writer.isEmpty
+  }
+
   /** Sends one request; `head` ends in its blank line. The connection must be idle. */
   send(head: string, method: string, body: OutgoingBody, receiver: Receiver): void {
     this.#receiver = receiver
@@ -86,7 +94,7 @@ export class Connection {
     this.#sent = true
     this.heard = false
     this.served++
-    if (body === null) this.socket.write(head, 'latin1')
+    if (body === null) this.#writer.text(head)
     else if (isStream(body)) void this.#stream(head, body, receiver)
     else this.#slices(head, body)
   }
@@ -115,7 +123,7 @@ export class Connection {
       this.socket.uncork()
       return
     }
-    this.#workbench.write(this.socket, head, slices)
+    this.#workbench.write(this.#writer, head, slices)
   }
 
   async #stream(head: string, body: ReadableStream<Uint8Array>, receiver: Receiver): Promise<void> {
@@ -219,7 +227,7 @@ export class Connection {
     const receiver = this.#receiver!
     this.#receiver = null
     const head = this.#head!
-    if (head.reusable && extra === 0 && this.#sent && this.socket.writableLength === 0 && this.usable) {
+    if (head.reusable && extra === 0 && this.#sent && this.#writer.isEmpty && this.usable) {
       this.idleLimit =
         head.keepAlive === null ? Infinity : Math.max(head.keepAlive - 1000, head.keepAlive / 2)
       if (this.socket.isPaused()) this.socket.resume()

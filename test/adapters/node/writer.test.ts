@@ -1,0 +1,89 @@
+// Bytes that pass node:stream arrive as all others do: whole, in order, and held back while nobody reads.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { SocketWriter } from '../../../adapters/node/writer.ts'
+
+/** Two ends of one connection; the first write of a process is node:net's own, so that one is made here. */
+async function ends(t: TestContext): Promise<{ near: Socket; far: Socket; writer: SocketWriter }> {
+  const server: Server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [far] = (await once(server, 'connection')) as [Socket]
+  if (near.connecting) await once(near, 'connect')
+  t.after(() => [near, far, server].forEach((one) => ('destroy' in one ? one.destroy() : one.close())))
+  const writer = new SocketWriter(near)
+  writer.text('')
+  return { near, far, writer }
+}
+
+async function allOf(socket: Socket): Promise<string> {
+  let text = ''
+  for await (const bytes of socket as AsyncIterable<Buffer>) text += bytes.toString('latin1')
+  return text
+}
+
+/** Writes until the kernel takes no more. */
+function fill(writer: SocketWriter): string {
+  let sent = ''
+  for (let i = 0; ; i++) {
+    const piece = `${i}`.padEnd(8000, '.')
+    sent += piece
+    if (!(i % 2 === 0 ? writer.text(piece) : writer.bytes(Buffer.from(piece)))) return sent
+  }
+}
+
+test('small writes are with the kernel at once, past the stream', async (t) => {
+  const { near, far, writer } = await ends(t)
+  const { mock } = t.mock.method(near, 'write')
+  assert.equal(writer.text('caf\xe9 '), true)
+  assert.equal(writer.bytes(Buffer.from('au lait')), true)
+  assert.equal(writer.isEmpty, true)
+  assert.equal(mock.callCount(), 0)
+  near.end()
+  assert.equal(await allOf(far), 'caf\xe9 au lait')
+})
+
+test('a reader that is slow gets all bytes in order, whichever way they were written', async (t) => {
+  const { near, far, writer } = await ends(t)
+  let sent = fill(writer)
+  assert.equal(writer.isEmpty, false)
+  const later = ['text', 'bytes', 'x'.repeat(20_000)]
+  writer.text(later[0]!)
+  writer.bytes(Buffer.from(later[1]!))
+  near.write(later[2]!)
+  sent += later.join('')
+  const reading = allOf(far)
+  await once(near, 'drain')
+  near.end()
+  assert.equal(await reading, sent)
+})
+
+test('a full socket tells when there is room again', async (t) => {
+  const { near, far, writer } = await ends(t)
+  fill(writer)
+  const drained = once(near, 'drain')
+  far.resume()
+  await drained
+  assert.equal(writer.isEmpty, true)
+  assert.equal(writer.text('more'), true)
+})
+
+test('a reader that has gone destroys the socket, and the error says so', async (t) => {
+  const { near, far, writer } = await ends(t)
+  const failed = once(near, 'error')
+  far.resetAndDestroy()
+  const timer = setInterval(() => writer.text('anybody?'), 1)
+  t.after(() => clearInterval(timer))
+  const [error] = (await failed) as [NodeJS.ErrnoException]
+  assert.match(String(error.code), /^(EPIPE|ECONNRESET)$/)
+  assert.equal(near.destroyed, true)
+})
+
+test('a socket that ends while it is full still sends everything', async (t) => {
+  const { near, far, writer } = await ends(t)
+  const sent = fill(writer)
+  near.destroySoon()
+  assert.equal(await allOf(far), sent)
+})
