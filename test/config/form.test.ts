@@ -1,7 +1,10 @@
 // Forms of values: what they read, what they fill in, and what they find wrong, at which place.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as z from '../../src/config/form.ts'
+import { configSchema } from '../../src/config/schema.ts'
 import { jsonSchema } from '../../src/config/json-schema.ts'
 
 const named = z.strictObject({
@@ -135,4 +138,10 @@ test('editors are told types, limits, defaults and words', () => {
   const [text, object] = items?.anyOf ?? []
   assert.deepEqual(text, { type: 'string' })
   assert.deepEqual([object?.['required'], object?.['additionalProperties']], [['url'], false])
+})
+
+test('a configuration stays an object of fields, however many it has, for calls look at dozens of them', () => {
+  setFlagsFromString('--allow-natives-syntax')
+  const hasFields = runInNewContext('(object) => %HasFastProperties(object)') as (object: object) => boolean
+  assert.equal(hasFields(configSchema.parse({})), true)
 })
