@@ -1,6 +1,7 @@
 // Finds the token counts of a whole JSON answer by its last bytes alone, without decoding the rest.
 import type { Usage } from '../actors/ask.ts'
 import { startsWith } from './bytes.ts'
+import { CountReader } from './usage-bytes.ts'
 import { usageOfObject } from './usage.ts'
 
 const KEY = Array.from('"usage"', (char) => char.charCodeAt(0))
@@ -14,6 +15,7 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const decoder = new TextDecoder()
+const reader = new CountReader()
 
 /**
  * Token counts of a whole JSON object, for the usual case that `usage` is among its last members. Null: it may tell them elsewhere.
@@ -24,9 +26,11 @@ export function usageAtEnd(body: Uint8Array): Usage | null {
   const colon = skipBlank(body, key + KEY.length)
   const start = body[colon] === COLON ? skipBlank(body, colon + 1) : -1
   if (start < 0 || body[start] !== OPEN_OBJECT) return null
-  const end = endOfObject(body, start)
+  const counts = reader.read(body, start)
+  const end = counts === null ? endOfObject(body, start) : reader.at
   // Closed by the whole's own brace, so that it is no part of anything else.
-  return end > 0 && isLast(body, end) ? usageOfObject(decoder.decode(body.subarray(start, end))) : null
+  if (end < 0 || !isLast(body, end)) return null
+  return counts ?? usageOfObject(decoder.decode(body.subarray(start, end)))
 }
 
 function lastKey(body: Uint8Array): number {
