@@ -20,7 +20,7 @@ export class ById<T extends { readonly id: string }> {
   }
 
   has(id: string): boolean {
-    return this.#places.has(id)
+    return this.#things.length > 0 && this.#places.has(id)
   }
 
   /** Adds it, in place of what had its id. */
@@ -30,15 +30,17 @@ export class ById<T extends { readonly id: string }> {
     else this.#things[place] = thing
   }
 
-  /** The last one gets its place. */
-  delete(id: string): void {
+  /** Takes it out; undefined: it is not there. The last one gets its place. */
+  take(id: string): T | undefined {
     const place = this.#places.get(id)
-    if (place === undefined) return
+    if (place === undefined) return undefined
     this.#places.delete(id)
+    const taken = this.#things[place] as T
     const last = this.#things.pop() as T
-    if (last.id === id) return
+    if (last === taken) return taken
     this.#things[place] = last
     this.#places.set(last.id, place)
+    return taken
   }
 
   /** All of them, as they are now: they may go meanwhile. */

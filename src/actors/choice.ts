@@ -21,6 +21,11 @@ import type { PoolRules } from './rules.ts'
 const FULL: Placement = { kind: 'full' }
 export const FIRST_TURN: Turn = { tried: [], attempt: 1 }
 
+interface Before {
+  readonly failure: Failure | null
+  readonly now: number
+}
+
 export interface ChoiceSeams extends Books {
   readonly state: ActorState
   readonly decisions: Decisions
@@ -66,11 +71,11 @@ export class Choice {
   }
 
   /** `failure`: of the attempt before. An engine's answer can be handed on: then nobody waits for room. */
-  place(ask: Ask, turn: Turn, failure: Failure | null): Pick | Promise<Pick> {
-    const { decisions, state } = this.#seams
-    const placement = this.#isAtLimit() ? FULL : this.#look(ask, turn)
+  place(ask: Ask, turn: Turn, { failure, now }: Before): Pick | Promise<Pick> {
+    const { decisions } = this.#seams
+    const placement = this.#isAtLimit() ? FULL : this.#look(ask, turn, now)
     if (placement.kind === 'refused') return decisions.refused(ask, turn, placement.refusal)
-    const refusal = failure && this.retries.whyNotThere(failure, placement, state.now())
+    const refusal = failure && this.retries.whyNotThere(failure, placement, now)
     if (refusal) return decisions.refused(ask, turn, refusal)
     if (placement.kind === 'full') this.#wakeLater()
     if (placement.kind === 'full') return decisions.waits(ask, turn, this.line.wait(ask, turn))
@@ -84,11 +89,9 @@ export class Choice {
     return this.#seams.decisions.dry(ask, () => this.#look(ask, FIRST_TURN), mustWait)
   }
 
-  #look(ask: Ask, turn: Turn): Placement {
-    const { roster, ledger, knowledge, state } = this.#seams
-    const now = state.now()
-    const seats = roster.serving(ask)
-    for (const seat of seats) ledger.age(seat, now)
+  #look(ask: Ask, turn: Turn, now = this.#seams.state.now()): Placement {
+    const { roster, ledger, knowledge } = this.#seams
+    for (const seat of roster.serving(ask)) ledger.age(seat, now)
     const sense = knowledge.sense.look(ask, now)
     return this.pairs.place(ask, turn, sense)
   }
@@ -99,7 +102,7 @@ export class Choice {
     const { tried, attempt } = turn
     const delay = isAgain ? backOff(this.#rules.retry, attempt, state.random()) : 0
     const how = { decision: ask.id, attempt, waited, delay }
-    const asksLoad = health().loads.asksWith(ask, seat)
+    const asksLoad = health().loads.asksWith(ask, seat, knowledge.sense.now)
     const plan = this.pairs.plan(placement, asksLoad ? { ...how, asksLoad } : how)
     const { sense } = knowledge
     decisions.decided(ask, turn, { candidates, sense, plan }, seat)

@@ -108,8 +108,7 @@ export class Decisions {
   }
 
   /** The call ended. Twice is harmless. */
-  settled(id: string, outcome: Outcome): void {
-    const now = this.#seams.now()
+  settled(id: string, outcome: Outcome, now: number): void {
     if (outcome.alone) this.#log.alone(id, outcome.alone, now)
     this.#log.ended(id, outcome, now)
     this.#shadow?.ended(id)

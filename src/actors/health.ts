@@ -42,8 +42,8 @@ export class Health {
   }
 
   /** A call came. */
-  used(): void {
-    if (this.loads.used()) this.rearm()
+  used(now: number): void {
+    if (this.loads.used(now)) this.rearm()
   }
 
   /** Probes those whose time has come, asks others for their loads, and arms the next alarm first. */

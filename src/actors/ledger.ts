@@ -98,10 +98,7 @@ export class Ledger {
     seat.ownTokens += held
     seat.lastTurn = ++this.#turn
     seat.uses(ask.model)
-    if (!ask.stream) {
-      const before = seat.quiet.at(-1)?.dueAt ?? 0
-      seat.quiet.push({ dueAt: Math.max(before, now + (1000 * work) / seat.speed), id: ask.id })
-    }
+    if (!ask.stream) seat.quiet.add(ask.id, now + (1000 * work) / seat.speed)
     const lease: Lease = {
       id: ask.id,
       seat,
@@ -145,12 +142,9 @@ export class Ledger {
    */
   age(seat: Seat, now: number): void {
     seat.age(now)
-    let due = seat.quiet[0]
-    while (due && due.dueAt <= now) {
-      seat.quiet.shift()
-      const lease = this.leases.get(due.id)
+    for (let due = seat.quiet.take(now); due !== null; due = seat.quiet.take(now)) {
+      const lease = this.leases.get(due)
       if (lease?.seat === seat) this.#fall(lease)
-      due = seat.quiet[0]
     }
   }
 
@@ -163,9 +157,8 @@ export class Ledger {
 
   /** Ends a lease and learns from it; null when there is none (settled already: harmless). */
   close(id: string, outcome: Outcome, now: number): Ended | null {
-    const lease = this.leases.get(id)
+    const lease = this.leases.take(id)
     if (!lease) return null
-    this.leases.delete(id)
     const { seat } = lease
     seat.inFlight--
     seat.ownTokens = seat.inFlight === 0 ? 0 : seat.ownTokens - lease.held

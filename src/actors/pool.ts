@@ -88,7 +88,7 @@ export class Pool {
     if (lease?.plan) return { plan: lease.plan }
     const waiting = this.#choice.line.promiseOf(ask.id)
     if (waiting) return waiting
-    return this.#membership.ready(() => this.#begin(ask))
+    return this.#roster.version > 0 ? this.#begin(ask) : this.#membership.ready(() => this.#begin(ask))
   }
 
   /**
@@ -132,8 +132,9 @@ export class Pool {
   settle(id: string, outcome: Outcome): void {
     this.#choice.line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
-    this.#progress.end(id, outcome)
-    this.#decisions.settled(id, outcome)
+    const now = this.#state.now()
+    this.#progress.end(id, outcome, now)
+    this.#decisions.settled(id, outcome, now)
     this.#exchange.touch()
     this.#choice.line.serve()
   }
@@ -241,12 +242,14 @@ export class Pool {
 
   #begin(ask: Ask): Pick | Promise<Pick> {
     this.#choice.retries.earn()
-    this.#health.used()
-    return this.#choice.place(ask, FIRST_TURN, null)
+    const now = this.#state.now()
+    this.#health.used(now)
+    return this.#choice.place(ask, FIRST_TURN, { failure: null, now })
   }
 
   #repick(failure: Failure, ask: Ask, known: readonly string[]): Pick | Promise<Pick> {
-    const lease = this.#progress.end(ask.id, { kind: 'failed', failure })
+    const now = this.#state.now()
+    const lease = this.#progress.end(ask.id, { kind: 'failed', failure }, now)
     if (lease === null) this.#progress.blame(known.at(-1), failure)
     const plan = lease?.plan
     const failed = failure.leg && plan?.kind === 'pair' ? plan.prefill.id : lease?.seat.id
@@ -257,7 +260,7 @@ export class Pool {
     const refusal = this.#choice.retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
     const pick = refusal
       ? this.#decisions.refused(ask, turn, refusal)
-      : this.#choice.place(ask, turn, failure)
+      : this.#choice.place(ask, turn, { failure, now })
     this.#choice.line.serve()
     return pick
   }

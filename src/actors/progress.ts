@@ -41,9 +41,8 @@ export class Progress {
   }
 
   /** An attempt ended, on both legs of a pair; null when it had ended already. */
-  end(id: string, outcome: Outcome): Lease | null {
+  end(id: string, outcome: Outcome, now: number): Lease | null {
     const { ledger, knowledge, health, pairs, roster } = this.#seams
-    const now = this.#seams.now()
     const unreachable = pairs.end(id, outcome, now)
     if (unreachable) health.suspect(unreachable)
     // What a prefill worker did is no fault of its mate.

@@ -22,6 +22,8 @@ const prior = (): Sums => ({ bytes: PRIOR_TOKENS * BYTES_PER_TOKEN, tokens: PRIO
 export class PromptTokens {
   readonly #models = new Map<string, Sums>()
   readonly #all = prior()
+  /** The model that was asked for last: most calls in a row are for the same one. */
+  #last: { readonly model: string; readonly sums: Sums } | null = null
 
   /** Models that are told apart. */
   get models(): number {
@@ -35,7 +37,7 @@ export class PromptTokens {
 
   /** Canonical bytes a token of a model's prompts. */
   ratioOf(model: string | null): number {
-    const sums = model === null ? undefined : this.#models.get(model)
+    const sums = model === null ? undefined : this.#find(model)
     return sums ? sums.bytes / sums.tokens : this.bytesPerToken
   }
 
@@ -50,12 +52,22 @@ export class PromptTokens {
     if (!(ratio >= LEAST_RATIO && ratio <= MOST_RATIO)) return
     add(this.#all, ask.promptBytes, tokens)
     if (ask.model === null) return
-    let sums = this.#models.get(ask.model)
+    let sums = this.#find(ask.model)
     if (!sums) {
-      if (this.#models.size >= MAX_MODELS) this.#models.clear()
+      if (this.#models.size >= MAX_MODELS) {
+        this.#models.clear()
+        this.#last = null
+      }
       this.#models.set(ask.model, (sums = prior()))
     }
     add(sums, ask.promptBytes, tokens)
+  }
+
+  #find(model: string): Sums | undefined {
+    if (model === this.#last?.model) return this.#last.sums
+    const sums = this.#models.get(model)
+    if (sums) this.#last = { model, sums }
+    return sums
   }
 }
 

@@ -22,9 +22,10 @@ export class Roster {
   readonly #serving = new Kinds<readonly Seat[]>()
   /** The same for pairs; null: there is none. */
   readonly #pairings = new Kinds<Pairing | null>()
-  /** The ask that was looked up last, and what was found. */
+  /** The ask that was looked up last, and what was found: most that follow are like it. */
   #ask: Ask | null = null
   #seats: readonly Seat[] = []
+  #pairing: Pairing | null = null
   /** Of the membership that this is; 0: none was pulled yet. */
   version = 0
 
@@ -54,15 +55,26 @@ export class Roster {
 
   /** The seats that may answer an ask, well or not; the same list as before when there is no other. */
   serving(ask: Ask): readonly Seat[] {
-    if (ask !== this.#ask) {
-      this.#seats = this.#find(ask)
-      this.#ask = ask
-    }
+    this.#turnTo(ask)
     return this.#seats
   }
 
   /** The workers that may share an ask; null: it goes to one of `serving`. */
   pairing(ask: Ask): Pairing | null {
+    this.#turnTo(ask)
+    return this.#pairing
+  }
+
+  #turnTo(ask: Ask): void {
+    if (ask === this.#ask) return
+    if (this.#ask === null || !isAlike(ask, this.#ask)) {
+      this.#pairing = this.#findPairing(ask)
+      this.#seats = this.#pairing?.serving ?? this.#find(ask)
+    }
+    this.#ask = ask
+  }
+
+  #findPairing(ask: Ask): Pairing | null {
     if (ask.pairs === undefined || ask.pin !== null) return null
     let pairing = this.#pairings.get(ask.model, ask.pairs)
     if (pairing === undefined) {
@@ -73,8 +85,6 @@ export class Roster {
   }
 
   #find(ask: Ask): readonly Seat[] {
-    const pairing = this.pairing(ask)
-    if (pairing) return pairing.serving
     if (ask.pin !== null) return [...this.seats.values()].filter((seat) => seat.id === ask.pin)
     let seats = this.#serving.get(ask.model, ask.engines)
     if (!seats) {
@@ -85,7 +95,14 @@ export class Roster {
   }
 }
 
-/** What was found by model and engines. Looking up makes no key: each call does it twice. */
+/** Whether the same workers may answer them, as long as the membership stays. Within a process lists of engines are always the same few. */
+const isAlike = (one: Ask, other: Ask): boolean =>
+  one.model === other.model &&
+  one.engines === other.engines &&
+  one.pairs === other.pairs &&
+  one.pin === other.pin
+
+/** What was found by model and engines. Looking up makes no key. */
 class Kinds<T> {
   readonly #models = new Map<string | null, Map<string, T>>()
   /** Lists of engines as one word; within a process they are always the same few lists. */

@@ -6,6 +6,7 @@ import type { ReportedLoad } from './ask.ts'
 import type { KvEventsView } from './kv-worker.ts'
 import { loadOfSeat, type LoadView } from './load-view.ts'
 import type { Member } from './members.ts'
+import { Quiet } from './quiet.ts'
 
 /** Weight of a new measurement in the running mean of latencies. */
 const LATENCY_WEIGHT = 0.2
@@ -58,8 +59,8 @@ export class Seat implements Candidate {
   prefilled = { tokens: 0, seconds: 0, samples: 0 }
   /** KV tokens that the pool's own calls take there, as far as it can tell. */
   ownTokens = 0
-  /** Calls whose answers have no first token: their prompts leave the backlog when they should be done, in this order. */
-  readonly quiet: { readonly dueAt: number; readonly id: string }[] = []
+  /** Calls whose answers have no first token: their prompts leave the backlog when they should be done. */
+  readonly quiet = new Quiet()
   /** It has told of cached tokens at least once, so that none told means none cached. */
   tellsCached = false
   /** Prompt tokens expected to be cached and those that were, over the answers that told, and the sum of their distances. */
@@ -195,8 +196,10 @@ export class Seat implements Candidate {
 
   /** A good answer took so many milliseconds, to its last byte. */
   took(ms: number): void {
-    this.recent.push(ms)
-    if (this.recent.length > RECENT) this.recent.shift()
+    const { recent } = this
+    if (recent.length < RECENT) return void recent.push(ms)
+    for (let i = 1; i < RECENT; i++) recent[i - 1] = recent[i]!
+    recent[RECENT - 1] = ms
   }
 
   /** It answered after that many milliseconds. */

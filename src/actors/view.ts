@@ -27,6 +27,8 @@ export class PrefixView {
   readonly #entries = new Map<string, Entry>()
   #depths = new Int32Array(8)
   #place = 0
+  /** `look` found nothing: all depths are 0. */
+  #isClear = true
   /** Entries beside the workers'. */
   #asides = 0
   /** The most bytes of the prompt that `look` was given last that any worker holds. */
@@ -83,11 +85,13 @@ export class PrefixView {
     this.bestBytes = 0
     this.#place = 0
     if (path === null || path.length === 0) {
-      this.#depths.fill(0)
+      if (!this.#isClear) this.#depths.fill(0)
+      this.#isClear = true
       return
     }
     this.#place = this.#tree.match(path, this.#depths)
-    if (this.#place === 0) return
+    this.#isClear = this.#place === 0
+    if (this.#isClear) return
     let best = 0
     if (this.#asides > 0) {
       for (const { number, isAside } of this.#entries.values())

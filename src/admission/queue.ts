@@ -21,7 +21,7 @@ export class Queue<W extends Waiter> {
   }
 
   get(id: string): W | undefined {
-    return this.#waiters.get(id)
+    return this.#waiters.size === 0 ? undefined : this.#waiters.get(id)
   }
 
   add(waiter: W): void {
@@ -32,7 +32,7 @@ export class Queue<W extends Waiter> {
 
   /** Takes a waiter out (its client left, or it goes now); undefined when it is not there. */
   take(id: string): W | undefined {
-    const waiter = this.#waiters.get(id)
+    const waiter = this.get(id)
     if (!waiter) return undefined
     this.#waiters.delete(id)
     if (this.#waiters.size === 0) this.#served.clear()

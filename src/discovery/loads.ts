@@ -72,8 +72,7 @@ export class LoadPoller {
   }
 
   /** A call came. True when it is the first after a quiet time: `dueAt` has changed. */
-  used(): boolean {
-    const now = this.#seams.now()
+  used(now: number): boolean {
     const wasQuiet = now - this.#usedAt > QUIET
     this.#usedAt = now
     if (wasQuiet) this.#forget(now)
@@ -114,12 +113,11 @@ export class LoadPoller {
   }
 
   /** Whether the worker is to tell its load with the answer of this call. Streams carry none: their heads go out before. */
-  asksWith(ask: Ask, seat: Seat): boolean {
+  asksWith(ask: Ask, seat: Seat, now: number): boolean {
     const { orca, isUsed, isAlways } = this.#seams.rules()
     if (!orca || ask.stream || !(isUsed || isAlways)) return false
     // It would be the load of all ranks.
     if (seat.member.ref.rank !== undefined) return false
-    const now = this.#seams.now()
     if (seat.engine !== 'vllm' || now - seat.reportAskedAt < REPORT_GAP) return false
     seat.reportAskedAt = now
     return true

@@ -66,7 +66,8 @@ export function enter(breaker: Breaker): boolean {
 
 /** A call went well. Returns true when that closed the breaker. */
 export function succeed(breaker: Breaker, rules: BreakerRules): boolean {
-  breaker.failedAt.length = 0
+  // To set a length takes the engine long, and each good call comes by here.
+  if (breaker.failedAt.length > 0) breaker.failedAt.length = 0
   if (breaker.state !== 'half_open') return false
   breaker.probing = false
   if (++breaker.successes < rules.successes) return false

@@ -88,7 +88,8 @@ export class RadixTree {
    * it is valid until the tree changes.
    */
   match(path: Float64Array, depths: Int32Array): number {
-    depths.fill(0, 0, this.#tree.holders.length)
+    // A loop: there are a few, and `fill` is a call out of the compiled code.
+    for (let worker = this.#tree.holders.length - 1; worker >= 0; worker--) depths[worker] = 0
     this.#tree.walk(path)
     const nodes = this.#tree.nodes
     const holdings = this.#tree.holdings

@@ -14,7 +14,7 @@ test('it holds what a Map would hold, whatever comes and goes', () => {
       for (const [at, { kind, id }] of steps.entries()) {
         const thing = { id, at }
         if (kind === 'add') things.add(thing)
-        else things.delete(id)
+        else assert.equal(things.take(id), model.get(id))
         if (kind === 'add') model.set(id, thing)
         else model.delete(id)
         assert.equal(things.size, model.size)
@@ -32,7 +32,7 @@ test('what goes while all are looked at is seen once, and the others are not mis
   const seen: string[] = []
   for (const { id } of things.values()) {
     seen.push(id)
-    things.delete(id)
+    things.take(id)
   }
   assert.deepEqual([seen, things.size], [['a', 'b', 'c', 'd'], 0])
 })

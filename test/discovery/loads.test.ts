@@ -143,8 +143,8 @@ test('without calls the questions cease, and the first call starts them again', 
   await clock.advance(100_000)
   assert.ok((asked.at(-1)?.at ?? 0) <= clock.now() - 39_000)
   asked.length = 0
-  assert.equal(poller.used(), true)
-  assert.equal(poller.used(), false)
+  assert.equal(poller.used(clock.now()), true)
+  assert.equal(poller.used(clock.now()), false)
   arm()
   await clock.advance(300)
   assert.equal(asked.length, 4)
@@ -157,7 +157,7 @@ test('a worker that tells its load by itself is not asked, until it falls silent
     await clock.advance(1000)
   }
   assert.ok(asked.length <= 1)
-  poller.used()
+  poller.used(clock.now())
   await clock.advance(5000)
   assert.ok(asked.length >= 1 && (asked.at(-1)?.at ?? 0) >= clock.now() - 2000)
 })
@@ -188,7 +188,7 @@ test('a worker that does not answer is asked ever more rarely, which is logged o
   const { clock, asked, logged, seat, state, poller } = rig(1)
   state.answer = () => null
   for (let second = 0; second < 300; second++) {
-    poller.used()
+    poller.used(clock.now())
     await clock.advance(1000)
   }
   // Two questions each: /metrics, and nothing more where not even that was answered.
@@ -196,7 +196,7 @@ test('a worker that does not answer is asked ever more rarely, which is logged o
   assert.deepEqual([seat('w0').reported, seat('w0').loadsMissed, logged.length], [null, asked.length, 1])
   assert.match(logged[0]?.message ?? '', /does not tell its load/)
   state.answer = () => metrics(1)
-  poller.used()
+  poller.used(clock.now())
   await clock.advance(60_000)
   assert.equal(seat('w0').reported?.running, 1)
   assert.match(logged[1]?.message ?? '', /again/)
