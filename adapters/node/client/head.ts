@@ -1,9 +1,7 @@
 // Writes the heads of responses, as node:http would.
 import { STATUS_CODES } from 'node:http'
+import { isMadeOf, isName, VALUE } from '../wire/letters.ts'
 import type { Head } from './exchange.ts'
-
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 /** What a head is written for. */
 export interface Asked {
@@ -46,14 +44,14 @@ export class DateLine {
 export function writeHead({ status, statusText, headers }: Head, asked: Asked, date: DateLine): Written {
   const hasBody = !asked.isHead && status !== 204 && status !== 304
   let text = `HTTP/1.1 ${status} ${statusText === '' ? (STATUS_CODES[status] ?? 'unknown') : statusText}\r\n`
-  if (statusText !== '' && BAD_VALUE.test(statusText)) throw new TypeError('invalid status text')
+  if (!isMadeOf(statusText, VALUE)) throw new TypeError('invalid status text')
   let connection: string | null = null
   let isSized = false
   let isDated = false
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const value = headers[i + 1]!
-    if (!NAME.test(name) || BAD_VALUE.test(value)) throw new TypeError(`invalid response header ${name}`)
+    if (!isName(name) || !isMadeOf(value, VALUE)) throw new TypeError(`invalid response header ${name}`)
     // Lengths first: most names are ruled out without lower-casing them.
     if (name.length === 4) isDated ||= name.toLowerCase() === 'date'
     else if (name.length === 14) isSized ||= name.toLowerCase() === 'content-length'

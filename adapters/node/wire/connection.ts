@@ -175,21 +175,21 @@ export class Connection {
   #readHead(bytes: Buffer): void {
     let rest = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes])
     for (;;) {
-      const end = rest.indexOf('\r\n\r\n')
-      if (end < 0) {
-        if (rest.length > MAX_HEAD)
-          throw new UpstreamFailure('protocol', 'the head of the response is too large')
-        // Fails early on something that is not HTTP, and never waits for its end.
-        if (rest.length >= 7 && rest.toString('latin1', 0, 7) !== 'HTTP/1.')
-          throw new UpstreamFailure('protocol', 'not HTTP/1.1')
-        this.#partial = rest
-        return
-      }
-      const head = this.#workbench.heads.read(rest.toString('latin1', 0, end + 4), this.#method)
-      rest = rest.subarray(end + 4)
+      const head = this.#workbench.heads.read(rest, this.#method)
+      if (head === null) return this.#wait(rest)
+      rest = rest.subarray(head.size)
       if (head.status >= 200) return this.#start(head, rest)
       if (head.status === 101) throw new UpstreamFailure('protocol', 'the worker switched protocols unasked')
     }
+  }
+
+  /** Keeps what is here of a head. */
+  #wait(part: Buffer): void {
+    if (part.length > MAX_HEAD) throw new UpstreamFailure('protocol', 'the head of the response is too large')
+    // Fails early on something that is not HTTP, and never waits for its end.
+    if (part.length >= 7 && part.toString('latin1', 0, 7) !== 'HTTP/1.')
+      throw new UpstreamFailure('protocol', 'not HTTP/1.1')
+    this.#partial = part
   }
 
   #start(head: ResponseHead, rest: Buffer): void {

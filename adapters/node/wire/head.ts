@@ -1,6 +1,7 @@
 // The heads of HTTP/1.1 messages between us and a worker: requests are written, responses are read strictly.
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { HeaderList } from '../../../src/host.ts'
+import { isMadeOf, isName, TARGET, VALUE } from './letters.ts'
 
 /** How the body of a response is delimited (RFC 9112 §6.3). */
 export type Framing =
@@ -11,6 +12,8 @@ export type Framing =
 
 export interface ResponseHead {
   readonly status: number
+  /** Bytes of the head, its blank line included. */
+  readonly size: number
   /** In wire order, without hop-by-hop headers. */
   readonly headers: HeaderList
   /** All headers as they came; an upgrade needs the hop-by-hop ones. */
@@ -35,25 +38,19 @@ const HOP_BY_HOP = new Set([
 ])
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// eslint-disable-next-line no-control-regex
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
-const BAD_TARGET = /[^\x21-\x7e\x80-\xff]/
 
 /**
  * Writes a request head as latin1 text. Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
  * `headers` must hold no host and no framing header; those are given in `extra`, ready with their line ends.
  */
 export function formatHead(method: string, target: string, headers: HeaderList, extra: string): string {
-  if (!NAME.test(method) || BAD_TARGET.test(target))
+  if (!isName(method) || !isMadeOf(target, TARGET))
     throw new UpstreamFailure('protocol', 'invalid request line')
   let head = `${method} ${target} HTTP/1.1\r\n${extra}`
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const value = headers[i + 1]!
-    if (!NAME.test(name) || BAD_VALUE.test(value))
+    if (!isName(name) || !isMadeOf(value, VALUE))
       throw new UpstreamFailure('protocol', 'invalid request header')
     head += `${name}: ${value}\r\n`
   }
@@ -73,6 +70,7 @@ export function parseHead(text: string, method: string): ResponseHead {
   const odd = framing.kind === 'eof' || (fields.coding !== '' && fields.length !== null)
   return {
     status,
+    size: text.length,
     headers: endToEnd(raw, connection, fields),
     raw,
     framing,
@@ -86,17 +84,28 @@ export function parseHead(text: string, method: string): ResponseHead {
  * for uvicorn says no more than its date, its name, the type and the framing. What it gives is shared: nobody may change it.
  */
 export class HeadReader {
-  #text = ''
+  #bytes: Uint8Array = new Uint8Array(0)
   #method = ''
   #head: ResponseHead | null = null
 
-  read(text: string, method: string): ResponseHead {
-    if (this.#head !== null && text === this.#text && method === this.#method) return this.#head
-    const head = parseHead(text, method)
-    this.#text = text
+  /** The head that the bytes begin with; null where it is not whole yet. Throws as `parseHead` does. */
+  read(bytes: Buffer, method: string): ResponseHead | null {
+    if (this.#isAgain(bytes, method)) return this.#head
+    const end = bytes.indexOf('\r\n\r\n')
+    if (end < 0) return null
+    const text = bytes.toString('latin1', 0, end + 4)
+    this.#head = parseHead(text, method)
+    this.#bytes = Buffer.from(text, 'latin1')
     this.#method = method
-    this.#head = head
-    return head
+    return this.#head
+  }
+
+  /** Tells it without looking for its end, and without text. */
+  #isAgain(bytes: Uint8Array, method: string): boolean {
+    const last = this.#bytes
+    if (this.#head === null || method !== this.#method || bytes.length < last.length) return false
+    for (let i = 0; i < last.length; i++) if (bytes[i] !== last[i]) return false
+    return true
   }
 }
 
@@ -110,7 +119,7 @@ function parseLines(text: string, from: number): string[] {
     const colon = line.indexOf(':')
     const name = line.slice(0, Math.max(colon, 0))
     const value = trimmed(line, colon + 1)
-    if (!NAME.test(name) || CONTROL.test(value))
+    if (!isName(name) || !isMadeOf(value, VALUE))
       throw new UpstreamFailure('protocol', 'the worker sent a broken header')
     raw.push(name, value)
     at = stop + 2
