@@ -25,6 +25,7 @@ import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER, type Endpoint } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
+import { targetOf, type Target } from './openai/target.ts'
 import { withCors } from './routes/cors.ts'
 import { inference } from './routes/inference.ts'
 import { isKept, kept } from './routes/keeping.ts'
@@ -142,13 +143,14 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['
 
   /** The common case goes straight to its corridor, which answers its own errors. */
   const direct = (request: Request): Promise<Response> => {
-    const path = pathname(pathOf(request.url))
-    const endpoint = endpointOf(core, request, path)
-    return endpoint ? inference(core, request, endpoint) : guarded(core, request, () => whole(request, path))
+    const target = targetOf(request.url)
+    const endpoint = endpointOf(core, request, target)
+    if (endpoint) return inference(core, request, endpoint)
+    return guarded(core, request, () => whole(request, target.pathname))
   }
 
   const native: Route = async (request, path) => {
-    const endpoint = endpointOf(core, request, path)
+    const endpoint = endpointOf(core, request, { pathname: path, endpoint: endpoints.get(path) })
     return endpoint ? inference(core, request, endpoint) : route(request, path)
   }
   const inDialect = dialectFirst(core, native, (request, path) => elsewhere(core, request, path))
@@ -178,8 +180,12 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['
 }
 
 /** Where a POST is an inference call, and not for what the router keeps itself. */
-function endpointOf(core: Core, { method }: Request, path: string): Endpoint | undefined {
-  const endpoint = method === 'POST' ? endpoints.get(path) : undefined
+function endpointOf(
+  core: Core,
+  { method }: Request,
+  { pathname: path, endpoint }: Pick<Target, 'pathname' | 'endpoint'>,
+): Endpoint | undefined {
+  if (method !== 'POST') return undefined
   return endpoint?.makesState && isKept(core, path) ? undefined : endpoint
 }
 
@@ -253,8 +259,17 @@ function idMaker(host: Host): () => string {
       .padStart(8, '0')
   const prefix = chance() + chance()
   let count = 0
-  return () => prefix + (count++).toString(36).padStart(4, '0')
+  // All but the last digit, which is the same for 36 in a row.
+  let lead = ''
+  return () => {
+    const digit = count % 36
+    if (digit === 0) lead = prefix + (count / 36).toString(36).padStart(3, '0')
+    count++
+    return lead + DIGITS[digit]!
+  }
 }
+
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
 
 const isUpgrade = (request: Request): boolean => request.headers.get('upgrade')?.toLowerCase() === 'websocket'
 

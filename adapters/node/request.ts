@@ -192,6 +192,8 @@ export class Origins {
   readonly #scheme: 'http' | 'https'
   #host: string | null = null
   #origin = ''
+  #target = ''
+  #url = ''
 
   constructor(scheme: 'http' | 'https') {
     this.#scheme = scheme
@@ -203,13 +205,24 @@ export class Origins {
     const origin = `${this.#scheme}://${host}`
     this.#origin = HOST.test(host) && URL.canParse(origin) ? origin : `${this.#scheme}://localhost`
     this.#host = host
+    this.#url = ''
     return this.#origin
+  }
+
+  /** The URL of a path: the very same text for the same request, so that nobody has to look at it again. */
+  urlOf(host: string, target: string): string {
+    const origin = this.of(host)
+    if (this.#url === '' || target !== this.#target) {
+      this.#target = target
+      this.#url = origin + target
+    }
+    return this.#url
   }
 }
 
 function absoluteUrl({ target, host }: Incoming, origins: Origins): string {
   // Behind a valid origin any path is valid.
-  if (target.startsWith('/')) return origins.of(host) + target
+  if (target.startsWith('/')) return origins.urlOf(host, target)
   if (/^https?:\/\//i.test(target) && URL.canParse(target)) return target
   return `${origins.of('')}/${target === '*' ? '' : encodeURIComponent(target)}`
 }

@@ -8,9 +8,11 @@ import type { Endpoint } from './endpoints.ts'
 import { checkReach } from './reach.ts'
 import { formOf, read, unreadable, type CallBody, type Reading } from './reading.ts'
 import type { TopLevel } from './scan.ts'
-import { shapeOf, type Shape } from './shapes.ts'
+import type { Shape } from './shapes.ts'
+import { targetOf, type Target } from './target.ts'
 
 export type { CallBody, Reading } from './reading.ts'
+export { pathname, pathOf } from './target.ts'
 
 export interface Call {
   /** Names the call between router and pool, and the decision to the client. */
@@ -61,7 +63,7 @@ interface Head {
   readonly caller: Caller
   readonly signal: Signal
   readonly startedAt: number
-  readonly path: string
+  readonly target: Target
   readonly requestId: string
   readonly idName: string
   readonly headers: ClientHeaders
@@ -78,7 +80,7 @@ export function readCall(
   const form = formOf(core, request, endpoint)
   const held = form === null ? takeBody(request, core.buffers, core.config) : null
   if (held === null || core.surface?.hear) return readLater(core, head, form ?? held)
-  return callOf(core, head, read(held, request, endpoint))
+  return callOf(core, head, read(held, request, endpoint, null))
 }
 
 async function readLater(
@@ -88,7 +90,7 @@ async function readLater(
 ): Promise<Call> {
   const { request, endpoint } = head
   came ??= await readBody(request, core.buffers, core.config, core.host)
-  const reading = 'bytes' in came ? read(came, request, endpoint) : await came
+  const reading = 'bytes' in came ? read(came, request, endpoint, null) : await came
   const call = callOf(core, head, reading)
   try {
     return core.surface?.hear ? await core.surface.hear(call, request, core) : call
@@ -106,14 +108,14 @@ function readHead(
 ): Head {
   const { config, host } = core
   const startedAt = host.now()
-  const path = pathOf(request.url)
+  const target = targetOf(request.url)
   // A path of the list is one without surprises.
-  if (endpoint.name !== path) checkReach(request.method, pathname(path))
+  if (endpoint.name !== target.path) checkReach(request.method, target.pathname)
   const requestId = requestIdOf(request.headers, core)
   const idName = idNameOf(core)
   const isOurs = config.apiKeys.length > 0 || config.apiKeyValidationUrls.length > 0
   const headers = readHeaders(request.headers, idName, { isOurs, adminKey: config.adminKey })
-  return { request, endpoint, caller, signal, startedAt, path, requestId, idName, headers }
+  return { request, endpoint, caller, signal, startedAt, target, requestId, idName, headers }
 }
 
 /** Gives the body back when it makes no sense. */
@@ -127,16 +129,16 @@ function callOf(core: Core, head: Head, reading: Reading): Call {
 }
 
 function callFrom(core: Core, head: Head, reading: Reading): Call {
-  const { request, endpoint, caller, signal, startedAt, path, requestId, idName, headers } = head
+  const { request, endpoint, caller, signal, startedAt, target, requestId, idName, headers } = head
   const { method } = request
   const top = reading.body.kind === 'json' ? reading.body.top : null
   return {
     id: `d-${core.nextId()}`,
     requestId,
     endpoint,
-    shape: shapeOf(pathname(path)),
+    shape: target.shape,
     method,
-    path,
+    path: target.path,
     model: reading.model,
     isStream: reading.isStream,
     session: sessionOf(core, request.headers, top),
@@ -165,8 +167,10 @@ function builtOn(top: TopLevel): string | null {
 
 /** The configured headers, then `session_id`, then `user`; null when the client sent none. */
 function sessionOf(core: Core, headers: Headers, top: TopLevel | null): string | null {
-  for (const name of core.config.sessionHeaders) {
-    const value = headers.get(name)
+  const { sessionHeaders: names } = core.config
+  // By index: over a frozen array the iterator is a call a step.
+  for (let i = 0; i < names.length; i++) {
+    const value = headers.get(names[i]!)
     if (value) return value
   }
   return top?.string('session_id') || top?.string('user') || null
@@ -192,22 +196,12 @@ export function requestIdOf(
   headers: Headers,
   core: Pick<Core, 'config' | 'host' | 'nextId' | 'surface'>,
 ): string {
-  for (const name of core.config.requestIdHeaders) {
-    const value = headers.get(name)
+  const { requestIdHeaders: names } = core.config
+  for (let i = 0; i < names.length; i++) {
+    const value = headers.get(names[i]!)
     if (value && value.length <= 256) return value
   }
   return core.surface?.makeId?.(core) ?? `req-${core.nextId()}`
-}
-
-/** Path and query of an absolute URL, the very characters that came. */
-export function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  return start < 0 ? '/' : url.slice(start)
-}
-
-export function pathname(path: string): string {
-  const query = path.indexOf('?')
-  return query < 0 ? path : path.slice(0, query)
 }
 
 /** A part of a path without its percent encoding; as it came when that is broken. */

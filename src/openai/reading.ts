@@ -40,7 +40,8 @@ export function formOf(core: Core, request: Request, endpoint: Endpoint): Readin
   return isMultipart(type) ? readForm(core, request, endpoint, type) : null
 }
 
-const isMultipart = (type: string): boolean => /^multipart\/form-data/i.test(type)
+const isMultipart = (type: string): boolean =>
+  type !== 'application/json' && /^multipart\/form-data/i.test(type)
 
 async function readForm(core: Core, request: Request, endpoint: Endpoint, type: string): Promise<Reading> {
   let source = request
@@ -55,16 +56,16 @@ async function readForm(core: Core, request: Request, endpoint: Endpoint, type: 
     }
   }
   const held = await readBody(source, core.buffers, core.config, core.host)
-  return read(held, request, endpoint)
+  return read(held, request, endpoint, type)
 }
 
-/** What a body tells. It is given back to the budget when it makes no sense. */
-export function read(held: HeldBody, request: Request, endpoint: Endpoint): Reading {
-  const type = request.headers.get('content-type') ?? ''
+/** What a body tells; `form`: the type of one that is a form. It is given back to the budget when it makes no sense. */
+export function read(held: HeldBody, request: Request, endpoint: Endpoint, form: string | null): Reading {
   try {
-    if (isMultipart(type)) return readMultipart(held, type, request)
+    if (form !== null) return readMultipart(held, form, request)
     if (held.bytes.length === 0) return emptyBody(request, held)
-    return endpoint.body === 'any' && !/json/i.test(type) ? readAny(held, request) : readJson(held)
+    const mayBeOther = endpoint.body === 'any' && !/json/i.test(request.headers.get('content-type') ?? '')
+    return mayBeOther ? readAny(held, request) : readJson(held)
   } catch (error) {
     held.release()
     throw unreadable(error)

@@ -41,6 +41,8 @@ export class TopLevel {
   readonly object: Span
   /** Four offsets a member: key without its quotes, value. */
   readonly #marks: readonly number[]
+  /** A bit for each length that a key has, modulo 32: most keys that are asked for are not there, and shown so by it alone. */
+  readonly #lengths: number
   /** Keys that had to be decoded to be compared: escapes or bytes beyond ASCII. */
   readonly #decoded: ReadonlyMap<number, string> | null
 
@@ -55,6 +57,9 @@ export class TopLevel {
     this.object = object
     this.#marks = marks
     this.#decoded = decoded
+    let lengths = decoded === null ? 0 : -1
+    for (let at = 0; at < marks.length; at += 4) lengths |= 1 << (marks[at + 1]! - marks[at]!)
+    this.#lengths = lengths
   }
 
   /** How many members there are, duplicates counted. */
@@ -79,6 +84,7 @@ export class TopLevel {
 
   /** Index of the last member below `before` that has this key, or -1. */
   lastIndex(key: string, before: number = this.size): number {
+    if ((this.#lengths & (1 << key.length)) === 0) return -1
     for (let index = before - 1; index >= 0; index--) if (this.#isKey(index, key)) return index
     return -1
   }
