@@ -36,15 +36,14 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
   if (asked.wantsVersion) return printVersion()
   const at = program?.at ?? HERE
   const first = await translate(spoken, at)
-  // Nobody is warned of doors that will not open: what is wrong comes first.
-  const notes = first.problems?.length ? [] : (first.notes ?? [])
-  for (const note of notes) process.stderr.write(`fetchway: ${note}\n`)
-  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
   const loaded = await loadTranslated(spoken, at)
+  // Nobody is warned of doors that will not open.
   if (loaded.config === null) {
     printIssues(loaded.issues)
     return 2
   }
+  for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
+  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
   const { launchWorkers } = await import('./launch.ts')
   const { urls } = await launchWorkers(first.launch)
   return serveFrom(() => loadTranslated(spoken, at, urls), program)

@@ -81,15 +81,13 @@ function readFlag(reading: Reading, word: string): void {
   const names = findNames(reading, written)
   const name = names[0]
   if (name === undefined) {
-    reading.unknown.push(word)
     // argparse, too, names what follows an unknown flag among the unknown.
-    while (reading.queue[0] !== undefined && !isFlag(reading.queue[0])) {
-      reading.unknown.push(reading.queue.shift() as string)
-    }
+    reading.unknown.push(word, ...takeAll(reading))
     return
   }
   if (names.length > 1) {
     reading.problems.push(`ambiguous option: ${written} could match ${names.join(', ')}`)
+    takeAll(reading)
     return
   }
   const flag = reading.flags.get(name) as DialectFlag
@@ -128,6 +126,12 @@ function readValue(reading: Reading, flag: DialectFlag, inline: string | null): 
     values.push(value)
   }
   return flag.takes === '*' || flag.takes === '+' ? values : (values[0] ?? null)
+}
+
+/** All up to the next flag. */
+function takeAll({ queue }: Reading): string[] {
+  const end = queue.findIndex(isFlag)
+  return queue.splice(0, end < 0 ? queue.length : end)
 }
 
 function takeTexts({ queue }: Reading, { takes }: DialectFlag): string[] {

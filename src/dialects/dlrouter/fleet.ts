@@ -57,9 +57,11 @@ export function fleetOf(values: Values, backend: string): NamedFleet {
 
 function portsOf(value: unknown, prefill: readonly string[], problems: string[]): readonly number[] {
   const ports = (listOf(value) ?? []).map(Number)
-  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65535))
+  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65535)) {
     problems.push('prefill_bootstrap_ports must be port numbers')
-  else if (ports.length > 0 && ports.length !== prefill.length)
+    return []
+  }
+  if (ports.length > 0 && ports.length !== prefill.length)
     problems.push(
       `prefill_bootstrap_ports must be as many as prefill_urls: ${ports.length} for ${prefill.length}`,
     )

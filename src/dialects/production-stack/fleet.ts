@@ -76,13 +76,14 @@ function rowsOf(values: Values, problems: string[]): Row[] {
       '--static-model-types is missing: Static model types must be provided when using the backend healthcheck.',
     )
   for (const type of types)
-    if (!PROBE_KINDS.some((one) => one === type))
-      problems.push(`--static-model-types: ${type} is none of ${PROBE_KINDS.join(', ')}`)
+    if (!isKind(type)) problems.push(`--static-model-types: ${type} is none of ${PROBE_KINDS.join(', ')}`)
   return urls.flatMap((text, i) => {
     const url = readUrl(text, problems)
     return url === null ? [] : [{ url, model: models[i], label: labels[i] ?? 'default', type: types[i] }]
   })
 }
+
+const isKind = (type: string | undefined): boolean => PROBE_KINDS.some((one) => one === type)
 
 function readUrl(text: string, problems: string[]): string | null {
   try {
@@ -98,7 +99,7 @@ function workersOf(rows: readonly Row[], labels: Labels | null, isChecked: boole
   return [...Map.groupBy(rows, ({ url }) => url)].map(([url, own]) => {
     const models = [...new Set(own.flatMap(({ model }) => model ?? []))]
     const label = own[0]?.label ?? 'default'
-    const probes = own.flatMap(({ model, type }) => (model && type ? [{ model, kind: type }] : []))
+    const probes = own.flatMap(({ model, type }) => (model && isKind(type) ? [{ model, kind: type }] : []))
     return {
       url,
       ...(models.length > 0 && { models }),

@@ -57,7 +57,8 @@ async function translate(argv: readonly string[], by: Circumstances): Promise<Tr
       ...line.problems,
       ...straysOf(line.words),
       ...dynamic.problems,
-      ...(dynamic.problems.length > 0
+      // What is missing may be what could not be read.
+      ...(line.problems.length + dynamic.problems.length > 0
         ? []
         : [...found, ...routing.problems, ...around.problems, ...wrongRanges(values)]),
     ],

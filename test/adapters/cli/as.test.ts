@@ -67,6 +67,9 @@ test('a wrong value is told once, before any word on doors that stand open', asy
   const program = start('as sglang-router --host 0.0.0.0 --policy cache_awre')
   assert.equal(await program.ended, 2)
   assert.match(program.output, /^sglang-router: error: argument --policy: invalid choice: 'cache_awre'.*\n$/)
+  const numbers = start('as dlrouter --server_port 99999')
+  assert.equal(await numbers.ended, 2)
+  assert.equal(numbers.output, '--server_port: must be at most 65535, got 99999\n')
 })
 
 test('flags of the other vllm-router are told to be so', async () => {
