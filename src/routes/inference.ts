@@ -41,18 +41,19 @@ function failed(
   const refusal = error instanceof Refusal ? error : unexpected(core, error)
   core.instruments.refused(refusal.code)
   count(core, labels, refusal.status, outcomeOf(refusal))
-  const level = refusal.status >= 500 ? 'warn' : 'debug'
+  const { url, method, headers } = request
+  const at = { url, method, headers, ...(call && { model: call.model }) }
+  const response = refuseFor(core, refusal, at, call?.requestId ?? requestIdOf(request.headers, core))
   core.host.log({
-    level,
+    level: refusal.status >= 500 ? 'warn' : 'debug',
     message: 'call refused',
     code: refusal.code,
-    status: refusal.status,
+    // What the client gets: in place of another router it may be another one than ours.
+    status: response.status,
     endpoint: endpoint.name,
     request_id: call?.requestId,
   })
-  const { url, method, headers } = request
-  const at = { url, method, headers, ...(call && { model: call.model }) }
-  return refuseFor(core, refusal, at, call?.requestId ?? requestIdOf(request.headers, core))
+  return response
 }
 
 function count(

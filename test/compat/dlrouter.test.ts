@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { dlrouter } from '../../src/dialects/dlrouter/index.ts'
+import type { LogEvent } from '../../src/host.ts'
 import type { Engine } from '../../src/simulator/engine.ts'
 import { network } from '../journeys/_network.ts'
 import { callsOf, CHAT, chat, engine, headerOf, W1, W2, W3, type Fleet } from '../journeys/_rig.ts'
@@ -152,9 +153,13 @@ test('a model that nobody has is named in single quotes', async (t) => {
 })
 
 test('without any node no model exists', async (t) => {
-  const { status, body } = await (await open(t, {})).post(CHAT, chat())
+  const logged: LogEvent[] = []
+  const router = await open(t, {}, { log: (event) => logged.push(event) })
+  const { status, body } = await router.post(CHAT, chat())
   assert.equal(status, 404)
   assert.equal(body.error.message, "Model 'm' not found.")
+  const told = logged.find(({ message }) => message === 'call refused')
+  assert.equal(told?.['status'], 404, 'the log says what the client got')
 })
 
 test('a vLLM pair that is not whole is told in its own words', async (t) => {
@@ -301,7 +306,7 @@ test('random goes by speed; nodes without one count as the mean', async (t) => {
     [W3, undefined],
   ] as const)
     await router.post('/nodes/add', { url, status: { models: ['m'], speed } })
-  const nodes = await nodesOf(router, fleet, same(60, chat()))
+  const nodes = await nodesOf(router, fleet, same(300, chat()))
   const count = (url: string) => nodes.filter((node) => node === url).length
   assert.ok(count(W1) > count(W3) && count(W3) > count(W2), nodes.join())
 })
@@ -332,7 +337,7 @@ test('min_expected_latency stays away from a node that was added with calls of o
   assert.equal((await shown()).unfinished, 50)
   await add({})
   assert.deepEqual([(await shown()).unfinished, (await shown()).latency], [0, []])
-  assert.ok((await nodesOf(router, fleet, same(12, chat()))).includes(W1))
+  assert.ok((await nodesOf(router, fleet, same(30, chat()))).includes(W1))
 })
 
 test('min_observed_latency goes by the times that a node was added with', async (t) => {
@@ -347,7 +352,7 @@ test('min_observed_latency goes by the times that a node was added with', async 
 })
 
 test('min_observed_latency leaves the slow one alone', async (t) => {
-  const fleet = { [W1]: engine({ speed: 1, stepMs: 20 }), [W2]: engine() }
+  const fleet = { [W1]: engine({ speed: 1, stepMs: 100 }), [W2]: engine() }
   const router = await opened(t, fleet, flagsWith('--routing_strategy min_observed_latency'))
   await Promise.all(Array.from({ length: 6 }, () => router.post(CHAT, chat({ max_tokens: 4 }))))
   const before = callsOf(fleet[W1] as Engine).length
