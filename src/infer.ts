@@ -8,22 +8,25 @@ import { relay } from './forward/relay.ts'
 import type { Endpoint } from './openai/endpoints.ts'
 import { readCall, type Call } from './openai/call.ts'
 
-/** Answers an inference request. Throws a `Refusal` for what is the client's or the fleet's fault, `ClientLeft` when nobody waits. */
-export async function infer(
+/** Answers an inference request. Throws (or rejects with) a `Refusal` for what is the client's or the fleet's fault, `ClientLeft` when nobody waits. */
+export function infer(
   core: Core,
   request: Request,
   endpoint: Endpoint,
   { seen, signal }: { seen: (call: Call) => void; signal: Signal },
 ): Promise<Response> {
   const caller = core.callers.get(request) ?? authenticate(core.config, request.headers)
-  const read = readCall(core, request, endpoint, { caller, signal })
-  // Most bodies came with their heads, and an `await` costs as much as reading them does.
-  const call = read instanceof Promise ? await read : read
-  seen(call)
-  if (core.extensions !== null) return core.extensions.infer(core, request, { call, caller, seen })
-  const asked = admit(core, call, caller)
-  // Most calls are let in without asking anybody.
-  const admitted = asked instanceof Promise ? await asked : asked
-  const started = await attempt(core, admitted)
-  return relay(core, admitted, started)
+  return goOn(readCall(core, request, endpoint, { caller, signal }), (call) => {
+    seen(call)
+    if (core.extensions !== null) return core.extensions.infer(core, request, { call, caller, seen })
+    return goOn(admit(core, call, caller), (admitted) => attempt(core, admitted, relay))
+  })
+}
+
+/**
+ * Goes on with what is here, or once it comes: most bodies came with their heads, and most calls are let in without asking anybody.
+ * An `await` would cost as much as either.
+ */
+function goOn<T, R>(value: T | Promise<T>, next: (value: T) => Promise<R>): Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value)
 }

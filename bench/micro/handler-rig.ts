@@ -59,6 +59,8 @@ const sseHead = ['content-type', 'text/event-stream; charset=utf-8', 'cache-cont
 
 /** An answer whose head and body are here already. */
 class Ready implements Upstream {
+  /** As on Node, where an answer that is here comes with its head. */
+  readonly hasBegun = true
   readonly status: number
   readonly headers: readonly string[]
   readonly chunks: readonly Uint8Array[]

@@ -10,7 +10,7 @@ import { askLoad } from '../forward/load-report.ts'
 import { rankInBody } from '../forward/rank.ts'
 import type { Config } from '../config/schema.ts'
 import { UpstreamFailure, type Outgoing, type OutgoingBody, type Upstream } from '../host.ts'
-import type { Attempted, Started } from './attempted.ts'
+import type { Attempted, Failed, Started } from './attempted.ts'
 
 /** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
 export function single(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Promise<Attempted> {
@@ -39,12 +39,24 @@ class Single implements Started, Late {
     this.sentAt = core.host.now()
   }
 
-  async send(): Promise<Attempted> {
-    const { plan, deadline } = this
+  send(): Promise<Attempted> {
+    const failed = (error: unknown) => this.#failed(error)
     try {
-      const upstream = await this.#core.host.fetch(plan.worker, this.#outgoing())
-      this.upstream = upstream
-      if (upstream.hasBegun) return this
+      const sent = this.#core.host.fetch(this.plan.worker, this.#outgoing())
+      return sent.then((upstream) => this.#answered(upstream), failed)
+    } catch (error) {
+      return Promise.resolve(failed(error))
+    }
+  }
+
+  #answered(upstream: Upstream): Attempted | Promise<Attempted> {
+    this.upstream = upstream
+    return upstream.hasBegun ? this : this.#begun(upstream)
+  }
+
+  /** Waits for the first byte. */
+  async #begun(upstream: Upstream): Promise<Attempted> {
+    try {
       const first = await upstream.first()
       // Nothing at all is no stream: another worker may do better.
       if (first === null && upstream.status === 200 && isEventStream(upstream.headers)) {
@@ -52,9 +64,13 @@ class Single implements Started, Late {
       }
       return this
     } catch (error) {
-      deadline.stop()
-      return { kind: 'failed', plan, failure: this.#broken ?? failureOf(error) }
+      return this.#failed(error)
     }
+  }
+
+  #failed(error: unknown): Failed {
+    this.deadline.stop()
+    return { kind: 'failed', plan: this.plan, failure: this.#broken ?? failureOf(error) }
   }
 
   late(failure: UpstreamFailure): void {

@@ -90,7 +90,7 @@ export class Around implements Extensions {
       return relay(core, admitted, started)
     }
     const admitted = await admit(core, call, caller)
-    return relay(core, admitted, await attempt(core, admitted))
+    return attempt(core, admitted, relay)
   }
 
   async #rewritten(core: Core, { call }: Met): Promise<Call> {

@@ -9,8 +9,16 @@ import { ClientLeft } from './left.ts'
 import { Stop } from './stop.ts'
 import { retryAfterOf } from './headers.ts'
 
-/** Returns an answer that has begun. Throws a `Refusal`, or `ClientLeft`. When it throws, the lease is settled. */
-export async function attempt(core: Core, admitted: Admitted): Promise<Started> {
+/**
+ * Gets an answer that has begun, and returns what `pass` makes of it: who waited for the answer itself would need a promise more.
+ * Rejects with a `Refusal`, or `ClientLeft`: then the lease is settled.
+ */
+export async function attempt<T>(
+  core: Core,
+  admitted: Admitted,
+  pass: (core: Core, admitted: Admitted, started: Started) => T,
+): Promise<T> {
+  let started: Started
   const attempts = new Attempts(core, admitted)
   const { signal } = admitted.call
   // Until the answer is under way: from then on the host notices a client that leaves.
@@ -20,14 +28,16 @@ export async function attempt(core: Core, admitted: Admitted): Promise<Started> 
     for (;;) {
       const next = attempts.next(attempted)
       const later = next === null ? null : await next
-      if (later === null) return answer(attempted)
+      if (later === null) break
       attempted = later
     }
+    started = answer(attempted)
   } catch (error) {
     throw attempts.gaveUp(error)
   } finally {
     signal.removeEventListener('abort', attempts)
   }
+  return pass(core, admitted, started)
 }
 
 /**

@@ -19,11 +19,17 @@ export function inference(core: Core, request: Request, endpoint: Endpoint): Pro
     call = read
   }
   core.live++
-  const answer = infer(core, request, endpoint, { seen, signal }).catch((error: unknown) => {
+  const refused = (error: unknown): Response => {
     core.live--
     call?.release()
     return failed(core, request, endpoint, { call, error })
-  })
+  }
+  let answer: Promise<Response>
+  try {
+    answer = infer(core, request, endpoint, { seen, signal }).catch(refused)
+  } catch (error) {
+    answer = Promise.resolve(refused(error))
+  }
   return leaving ? awake(core, answer, { callOf: () => call, leave: () => leaving.abort() }) : answer
 }
 
