@@ -47,7 +47,8 @@ class BlockStream {
   readonly #bytes: Uint8Array
   readonly #hashes: Float64Array
   readonly #stripes: Stripes
-  /** Bytes that wait in the stripes' rest for the rest of their stripe. */
+  readonly #lanes: Int32Array
+  /** Bytes that wait in the stripes' rest for the rest of their stripe. What lies behind them there is of no account. */
   #restBytes = 0
   /** Bytes mixed, without the rest. */
   #at = 0
@@ -59,7 +60,7 @@ class BlockStream {
     const text = prompt.text ?? textOf(bytes, bytes.length)
     this.#bytes = bytes
     this.#stripes = kernelFor(text, firstOf(prompt)) ?? stripesOf(text)
-    this.#stripes.rest.fill(0)
+    this.#lanes = this.#stripes.lanes
     this.#hashes = hashes
     let seed = seedOf(prompt.model ?? '')
     for (let i = 0; i < keys.length; i += 3) {
@@ -77,15 +78,11 @@ class BlockStream {
     return this.#blocks === this.#hashes.length
   }
 
-  get #lanes(): Int32Array {
-    return this.#stripes.lanes
-  }
-
   addText(start: number, end: number): void {
     let from = start
     if (this.#restBytes > 0) from = this.#fill(from, end)
     while (end - from >= STRIPE && !this.isFull) {
-      const stripes = Math.floor(Math.min(end - from, this.#blockEnd - this.#at) / STRIPE)
+      const stripes = (Math.min(end - from, this.#blockEnd - this.#at) / STRIPE) | 0
       this.#stripes.mix(from, stripes)
       from += stripes * STRIPE
       this.#advance(stripes * STRIPE)
@@ -107,21 +104,23 @@ class BlockStream {
       this.#stripes.mixRest()
       this.#advance(STRIPE)
     }
-    rest.fill(0)
   }
 
   /** Puts bytes to the rest until it is a whole stripe; where it went on from. */
   #fill(start: number, end: number): number {
     const { rest } = this.#stripes
-    let from = start
-    while (from < end && this.#restBytes < STRIPE) rest[this.#restBytes++] = this.#bytes[from++]!
+    const bytes = this.#bytes
+    const count = Math.min(end - start, STRIPE - this.#restBytes)
+    for (let i = 0; i < count; i++) rest[this.#restBytes + i] = bytes[start + i]!
+    this.#restBytes += count
     if (this.#restBytes === STRIPE) this.#flush()
-    return from
+    return start + count
   }
 
   #flush(): void {
+    const { rest } = this.#stripes
+    for (let at = this.#restBytes; at < STRIPE; at++) rest[at] = 0
     this.#stripes.mixRest()
-    this.#stripes.rest.fill(0)
     this.#restBytes = 0
     this.#advance(STRIPE)
   }
@@ -133,7 +132,7 @@ class BlockStream {
     this.#blockEnd = bytesAt(this.#blocks + 1)
   }
 
-  /** 52 bits of a stretch of the body, whatever stands before it. Needs the rest empty, and leaves it so. */
+  /** 52 bits of a stretch of the body, whatever stands before it. Needs the rest empty. */
   #digest(start: number, end: number): number {
     const size = end - start
     seedLanes(this.#lanes, size)
@@ -141,9 +140,8 @@ class BlockStream {
     this.#stripes.mix(start, stripes)
     const { rest } = this.#stripes
     const tail = start + stripes * STRIPE
-    for (let at = tail; at < end; at++) rest[at - tail] = this.#bytes[at]!
+    for (let at = 0; at < STRIPE; at++) rest[at] = tail + at < end ? this.#bytes[tail + at]! : 0
     this.#stripes.mixRest()
-    rest.fill(0)
     return finish(this.#lanes)
   }
 }
