@@ -5,6 +5,7 @@ import { serve } from '../../adapters/node/http.ts'
 import { createApp } from '../../src/app.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { createEngine } from '../../src/simulator/engine.ts'
+import { lived } from '../_lived.ts'
 
 export const MODEL = process.env['FETCHWAY_MODEL'] ?? 'demo-model'
 /** `plain` may do all; `slow` is limited to one call a minute. */
@@ -31,7 +32,7 @@ export interface Fleet {
   running(): Promise<number>
   /** Waits until the engines work on something. */
   becomesBusy(): Promise<void>
-  /** Whether the engines stop working within two seconds. */
+  /** Whether the engines stop working within two seconds, as this process lived them. */
   fallsIdle(): Promise<boolean>
   close(): Promise<void>
 }
@@ -76,9 +77,9 @@ function watched(url: string, engines: readonly string[], close: () => Promise<v
     }
     return sum
   }
-  const until = async (wanted: (count: number) => boolean) => {
-    const end = Date.now() + 2000
-    while (Date.now() < end) {
+  const until = async (wanted: (count: number) => boolean, now: () => number, ms: number) => {
+    const end = now() + ms
+    while (now() < end) {
       if (wanted(await running())) return true
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
@@ -88,9 +89,9 @@ function watched(url: string, engines: readonly string[], close: () => Promise<v
     url,
     running,
     becomesBusy: async () => {
-      if (!(await until((count) => count > 0))) throw new Error('no engine got the call')
+      if (!(await until((count) => count > 0, Date.now, 20_000))) throw new Error('no engine got the call')
     },
-    fallsIdle: () => until((count) => count === 0),
+    fallsIdle: () => until((count) => count === 0, lived, 2000),
     close,
   }
 }

@@ -292,7 +292,7 @@ test('least_loaded takes the fewest calls, then the first URL; round_robin each 
 })
 
 test('latency_based tries every node, then keeps to the fastest', async (t) => {
-  const slow = engine({ speed: 1, prefillTokensPerSecond: 500 })
+  const slow = engine({ speed: 1, prefillTokensPerSecond: 60 })
   const router = await open(t, { [W1]: slow, [W2]: engine() }, { ROUTING_STRATEGY: 'latency_based' })
   const nodes: (string | null)[] = []
   for (let i = 0; i < 5; i++)

@@ -161,7 +161,7 @@ test('a node that fails one check leaves', async (t) => {
 })
 
 test('min_observed_latency keeps to the fastest, and tries each', async (t) => {
-  const slow = lmdeploy({ speed: 1, prefillTokensPerSecond: 500 })
+  const slow = lmdeploy({ speed: 1, prefillTokensPerSecond: 60 })
   const fast = lmdeploy()
   const flags = '--disable-cache-status --routing-strategy min_observed_latency'
   const router = await opened(t, { [W1]: slow, [W2]: fast }, { flags })

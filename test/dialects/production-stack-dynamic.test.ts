@@ -178,7 +178,7 @@ test('a file that is watched is told of when its contents change, and only then'
   const end = watchFiles(['f'], () => told++, { directory, interval: 5 })
   t.after(end)
   const until = async (count: number) => {
-    for (let i = 0; told < count && i < 400; i++) await wait(5)
+    for (let i = 0; told < count && i < 4000; i++) await wait(5)
     assert.equal(told, count)
   }
   await wait(30)

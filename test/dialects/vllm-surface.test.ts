@@ -255,7 +255,7 @@ test('where tokens are validated every endpoint needs one, and its own is told i
 })
 
 test('a full queue is 429 with a time to come back, and no body', async () => {
-  const slow = engine({ speed: 1, prefillTokensPerSecond: 100 })
+  const slow = engine({ speed: 1, prefillTokensPerSecond: 20 })
   const { ask } = await rig(`--worker-urls ${W1} --max-concurrent-requests 1 --queue-size 0`, { [W1]: slow })
   const [, refused] = await Promise.all([1, 2].map(() => ask(CHAT, { body: chat({ max_tokens: 1 }) })))
   assert.deepEqual([refused?.status, refused?.text], [429, ''])

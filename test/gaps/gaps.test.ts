@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { Miniflare } from 'miniflare'
 import { binary } from '../journeys/_foreign.ts'
+import { freePort } from '../journeys/_sockets.ts'
 import { root } from '../package/_run.ts'
 
 const closing: Array<() => unknown> = []
@@ -80,9 +81,7 @@ test('early-leave: the own server of Deno does not tell of a client that leaves 
 })
 
 test('blind-connect: in workerd a refused connection looks like one that broke', async () => {
-  const closed = createTcpServer()
-  const refused = await urlOf(closed as unknown as Server)
-  await new Promise((resolve) => closed.close(resolve))
+  const refused = `http://127.0.0.1:${await freePort()}/`
   const broken = await urlOf(createTcpServer((socket) => socket.resetAndDestroy()) as unknown as Server)
   const said = [await (await ask('/connect', refused)).text(), await (await ask('/connect', broken)).text()]
   assert.equal(said[0], said[1])

@@ -284,6 +284,14 @@ export class Rig {
     return JSON.stringify({ in_flight, queued, live, buffered_bytes, loads, running })
   }
 
+  /** Waits until a call that was answered counts for nothing any more: what is left of it weighs against its worker. */
+  settled(): Promise<void> {
+    return eventually(
+      async () => (await this.held()) === null,
+      () => 'calls never ended',
+    )
+  }
+
   /** Fails unless all that a call takes is given back: places, queue, memory, gauges, the engines' work. */
   async rests(): Promise<void> {
     let left: string | null = null

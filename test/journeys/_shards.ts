@@ -30,17 +30,22 @@ export const shards: Journeys = {
     const rig = await open({ poolShards: 2 }, { [W1]: one, [W2]: other })
     const homes = new Map<string, Json>()
     // Where a new one goes is drawn by its text and the workers' addresses, which differ each time: enough for both to get some.
-    for (let i = 0; i < 24; i++) homes.set(`c${i}`, await workerOf(rig, conversation(`c${i}`, 1)))
+    for (let i = 0; i < 32; i++) {
+      homes.set(`c${i}`, await workerOf(rig, conversation(`c${i}`, 1)))
+      await rig.settled()
+    }
     assert.ok(callsOf(one).length >= 3 && callsOf(other).length >= 3)
-    for (const [name, { worker }] of homes)
+    for (const [name, { worker }] of homes) {
       assert.equal((await workerOf(rig, conversation(name, 2))).worker, worker, name)
+      await rig.settled()
+    }
     for (const { id, worker } of homes.values()) {
       const { status, body } = await rig.admin('GET', `/fetchway/v1/decisions/${id}`)
       assert.equal(status, 200)
       assert.equal(body.worker, worker)
     }
     await eventually(
-      async () => (await rig.workers()).reduce((sum, { served }) => sum + (served as number), 0) === 48,
+      async () => (await rig.workers()).reduce((sum, { served }) => sum + (served as number), 0) === 64,
       () => 'the shards count their calls as one pool',
     )
   },

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { freePort } from '../journeys/_sockets.ts'
 import { lived } from '../_lived.ts'
 
 /** What an engine does with a call. What it leaves undone stays undone: the call then hangs. */
@@ -161,6 +162,8 @@ export class ScriptedEngine {
   }
 
   async start(): Promise<void> {
+    // One that nobody else is given while the engine is stopped.
+    this.port ||= await freePort()
     this.#server = createServer((socket) => this.#serve(socket))
     this.#server.listen(this.port, '127.0.0.1')
     await once(this.#server, 'listening')

@@ -36,7 +36,7 @@ async function ask(given: object): Promise<string> {
   const fetch = createFetch(undefined, certificatesOf(configSchema.parse(given)))
   closing.push(() => fetch.close())
   const worker = { id: 'w', url, engine: 'vllm' }
-  const outgoing = { method: 'GET', path: '/', headers: [], body: null, connectTimeout: 2000 }
+  const outgoing = { method: 'GET', path: '/', headers: [], body: null, connectTimeout: 10_000 }
   const upstream = await fetch(worker, { ...outgoing, signal: AbortSignal.timeout(3000) })
   return new TextDecoder().decode(await upstream.bytes(1000))
 }

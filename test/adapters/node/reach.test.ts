@@ -27,7 +27,7 @@ async function told(t: TestContext, given: object): Promise<string> {
   await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve))
   const url = `https://localhost:${(secure.address() as AddressInfo).port}`
   const upgrade = createUpgrade(reachOf(configSchema.parse(given)).certificates)
-  const outgoing = { method: 'GET', path: '/v1/realtime', headers: [], body: null, connectTimeout: 2000 }
+  const outgoing = { method: 'GET', path: '/v1/realtime', headers: [], body: null, connectTimeout: 10_000 }
   const router = await serve(async (request) =>
     upgrade(
       { id: 'w', url, engine: 'vllm' },
@@ -66,7 +66,7 @@ for (const [workerKeepAlive, connections] of [
     const { certificates, idleMost } = reachOf(configSchema.parse({ workerKeepAlive }))
     const fetch = createFetch(undefined, certificates, idleMost)
     t.after(() => (fetch.close(), engine.close()))
-    const outgoing = { method: 'GET', path: '/', headers: [], body: null, connectTimeout: 2000 }
+    const outgoing = { method: 'GET', path: '/', headers: [], body: null, connectTimeout: 10_000 }
     for (let i = 0; i < 2; i++) {
       const signal = AbortSignal.timeout(3000)
       const upstream = await fetch({ id: 'w', url, engine: 'vllm' }, { ...outgoing, signal })

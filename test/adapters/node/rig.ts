@@ -117,7 +117,7 @@ export async function router(t: TestContext, ref: WorkerRef, options: RouterOpti
       path: pathname + search,
       headers: ['x-test', 'yes'],
       body: body.byteLength > 0 ? [body] : null,
-      connectTimeout: 1000,
+      connectTimeout: 10_000,
       signal: request.signal,
     }
     try {

@@ -16,7 +16,13 @@ const key = readFileSync(new URL('tls/key.pem', import.meta.url), 'utf8')
 
 const textOf = (message: RawData) => (message as Buffer).toString()
 
-const outgoing = { method: 'POST', path: '/x', headers: [], body: [Buffer.from('hi')], connectTimeout: 5000 }
+const outgoing = {
+  method: 'POST',
+  path: '/x',
+  headers: [],
+  body: [Buffer.from('hi')],
+  connectTimeout: 10_000,
+}
 
 test('HTTPS is served, and spoken to workers whose certificate is trusted', async (t) => {
   const served = await serve(async (incoming) => new Response(`${incoming.url} ${await incoming.text()}`), {

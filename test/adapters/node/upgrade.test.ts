@@ -21,7 +21,7 @@ async function joiner(t: TestContext, ref: WorkerRef) {
       path,
       headers,
       body: null,
-      connectTimeout: 1000,
+      connectTimeout: 10_000,
       signal: request.signal,
     }
     try {

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -10,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { createFetch, NodeUpstream } from '../../../adapters/node/upstream.ts'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { FailureKind, Outgoing } from '../../../src/host.ts'
+import { freePort } from '../../journeys/_sockets.ts'
 import { worker } from './rig.ts'
 
 function fetcher(t: TestContext, rested?: number) {
@@ -25,7 +23,7 @@ function outgoing(changes: Partial<Outgoing> = {}): Outgoing {
     path: '/v1',
     headers: [],
     body: [Buffer.from('body')],
-    connectTimeout: 1000,
+    connectTimeout: 10_000,
     signal,
     ...changes,
   }
@@ -143,12 +141,8 @@ for (const [what, answer] of [
 }
 
 test('nobody listening, no such name and a senseless URL are connect failures', async (t) => {
-  const closed = createServer().listen(0, '127.0.0.1')
-  await once(closed, 'listening')
-  const { port } = closed.address() as AddressInfo
-  await new Promise((resolve) => closed.close(resolve))
   for (const url of [
-    `http://127.0.0.1:${port}`,
+    `http://127.0.0.1:${await freePort()}`,
     'http://name.invalid',
     'unix:/nowhere/at.all',
     'ftp://x',

@@ -75,8 +75,9 @@ export const hybrid: readonly Row[] = [
       for (const url of Object.keys(fleet)) await router.post('/nodes/add', { url })
       const says = (content: string, user: string) => ({ user, messages: [{ role: 'user', content }] })
       const nodes = Object.values(fleet)
-      const users = 'abcdefgh'.split('')
-      const texts = ['Alpha', 'Beta', 'Gamma', 'Delta', 'Zeta', 'Eta', 'Iota', 'Kappa']
+      // So many that those that go by chance do not all go to one.
+      const users = 'abcdefghijklmnopqrst'.split('')
+      const texts = users.map((name) => `${name} tells`)
       const byUser = await routes(
         router,
         nodes,

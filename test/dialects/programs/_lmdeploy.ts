@@ -58,13 +58,20 @@ export const calls: readonly Row[] = [
       ['', 'each'],
     ],
     async see(line, t) {
-      const slow = node({ speed: 1, prefillTokensPerSecond: 500 })
+      const slow = node({ speed: 1, prefillTokensPerSecond: 60 })
       const fleet = { [W1]: slow, [W2]: node() }
       const router = await open(t, line, fleet)
       for (const url of Object.keys(fleet)) await add(router, url)
-      const bodies = Array.from({ length: 12 }, () => ({ max_tokens: 1 }))
-      const gone = await routes(router, Object.values(fleet), bodies)
-      return gone.slice(2).every((at) => at === 1) ? 'the fastest' : 'each'
+      const go = (calls: number) =>
+        routes(
+          router,
+          Object.values(fleet),
+          Array.from({ length: calls }, () => ({ max_tokens: 1 })),
+        )
+      await go(2)
+      // By chance the slow one is passed over now and then, but not for so long.
+      for (let calls = 0; calls < 40; calls++) if ((await go(1))[0] === 0) return 'each'
+      return 'the fastest'
     },
   },
   {

@@ -97,7 +97,7 @@ test('a thread that dies with the socket of a worker costs the streams of other 
     return new Response(tokens() as unknown as BodyInit, { headers: { 'content-type': 'text/event-stream' } })
   }
   const rig = await start(t, await engineOn(t, handle), { retries: 0 })
-  const streams = await Promise.all(Array.from({ length: 12 }, () => post(rig, chat({ stream: true }))))
+  const streams = await Promise.all(Array.from({ length: 24 }, () => post(rig, chat({ stream: true }))))
   const texts = streams.map((stream) => stream.text().catch(() => 'broken'))
   await rig.crew.kill(0)
   const whole = (await Promise.all(texts)).filter((text) => text !== 'broken')
