@@ -6,8 +6,9 @@ import type { Host, Outgoing, Signal } from '../../src/host.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
-import { formatHead, parseHead } from './wire/head.ts'
+import { parseHead } from './wire/head.ts'
 import type { ResponseHead } from './wire/head.ts'
+import { HeadRoom } from './wire/request-head.ts'
 import { abortFailure, openSocket, targetOf, type Certificates, type Target } from './wire/origin.ts'
 
 const MAX_HEAD = 65_536
@@ -35,10 +36,11 @@ async function join(
   for (const [name, value] of request.headers)
     if (name.startsWith('sec-websocket-')) handshake.push(name, value)
   const others = outgoing.headers.filter((_, i) => !isHandshake(outgoing.headers[i - (i % 2)]!))
-  const path = target.basePath + outgoing.path
-  const head = formatHead('GET', path, [...others, ...handshake], `host: ${target.authority}\r\n`)
+  const { path } = outgoing
+  const room = new HeadRoom(4096)
+  const size = room.write(target, { method: 'GET', path, headers: [...others, ...handshake], body: null })
   const socket = await openSocket(target, outgoing.connectTimeout, outgoing.signal)
-  socket.write(head, 'latin1')
+  socket.write(room.bytes.subarray(0, size))
   const { answer, rest } = await readAnswer(socket, outgoing.signal)
   return new UpgradeResponse(socket, answer, { rest, closed }) as unknown as Response
 }

@@ -1,9 +1,7 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
-import { UpstreamFailure } from '../../src/host.ts'
-import type { HeaderList, Outgoing, Signal, Upstream, WorkerRef } from '../../src/host.ts'
+import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure, WorkerRef } from '../../src/host.ts'
 import { Workbench } from './wire/connection.ts'
-import type { Receiver } from './wire/connection.ts'
-import { formatHead } from './wire/head.ts'
+import type { Connection, Receiver } from './wire/connection.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure, Origin, targetOf, type Certificates } from './wire/origin.ts'
 
@@ -46,26 +44,35 @@ export function createFetch(rested = RESTED, certificates?: Certificates, idleMo
     origins.set(url, origin)
     return origin
   }
-  const fetch = async (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> => {
-    const origin = originOf(worker.url)
-    const head = requestHead(origin, outgoing)
-    const { method, body } = outgoing
-    if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
-    const idle = outgoing.isOnce ? null : origin.take()
-    if (idle) {
-      const sentAt = performance.now()
-      const hasRested = sentAt - idle.idleSince >= rested
-      const exchange = new NodeUpstream(idle, outgoing.signal)
-      try {
-        return await exchange.send((receiver) => idle.send(head, method, body, receiver))
-      } catch (error) {
-        const isStale = hasRested && performance.now() - sentAt <= STALE
-        if (!isStale || !isRetryable(exchange, error, outgoing)) throw error
-      }
-    }
+  const overNew = async (origin: Origin, outgoing: Outgoing) => {
     const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)
+    workbench.begin(origin.target, outgoing)
     const exchange = new NodeUpstream(connection, outgoing.signal)
-    return exchange.send((receiver) => connection.send(head, method, body, receiver))
+    return exchange.send((receiver) => connection.send(outgoing, receiver))
+  }
+  const overKept = (origin: Origin, idle: Connection, outgoing: Outgoing) => {
+    const sentAt = performance.now()
+    const hasRested = sentAt - idle.idleSince >= rested
+    const exchange = new NodeUpstream(idle, outgoing.signal)
+    if (hasRested)
+      exchange.instead = (failure) => {
+        const isStale = performance.now() - sentAt <= STALE
+        const isAgain = isStale && isRetryable(exchange, failure, outgoing)
+        return isAgain ? overNew(origin, outgoing) : null
+      }
+    return exchange.send((receiver) => idle.send(outgoing, receiver))
+  }
+  // No async function: most calls wait for the head of the answer alone.
+  const fetch = (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> => {
+    try {
+      const origin = originOf(worker.url)
+      workbench.begin(origin.target, outgoing)
+      if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
+      const idle = outgoing.isOnce ? null : origin.take()
+      return idle === null ? overNew(origin, outgoing) : overKept(origin, idle, outgoing)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
   const close = () => {
     for (const origin of origins.values()) origin.close()
@@ -73,24 +80,9 @@ export function createFetch(rested = RESTED, certificates?: Certificates, idleMo
   return Object.assign(fetch, { close })
 }
 
-function requestHead(origin: Origin, { method, path, headers, body }: Outgoing): string {
-  const { authority, basePath } = origin.target
-  let framing = ''
-  if (body !== null && 'getReader' in body) framing = 'transfer-encoding: chunked\r\n'
-  else if (body !== null) framing = `content-length: ${sizeOf(body)}\r\n`
-  else if (method === 'POST' || method === 'PUT' || method === 'PATCH') framing = 'content-length: 0\r\n'
-  return formatHead(method, basePath + path, headers, `host: ${authority}\r\n${framing}`)
-}
-
-function sizeOf(slices: readonly Uint8Array[]): number {
-  let size = 0
-  for (const slice of slices) size += slice.byteLength
-  return size
-}
-
 /** A kept connection that the worker had closed meanwhile: no byte of an answer came, and the body can be sent again. */
-function isRetryable(exchange: NodeUpstream, error: unknown, outgoing: Outgoing): boolean {
-  if (!(error instanceof UpstreamFailure) || error.kind !== 'reset' || exchange.heard) return false
+function isRetryable(exchange: NodeUpstream, failure: UpstreamFailure, outgoing: Outgoing): boolean {
+  if (failure.kind !== 'reset' || exchange.heard) return false
   return outgoing.body === null || !('getReader' in outgoing.body)
 }
 
@@ -109,6 +101,8 @@ export class NodeUpstream implements Upstream, Receiver {
   status = 0
   isHeld = false
   headers: HeaderList = []
+  /** Asked when it fails before its head came: what is to be the answer instead, if anything. */
+  instead: ((failure: UpstreamFailure) => Promise<NodeUpstream> | null) | null = null
   readonly #connection: Carrier
   readonly #signal: Signal
   #queue: Uint8Array[] = []
@@ -118,7 +112,7 @@ export class NodeUpstream implements Upstream, Receiver {
   #isPouring = false
   #state: 'open' | 'ended' | 'failed' | 'cancelled' = 'open'
   #failure: UpstreamFailure | null = null
-  #answer: { resolve(upstream: NodeUpstream): void; reject(failure: UpstreamFailure): void } | null = null
+  #answer: PromiseWithResolvers<NodeUpstream> | null = null
   /** Wakes `first`. */
   #wake: (() => void) | null = null
 
@@ -137,13 +131,15 @@ export class NodeUpstream implements Upstream, Receiver {
 
   /** Has the request sent; resolves with itself when the head is here. */
   send(begin: (receiver: Receiver) => void): Promise<NodeUpstream> {
-    return new Promise((resolve, reject) => {
-      this.#answer = { resolve, reject }
-      // Aborted in the moment between connecting and sending.
-      if (this.#signal.aborted) return this.handleEvent()
+    const answer = Promise.withResolvers<NodeUpstream>()
+    this.#answer = answer
+    // Aborted in the moment between connecting and sending.
+    if (this.#signal.aborted) this.handleEvent()
+    else {
       this.#signal.addEventListener('abort', this)
       begin(this)
-    })
+    }
+    return answer.promise
   }
 
   async first(): Promise<Uint8Array | null> {
@@ -243,9 +239,19 @@ export class NodeUpstream implements Upstream, Receiver {
     if (this.#state !== 'open') return
     this.#failure = failure
     this.#finish('failed')
-    this.#answer?.reject(failure)
+    this.#refuse(failure)
     this.#sink?.fail(failure)
     this.#wake?.()
+  }
+
+  /** The head will not come. */
+  #refuse(failure: UpstreamFailure): void {
+    const answer = this.#answer
+    if (answer === null) return
+    this.#answer = null
+    const other = this.instead?.(failure) ?? null
+    if (other === null) answer.reject(failure)
+    else answer.resolve(other)
   }
 
   #finish(state: 'ended' | 'failed' | 'cancelled'): void {

@@ -1,11 +1,13 @@
 // One socket to a worker: writes a request, reads the response, and says whether it may be used again.
 import type { Socket } from 'node:net'
 import { UpstreamFailure } from '../../../src/host.ts'
-import type { OutgoingBody } from '../../../src/host.ts'
+import type { Outgoing } from '../../../src/host.ts'
 import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
 import { HeadReader } from './head.ts'
 import type { ResponseHead } from './head.ts'
+import type { Target } from './origin.ts'
+import { HeadRoom } from './request-head.ts'
 
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
 export interface Receiver {
@@ -24,21 +26,40 @@ const NOTHING = Buffer.alloc(0)
 /** Where small requests are put together and heads are read, one at a time, by all connections that share it. */
 export class Workbench {
   readonly heads = new HeadReader()
-  #bytes: Buffer | null = null
+  #room: HeadRoom | null = null
+  /** Of the head that lies there. */
+  #size = 0
 
-  /** Writes the head and the slices behind it as one piece. */
-  write(writer: SocketWriter, head: string, slices: readonly Uint8Array[]): void {
-    const bytes = (this.#bytes ??= Buffer.allocUnsafeSlow(SMALL))
-    let at = bytes.write(head, 0, 'latin1')
+  /** Writes the head of the request that is sent next. Throws `UpstreamFailure` (`protocol`). */
+  begin(target: Target, outgoing: Outgoing): void {
+    this.#room ??= new HeadRoom(SMALL)
+    this.#size = this.#room.write(target, outgoing)
+  }
+
+  /** A copy of the head. */
+  get head(): Uint8Array {
+    return Buffer.from(this.#room!.bytes.subarray(0, this.#size))
+  }
+
+  /** Sends the head and the slices behind it as one piece; false: they are too large for that. */
+  send(writer: SocketWriter, slices: readonly Uint8Array[]): boolean {
+    const { bytes } = this.#room!
+    let size = this.#size
+    for (const slice of slices) size += slice.byteLength
+    if (size > bytes.length) return false
+    let at = this.#size
     for (const slice of slices) {
       bytes.set(slice, at)
       at += slice.byteLength
     }
     writer.bytes(bytes.subarray(0, at))
     // Mostly the kernel has taken all of it; else the socket keeps these bytes.
-    if (!writer.isEmpty) this.#bytes = null
+    if (!writer.isEmpty) this.#room = null
+    return true
   }
 }
+
+const NO_SLICES: readonly Uint8Array[] = []
 
 export class Connection {
   readonly socket: Socket
@@ -84,8 +105,8 @@ export class Connection {
     return this.#sent && this.#writer.isEmpty
   }
 
-  /** Sends one request; `head` ends in its blank line. The connection must be idle. */
-  send(head: string, method: string, body: OutgoingBody, receiver: Receiver): void {
+  /** Sends one request, whose head the workbench has. The connection must be idle. */
+  send({ method, body }: Outgoing, receiver: Receiver): void {
     this.#receiver = receiver
     this.#method = method
     this.#head = null
@@ -94,9 +115,8 @@ export class Connection {
     this.#sent = true
     this.heard = false
     this.served++
-    if (body === null) this.#writer.text(head)
-    else if (isStream(body)) void this.#stream(head, body, receiver)
-    else this.#slices(head, body)
+    if (body !== null && isStream(body)) void this.#stream(body, receiver)
+    else this.#slices(body ?? NO_SLICES)
   }
 
   pause(): void {
@@ -113,23 +133,18 @@ export class Connection {
     this.socket.destroy()
   }
 
-  #slices(head: string, slices: readonly Uint8Array[]): void {
-    let size = head.length
-    for (const slice of slices) size += slice.byteLength
-    if (size > SMALL) {
-      this.socket.cork()
-      this.socket.write(head, 'latin1')
-      for (const slice of slices) if (slice.byteLength > 0) this.socket.write(slice)
-      this.socket.uncork()
-      return
-    }
-    this.#workbench.write(this.#writer, head, slices)
+  #slices(slices: readonly Uint8Array[]): void {
+    if (this.#workbench.send(this.#writer, slices)) return
+    this.socket.cork()
+    this.socket.write(this.#workbench.head)
+    for (const slice of slices) if (slice.byteLength > 0) this.socket.write(slice)
+    this.socket.uncork()
   }
 
-  async #stream(head: string, body: ReadableStream<Uint8Array>, receiver: Receiver): Promise<void> {
+  async #stream(body: ReadableStream<Uint8Array>, receiver: Receiver): Promise<void> {
     this.#sent = false
     const { socket } = this
-    socket.write(head, 'latin1')
+    socket.write(this.#workbench.head)
     const reader = body.getReader()
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {

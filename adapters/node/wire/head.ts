@@ -1,7 +1,7 @@
-// The heads of HTTP/1.1 messages between us and a worker: requests are written, responses are read strictly.
+// Reads the heads of workers' HTTP/1.1 responses, strictly.
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { HeaderList } from '../../../src/host.ts'
-import { isMadeOf, isName, TARGET, VALUE } from './letters.ts'
+import { isMadeOf, isName, VALUE } from './letters.ts'
 
 /** How the body of a response is delimited (RFC 9112 §6.3). */
 export type Framing =
@@ -38,24 +38,6 @@ const HOP_BY_HOP = new Set([
 ])
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
-
-/**
- * Writes a request head as latin1 text. Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
- * `headers` must hold no host and no framing header; those are given in `extra`, ready with their line ends.
- */
-export function formatHead(method: string, target: string, headers: HeaderList, extra: string): string {
-  if (!isName(method) || !isMadeOf(target, TARGET))
-    throw new UpstreamFailure('protocol', 'invalid request line')
-  let head = `${method} ${target} HTTP/1.1\r\n${extra}`
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!
-    const value = headers[i + 1]!
-    if (!isName(name) || !isMadeOf(value, VALUE))
-      throw new UpstreamFailure('protocol', 'invalid request header')
-    head += `${name}: ${value}\r\n`
-  }
-  return `${head}\r\n`
-}
 
 /** Reads a response head (text up to, with, the blank line). Throws `UpstreamFailure` (`protocol`). */
 export function parseHead(text: string, method: string): ResponseHead {

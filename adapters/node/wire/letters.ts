@@ -1,17 +1,21 @@
 // Which characters the parts of a message head may have. A table, for regular expressions cost more than short texts are long.
 
-/** Of tokens (RFC 9110 §5.6.2): methods and names of headers. */
+/** Of names of headers: tokens (RFC 9110 §5.6.2). */
 export const NAME = 1
 /** Of values of headers, as latin1: no control but the tab. */
 export const VALUE = 2
 /** Of request targets. */
 export const TARGET = 4
+/** Of methods: tokens, too. */
+export const METHOD = 8
+/** Any byte at all. */
+export const ANY = 16
 
-/** For each character what it may stand in. */
-const KINDS = new Uint8Array(256)
+/** For each character what it may stand in; what is no byte may in nothing. */
+export const KINDS: Uint8Array = new Uint8Array(256).fill(ANY)
 for (let code = 0; code < 256; code++) {
   const char = String.fromCharCode(code)
-  if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(char)) KINDS[code]! |= NAME
+  if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(char)) KINDS[code]! |= NAME | METHOD
   if (/[\t\x20-\x7e\x80-\xff]/.test(char)) KINDS[code]! |= VALUE
   if (/[\x21-\x7e\x80-\xff]/.test(char)) KINDS[code]! |= TARGET
 }
@@ -22,7 +26,7 @@ export function isMadeOf(text: string, kind: number): boolean {
   return true
 }
 
-/** Whether it can be the name of a header, or a method. */
+/** Whether it can be the name of a header. */
 export function isName(text: string): boolean {
   return text !== '' && isMadeOf(text, NAME)
 }
