@@ -87,6 +87,11 @@ export interface Upstream {
   bytes(limit: number): Promise<Uint8Array>
   /** What it sent waits, for the client reads no further: silence is the client's then. A host that can't tell leaves it out. */
   readonly isHeld?: boolean
+  /**
+   * The body as `Request.bytes` gave it: nobody reads it any more, nor sends it again. A host may use its memory for another, where
+   * it knows that its bytes went out; one that leaves that to the collector leaves this out.
+   */
+  free?(body: Uint8Array): void
   /** Closes the connection; the worker notices at once. */
   cancel(): void
 }

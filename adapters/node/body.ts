@@ -1,4 +1,5 @@
 // Reads the body of an incoming request: whole into one buffer, or as a web stream.
+import { bodies } from './body-memory.ts'
 import type { BodyTaker, Incoming } from './client/exchange.ts'
 
 /** The client sent more than it may; the app answers 413. */
@@ -46,7 +47,7 @@ export function readBody(
           incoming.pause()
           return reject(new BodyTooLarge(limit))
         }
-        if (bytes.byteLength === length) buffer = plain(bytes)
+        if (bytes.byteLength === length) buffer = bodies.mark(plain(bytes))
         else {
           buffer = roomFor(buffer, end, length)
           buffer.set(bytes, at)
@@ -81,10 +82,9 @@ export function plain(bytes: Uint8Array): Uint8Array {
 
 function roomFor(buffer: Uint8Array | null, end: number, length: number | null): Uint8Array {
   if (buffer && end <= buffer.byteLength) return buffer
+  if (length !== null) return bodies.room(length)
   // Not zeroed: every byte that is handed out was written. Large ones take up memory only as they fill.
-  const grown = new Uint8Array(
-    Buffer.allocUnsafeSlow(length ?? Math.max(end, (buffer?.byteLength ?? 8192) * 2)).buffer,
-  )
+  const grown = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(end, (buffer?.byteLength ?? 8192) * 2)).buffer)
   if (buffer) grown.set(buffer)
   return grown
 }

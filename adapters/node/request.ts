@@ -1,5 +1,6 @@
 // A Request look-alike over what the server has: every part of it is made only when somebody touches it.
 import { Stop } from '../../src/forward/stop.ts'
+import { bodies } from './body-memory.ts'
 import { plain, readBody, streamBody } from './body.ts'
 import type { Incoming } from './client/exchange.ts'
 import { HeaderView } from './headers.ts'
@@ -101,7 +102,7 @@ export class NodeRequest {
     if (bytes === null) return null
     this.#start()
     this.#counted = bytes.byteLength
-    return plain(bytes)
+    return bodies.mark(plain(bytes))
   }
 
   async bytes(): Promise<Uint8Array> {

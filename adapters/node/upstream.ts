@@ -1,5 +1,6 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
 import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure, WorkerRef } from '../../src/host.ts'
+import { bodies } from './body-memory.ts'
 import { Workbench } from './wire/connection.ts'
 import type { Connection, Receiver } from './wire/connection.ts'
 import type { ResponseHead } from './wire/head.ts'
@@ -44,10 +45,11 @@ export function createFetch(rested = RESTED, certificates?: Certificates, idleMo
     origins.set(url, origin)
     return origin
   }
-  const overNew = async (origin: Origin, outgoing: Outgoing) => {
+  const overNew = async (origin: Origin, outgoing: Outgoing, isReplacing: boolean) => {
     const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)
     workbench.begin(origin.target, outgoing)
     const exchange = new NodeUpstream(connection, outgoing.signal)
+    exchange.isReplacing = isReplacing
     return exchange.send((receiver) => connection.send(outgoing, receiver))
   }
   const overKept = (origin: Origin, idle: Connection, outgoing: Outgoing) => {
@@ -58,7 +60,7 @@ export function createFetch(rested = RESTED, certificates?: Certificates, idleMo
       exchange.instead = (failure) => {
         const isStale = performance.now() - sentAt <= STALE
         const isAgain = isStale && isRetryable(exchange, failure, outgoing)
-        return isAgain ? overNew(origin, outgoing) : null
+        return isAgain ? overNew(origin, outgoing, true) : null
       }
     return exchange.send((receiver) => idle.send(outgoing, receiver))
   }
@@ -69,7 +71,7 @@ export function createFetch(rested = RESTED, certificates?: Certificates, idleMo
       workbench.begin(origin.target, outgoing)
       if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
       const idle = outgoing.isOnce ? null : origin.take()
-      return idle === null ? overNew(origin, outgoing) : overKept(origin, idle, outgoing)
+      return idle === null ? overNew(origin, outgoing, false) : overKept(origin, idle, outgoing)
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -90,6 +92,8 @@ function isRetryable(exchange: NodeUpstream, failure: UpstreamFailure, outgoing:
 export interface Carrier {
   /** A byte of the response came. */
   readonly heard: boolean
+  /** Nothing reads the request's bytes any more: they have left the process. One that can't tell leaves it out. */
+  readonly hasSent?: boolean
   pause(): void
   resume(): void
   /** Ends it at once; the receiver hears nothing more. */
@@ -100,6 +104,8 @@ export interface Carrier {
 export class NodeUpstream implements Upstream, Receiver {
   status = 0
   isHeld = false
+  /** The request went over another connection before, which may still have it. */
+  isReplacing = false
   headers: HeaderList = []
   /** Asked when it fails before its head came: what is to be the answer instead, if anything. */
   instead: ((failure: UpstreamFailure) => Promise<NodeUpstream> | null) | null = null
@@ -169,6 +175,10 @@ export class NodeUpstream implements Upstream, Receiver {
         fail: reject,
       })
     })
+  }
+
+  free(body: Uint8Array): void {
+    if (!this.isReplacing && this.#connection.hasSent) bodies.free(body)
   }
 
   cancel(): void {

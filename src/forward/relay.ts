@@ -40,6 +40,7 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   const answer = { status: upstream.status, headers: answerHeaders(engine, ours) }
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
+  freeBody(core, admitted, started)
   const passage = new Passage(core, passing, started, report.load)
   const bare = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
   const watch = call.tap?.(bare, upstream.status) ?? bare
@@ -50,6 +51,14 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
     return relayRead(core.host, retold, { ...answer, headers }, watch)
   }
   return core.host.relay(upstream, answer, started.partner ? watchPair(watch, started.partner) : watch)
+}
+
+/** Frees the memory of a body that went to one worker, once, while nobody looked on who might keep it. */
+function freeBody(core: Core, { call }: Admitted, { plan, upstream }: Started): void {
+  const { body, tap } = call
+  const isAlone = core.surface === null && core.extensions === null && tap === undefined
+  const isPlain = plan.kind === 'single' && plan.attempt === 1
+  if (isAlone && isPlain && 'bytes' in body) upstream.free?.(body.bytes)
 }
 
 /** What a dialect makes of an engine's refusal of its half of a call. */

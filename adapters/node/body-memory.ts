@@ -1,0 +1,112 @@
+// The memory that request bodies lie in, used again once nobody reads a body any more. It is outside of V8's heap, which collects
+// all the sooner the more of it waits to be collected (the figure: bench/README.md, "Long bodies").
+
+/** Whether a buffer came from a shelf (true) or from somebody else (false); on no other buffer. */
+const IS_SHELVED = Symbol('isShelved')
+
+/** Bodies below this are left to the collector, bytes. */
+const LEAST = 4096
+/** Larger buffers are not kept, bytes. */
+const MOST = 1_048_576
+/** Bytes of buffers that are kept at once. */
+const LIMIT = 16 * 1024 * 1024
+/** Buffers that nobody needed for so long are given up, ms. */
+const IDLE = 10_000
+
+interface Marked extends ArrayBuffer {
+  [IS_SHELVED]?: boolean
+}
+
+/** Free buffers of one size. */
+interface Shelf {
+  readonly buffers: ArrayBuffer[]
+  /** So many of them, from the first on, have lain there since the last sweep. */
+  untouched: number
+}
+
+export class BodyMemory {
+  /** By size. */
+  readonly #shelves = new Map<number, Shelf>()
+  #kept = 0
+  #sweeper: ReturnType<typeof setTimeout> | null = null
+
+  /** Bytes of free buffers. */
+  get kept(): number {
+    return this.#kept
+  }
+
+  /** Room for a body of `size` bytes, which are any until they are written. */
+  room(size: number): Uint8Array {
+    if (size < LEAST || size > MOST) return this.mark(fresh(size))
+    const capacity = capacityOf(size)
+    const shelf = this.#shelfOf(capacity)
+    const kept = shelf.buffers.pop()
+    if (kept === undefined) return marked(fresh(capacity).subarray(0, size), true)
+    this.#kept -= capacity
+    if (shelf.buffers.length < shelf.untouched) shelf.untouched = shelf.buffers.length
+    return marked(new Uint8Array(kept, 0, size), true)
+  }
+
+  /** Lets the memory of a body be freed that fills a buffer of its own. Returns the body. */
+  mark(body: Uint8Array): Uint8Array {
+    const isAlone = body.byteLength >= LEAST && body.byteLength === body.buffer.byteLength
+    return isAlone ? marked(body, false) : body
+  }
+
+  /**
+   * Takes a body's memory back, where it came from here: at once, so its bytes must have left the process. Whoever looks at the
+   * body after that sees none of it, and nothing of the next one: its buffer is detached.
+   */
+  free({ buffer }: Uint8Array): void {
+    if (!(buffer instanceof ArrayBuffer)) return
+    const isShelved = (buffer as Marked)[IS_SHELVED]
+    if (isShelved === undefined || buffer.detached) return
+    const capacity = buffer.byteLength
+    if (!isShelved || this.#kept + capacity > LIMIT) return void buffer.transfer(0)
+    this.#shelfOf(capacity).buffers.push(buffer.transfer())
+    this.#kept += capacity
+    this.#sweeper ??= setTimeout(() => this.sweep(), IDLE).unref()
+  }
+
+  /** Gives up what nobody needed since the last time. */
+  sweep(): void {
+    for (const [capacity, shelf] of this.#shelves) {
+      for (const buffer of shelf.buffers.splice(0, shelf.untouched)) {
+        this.#kept -= capacity
+        buffer.transfer(0)
+      }
+      shelf.untouched = shelf.buffers.length
+      if (shelf.untouched === 0) this.#shelves.delete(capacity)
+    }
+    if (this.#sweeper !== null) clearTimeout(this.#sweeper)
+    this.#sweeper = this.#kept > 0 ? setTimeout(() => this.sweep(), IDLE).unref() : null
+  }
+
+  #shelfOf(capacity: number): Shelf {
+    const known = this.#shelves.get(capacity)
+    if (known !== undefined) return known
+    const shelf = { buffers: [], untouched: 0 }
+    this.#shelves.set(capacity, shelf)
+    return shelf
+  }
+}
+
+/** That of this thread. */
+export const bodies = new BodyMemory()
+
+/** Four sizes between a power of two and the next: at most a quarter of a buffer is more than was asked for. */
+function capacityOf(size: number): number {
+  const unit = 1 << (29 - Math.clz32(size - 1))
+  return Math.ceil(size / unit) * unit
+}
+
+/** Not zeroed. Large ones take up memory only as they fill. */
+function fresh(size: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+}
+
+/** The mark is the buffer's: a property of the array would make two kinds of arrays of all that is read byte by byte. */
+function marked(body: Uint8Array, isShelved: boolean): Uint8Array {
+  ;(body.buffer as Marked)[IS_SHELVED] = isShelved
+  return body
+}

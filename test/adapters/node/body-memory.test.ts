@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { BodyMemory } from '../../../adapters/node/body-memory.ts'
+
+const MiB = 1_048_576
+
+test('the memory of a body that is over serves the next one', () => {
+  const memory = new BodyMemory()
+  const first = memory.room(100_000).fill(1)
+  const at = first.buffer
+  memory.free(first)
+  const kept = memory.kept
+  const second = memory.room(99_000)
+  assert.ok(kept >= 100_000)
+  assert.equal(memory.kept, 0)
+  assert.equal(second.byteLength, 99_000)
+  assert.ok(second.every((byte) => byte === 1))
+  assert.notEqual(second.buffer, at)
+})
+
+test('whoever still looks at a body that is over sees nothing of the next one', () => {
+  const memory = new BodyMemory()
+  const body = memory.room(100_000)
+  const views = [body, body.subarray(10, 20), new Int32Array(body.buffer, 0, 5)]
+  memory.free(body)
+  memory.room(100_000).fill(7)
+  assert.deepEqual(
+    views.map((view) => view.byteLength),
+    [0, 0, 0],
+  )
+})
+
+test('a body that is over twice is over once', () => {
+  const memory = new BodyMemory()
+  const body = memory.room(100_000)
+  memory.free(body)
+  const { kept } = memory
+  memory.free(body)
+  assert.equal(memory.kept, kept)
+})
+
+test('what came from elsewhere stays as it is', () => {
+  const memory = new BodyMemory()
+  const pooled = Buffer.from('a piece of a buffer that others share')
+  const part = new Uint8Array(200_000).subarray(5, 100_000)
+  const others = [new Uint8Array(100_000), memory.mark(part), memory.mark(pooled)]
+  for (const bytes of others) memory.free(bytes)
+  assert.equal(memory.kept, 0)
+  assert.ok(others.every(({ buffer }) => !(buffer as ArrayBuffer).detached))
+})
+
+test('a piece that is a whole body, and a body larger than the largest that is kept, are let go at once', () => {
+  const memory = new BodyMemory()
+  const given = [memory.mark(new Uint8Array(16_384)), memory.room(MiB + 1)]
+  for (const bytes of given) memory.free(bytes)
+  assert.ok(given.every(({ byteLength }) => byteLength === 0))
+  assert.equal(memory.kept, 0)
+})
+
+test('no more than 16 MiB wait for bodies, and none of it once nobody comes', () => {
+  const memory = new BodyMemory()
+  const busy = Array.from({ length: 40 }, () => memory.room(MiB))
+  for (const bytes of busy) memory.free(bytes)
+  assert.equal(memory.kept, 16 * MiB)
+  memory.sweep()
+  // Four were needed since then.
+  const again = Array.from({ length: 4 }, () => memory.room(MiB))
+  for (const bytes of again) memory.free(bytes)
+  memory.sweep()
+  assert.equal(memory.kept, 4 * MiB)
+  memory.sweep()
+  assert.equal(memory.kept, 0)
+})
+
+test('bodies have as many bytes as they asked for, in a buffer that is at most a quarter larger', () => {
+  const memory = new BodyMemory()
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 2 * MiB }), (size) => {
+      const body = memory.room(size)
+      assert.equal(body.byteLength, size)
+      assert.equal(body.byteOffset, 0)
+      assert.ok(body.buffer.byteLength <= size * 1.25 + 4)
+      memory.free(body)
+    }),
+  )
+})
