@@ -1,4 +1,5 @@
 // A Headers look-alike over a list of raw headers: reads cost no copy, and names keep their spelling on the way out.
+import { isNamed } from '../../src/forward/names.ts'
 import type { HeaderList } from '../../src/host.ts'
 
 /**
@@ -21,17 +22,15 @@ export class HeaderView {
   get(name: string): string | null {
     const list = this.#list
     let found: string | null = null
-    const lower = name.toLowerCase()
     for (let i = 0; i < list.length; i += 2) {
-      if (!isNamed(list[i]!, lower)) continue
+      if (!isNamed(list[i]!, name)) continue
       found = found === null ? list[i + 1]! : `${found}, ${list[i + 1]!}`
     }
     return found
   }
 
   has(name: string): boolean {
-    const lower = name.toLowerCase()
-    for (let i = 0; i < this.#list.length; i += 2) if (isNamed(this.#list[i]!, lower)) return true
+    for (let i = 0; i < this.#list.length; i += 2) if (isNamed(this.#list[i]!, name)) return true
     return false
   }
 
@@ -45,10 +44,9 @@ export class HeaderView {
 
   set(name: string, value: string): void {
     const own = this.#writable()
-    const lower = name.toLowerCase()
     let isSet = false
     for (let i = 0; i < own.length; i += 2) {
-      if (!isNamed(own[i]!, lower)) continue
+      if (!isNamed(own[i]!, name)) continue
       if (isSet) {
         own.splice(i, 2)
         i -= 2
@@ -64,8 +62,7 @@ export class HeaderView {
 
   delete(name: string): void {
     const own = this.#writable()
-    const lower = name.toLowerCase()
-    for (let i = own.length - 2; i >= 0; i -= 2) if (isNamed(own[i]!, lower)) own.splice(i, 2)
+    for (let i = own.length - 2; i >= 0; i -= 2) if (isNamed(own[i]!, name)) own.splice(i, 2)
   }
 
   forEach(run: (value: string, name: string, headers: Headers) => void, self?: unknown): void {
@@ -119,17 +116,21 @@ export class HeaderView {
 }
 Object.setPrototypeOf(HeaderView.prototype, Headers.prototype)
 
-function isNamed(name: string, lower: string): boolean {
-  return name.length === lower.length && (name === lower || name.toLowerCase() === lower)
-}
-
-/** Whether a name comes twice. Compares all pairs: there are few, and most differ in length. */
+/** Whether a name comes twice. One whose length is new is compared with none before it; of long lists none are compared. */
 function hasDoubles(list: HeaderList): boolean {
   if (list.length > 64) return true
-  for (let i = 2; i < list.length; i += 2) {
-    const lower = list[i]!.toLowerCase()
-    for (let j = 0; j < i; j += 2) if (isNamed(list[j]!, lower)) return true
+  let lengths = 0
+  for (let i = 0; i < list.length; i += 2) {
+    const bit = 1 << list[i]!.length // modulo 32
+    if ((lengths & bit) !== 0 && isAmong(list, i)) return true
+    lengths |= bit
   }
+  return false
+}
+
+/** Whether the name at that place stands before it, too. */
+function isAmong(list: HeaderList, at: number): boolean {
+  for (let i = 0; i < at; i += 2) if (isNamed(list[i]!, list[at]!)) return true
   return false
 }
 

@@ -1,8 +1,9 @@
 // Which headers travel: everything but what belongs to one connection, and keys never cross from one side to the other.
 import type { HeaderList, WorkerRef } from '../host.ts'
+import { isNamed, NameList } from './names.ts'
 
 /** RFC 9110 §7.6.1, and what the sender of the next hop makes itself. */
-const NEVER_SENT = new Set([
+const NEVER_SENT = new NameList([
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -19,7 +20,7 @@ const NEVER_SENT = new Set([
   'accept-encoding',
 ])
 
-const KEYS = new Set(['authorization', 'x-api-key'])
+const KEYS = new NameList(['authorization', 'x-api-key'])
 
 /** vLLM's, and of SGLang since 0.5.10. */
 const RANK = 'x-data-parallel-rank'
@@ -59,20 +60,25 @@ function connectionNames(headers: Headers): Set<string> | null {
 
 /** The headers of one attempt: the client's, the worker's own key and extras, its rank, and the request's ids. */
 export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: HeaderList): string[] {
-  const own = worker.headers ? Object.entries(worker.headers) : []
   let { passed, keys } = client
-  if (own.length > 0) {
-    const names = new Set(own.map(([name]) => name.toLowerCase()))
+  if (worker.headers !== undefined) {
+    const names = new Set(Object.keys(worker.headers).map((name) => name.toLowerCase()))
     passed = without(passed, names)
     keys = without(keys, names)
   }
-  const headers = worker.rank === undefined ? [...passed] : withoutHeader(passed, RANK)
-  headers.push(...ids)
+  const headers = worker.rank === undefined ? passed.slice() : withoutHeader(passed, RANK)
+  add(headers, ids)
   if (worker.rank !== undefined) headers.push(RANK, String(worker.rank))
   if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
-  else headers.push(...keys)
-  for (const [name, value] of own) headers.push(name.toLowerCase(), value)
+  else add(headers, keys)
+  if (worker.headers !== undefined)
+    for (const [name, value] of Object.entries(worker.headers)) headers.push(name.toLowerCase(), value)
   return headers
+}
+
+/** Spreading a list into `push` would go through its iterator. */
+function add(headers: string[], more: HeaderList): void {
+  for (let i = 0; i < more.length; i++) headers.push(more[i] as string)
 }
 
 /** An engine's headers for the client, with ours in place of its own of the same names. */
@@ -82,7 +88,7 @@ export function answerHeaders(engine: HeaderList, ours: HeaderList): string[] {
     const name = engine[i] as string
     if (!isOurs(name, ours)) headers.push(name, engine[i + 1] as string)
   }
-  headers.push(...ours)
+  add(headers, ours)
   return headers
 }
 
@@ -101,10 +107,7 @@ export function hideOrigin(headers: HeaderList, workerUrl: string): HeaderList {
 }
 
 function isOurs(name: string, ours: HeaderList): boolean {
-  for (let i = 0; i < ours.length; i += 2) {
-    const own = ours[i] as string
-    if (own.length === name.length && own === name.toLowerCase()) return true
-  }
+  for (let i = 0; i < ours.length; i += 2) if (isNamed(name, ours[i] as string)) return true
   return false
 }
 
@@ -121,7 +124,7 @@ export function withoutHeader(headers: HeaderList, name: string): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const one = headers[i] as string
-    if (one.length !== name.length || one.toLowerCase() !== name) kept.push(one, headers[i + 1] as string)
+    if (!isNamed(one, name)) kept.push(one, headers[i + 1] as string)
   }
   return kept
 }
@@ -129,8 +132,7 @@ export function withoutHeader(headers: HeaderList, name: string): string[] {
 /** A header's value, names compared without case; undefined when absent. */
 export function headerOf(headers: HeaderList, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
-    const one = headers[i] as string
-    if (one.length === name.length && one.toLowerCase() === name) return headers[i + 1]
+    if (isNamed(headers[i] as string, name)) return headers[i + 1]
   }
   return undefined
 }
