@@ -7,6 +7,7 @@ import type { TreeSnapshot } from '../prefix/snapshot.ts'
 const RESIZE_FROM = 0.05
 
 interface Entry {
+  readonly id: string
   /** Its number in the tree. */
   readonly number: number
   /** Canonical prompt bytes. */
@@ -25,6 +26,8 @@ export interface SavedView extends TreeSnapshot {
 export class PrefixView {
   readonly #tree: RadixTree
   readonly #entries = new Map<string, Entry>()
+  /** The one that was asked for last: several questions in a row are about the same worker. */
+  #last: Entry | null = null
   #depths = new Int32Array(8)
   #place = 0
   /** `look` found nothing: all depths are 0. */
@@ -50,7 +53,7 @@ export class PrefixView {
   join(workerId: string, capacity: number, isAside = false): void {
     const entry = this.#entries.get(workerId)
     if (!entry) {
-      this.#entries.set(workerId, { number: this.#tree.add(capacity), capacity, isAside })
+      this.#entries.set(workerId, { id: workerId, number: this.#tree.add(capacity), capacity, isAside })
       if (isAside) this.#asides++
       if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
       return
@@ -65,6 +68,7 @@ export class PrefixView {
     const entry = this.#entries.get(workerId)
     if (!entry) return
     this.#entries.delete(workerId)
+    this.#last = null
     if (entry.isAside) this.#asides--
     this.#tree.remove(entry.number)
     this.#depths[entry.number] = 0
@@ -102,13 +106,13 @@ export class PrefixView {
 
   /** Bytes of the prompt that `look` was given last that a worker holds. */
   matchOf(workerId: string): number {
-    const entry = this.#entries.get(workerId)
+    const entry = this.#find(workerId)
     return entry ? bytesAt(this.#depths[entry.number]!) : 0
   }
 
   /** The same in blocks. */
   depthOf(workerId: string): number {
-    const entry = this.#entries.get(workerId)
+    const entry = this.#find(workerId)
     return entry ? this.#depths[entry.number]! : 0
   }
 
@@ -119,7 +123,7 @@ export class PrefixView {
 
   /** A worker has, or will have, this path. `now`: a call went there; null: it was only learned (a correction, an event). */
   hold(workerId: string, path: Float64Array, now: number | null): void {
-    const entry = this.#entries.get(workerId)
+    const entry = this.#find(workerId)
     if (entry) this.#tree.insert(path, entry.number, now)
   }
 
@@ -131,8 +135,15 @@ export class PrefixView {
 
   /** Bytes of prompts that a worker holds. */
   held(workerId: string): number {
-    const entry = this.#entries.get(workerId)
+    const entry = this.#find(workerId)
     return entry ? this.#tree.held(entry.number) : 0
+  }
+
+  #find(workerId: string): Entry | undefined {
+    if (workerId === this.#last?.id) return this.#last
+    const entry = this.#entries.get(workerId)
+    if (entry) this.#last = entry
+    return entry
   }
 
   /** How often anything was held: unchanged means that there is nothing new to save. */
