@@ -57,9 +57,6 @@ export const NO_JSON_TYPE = 'Expected request with `Content-Type: application/js
 export const missingField = (name: string): string =>
   `Failed to deserialize the JSON body into the target type: missing field \`${name}\``
 
-export const noList = (name: string, kind: string): string =>
-  `Failed to deserialize the JSON body into the target type: ${name}: invalid type: ${kind}, expected a sequence`
-
 export const NO_BODY = `${PARSE_ERROR}: EOF while parsing a value at line 1 column 0`
 
 /** A field of a wrong type. `raw`: its JSON where it is known. */
@@ -69,6 +66,15 @@ export function misfit(name: string, kind: string, raw: string, want: string): s
   const what = kind === 'number' && isWhole && want === 'u32' ? 'value' : 'type'
   return `Failed to deserialize the JSON body into the target type: ${name}: invalid ${what}: ${named(kind, raw)}, expected ${expected}`
 }
+
+/** Where their parser stands when it has read so many bytes: ` at line 1 column 30`; columns are bytes. */
+export function placeAt(bytes: Uint8Array, read: number): string {
+  const before = bytes.subarray(0, read)
+  const line = before.reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 1)
+  return ` at line ${line} column ${read - before.lastIndexOf(NEWLINE) - 1}`
+}
+
+const NEWLINE = 10
 
 /** Most of a value that is shown. */
 const SHOWN = 100

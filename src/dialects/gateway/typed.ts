@@ -5,7 +5,7 @@ import { pathname } from '../../openai/call.ts'
 import { Refusal } from '../../openai/errors.ts'
 import type { TopLevel } from '../../openai/scan.ts'
 import type { RefusedAt } from '../dialect.ts'
-import { isJsonType, isJsonWord, missingField, misfit, NO_BODY, NO_JSON_TYPE, noList } from './answers.ts'
+import { isJsonType, isJsonWord, missingField, misfit, NO_BODY, NO_JSON_TYPE, placeAt } from './answers.ts'
 
 /** Fields without which a body is none of that path. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -47,13 +47,27 @@ export function checkBody({ path, method, body }: Call, headers: Headers, rules:
   if (body.kind === 'none') throw wrong(400, 'empty_body', NO_BODY)
   const { wants, modelled } = rules
   if (body.kind === 'json' && Object.hasOwn(wants, name)) checkTypes(body.top, wants[name] ?? {})
-  if (modelled?.has(name) && body.kind === 'json' && !body.top.has('model'))
-    throw wrong(422, 'missing_field', missingField('model'))
+  if (modelled?.has(name) && body.kind === 'json' && !body.top.has('model')) throw lacks('model', body.top)
   const field = Object.hasOwn(FIELDS, name) ? (FIELDS[name] as string) : undefined
   if (field === undefined) return
-  const kind = body.kind === 'json' ? body.top.kind(field) : null
-  if (kind === null) throw wrong(422, 'missing_field', missingField(field))
-  if (field === 'messages' && kind !== 'array') throw wrong(422, 'missing_field', noList(field, kind))
+  const top = body.kind === 'json' ? body.top : null
+  const kind = top?.kind(field) ?? null
+  if (top === null || kind === null) throw lacks(field, top)
+  if (field === 'messages' && kind !== 'array') throw misfits(field, kind, top, 'a sequence')
+}
+
+/** A field is not there: their parser has read the whole object by then. */
+function lacks(field: string, top: TopLevel | null): Refusal {
+  const place = top === null ? '' : placeAt(top.bytes, top.bytes.lastIndexOf(CLOSING) + 1)
+  return wrong(422, 'missing_field', missingField(field) + place)
+}
+
+const CLOSING = 0x7d
+
+/** A field is none of what it should be: their parser has read its value by then. */
+function misfits(field: string, kind: string, top: TopLevel, want: string): Refusal {
+  const place = placeAt(top.bytes, top.span(field)?.end ?? 0)
+  return wrong(422, 'missing_field', misfit(field, kind, top.raw(field) ?? '', want) + place)
 }
 
 function checkTypes(top: TopLevel, wants: Readonly<Record<string, Want>>): void {
@@ -62,7 +76,7 @@ function checkTypes(top: TopLevel, wants: Readonly<Record<string, Want>>): void 
     if (kind === null || (kind === 'null' && want.endsWith('?'))) continue
     const is = want.replace('?', '')
     if (is === 'u32' ? kind === 'number' && isU32(top.raw(name) ?? '') : kind === is) continue
-    throw wrong(422, 'missing_field', misfit(name, kind, top.raw(name) ?? '', is))
+    throw misfits(name, kind, top, is)
   }
 }
 
@@ -94,7 +108,7 @@ const READER: ReadonlySet<string> = new Set(['empty_body', 'invalid_json', 'inva
 /** Throws 422 for a response to nothing. */
 export function checkInput({ path, method, body }: Call): void {
   if (method !== 'POST' || pathname(path) !== '/v1/responses' || body.kind !== 'json') return
-  if (body.top.kind('input') === null) throw wrong(422, 'missing_field', missingField('input'))
+  if (body.top.kind('input') === null) throw lacks('input', body.top)
 }
 
 /** Throws 400 for a chat without messages. */
