@@ -8,6 +8,8 @@ import { MODULE } from './module.ts'
 const REST = 64
 const FOUND = 128 / 4
 const BODY = 1024
+/** So many bytes before a text are copied sooner than a view without them is made. */
+const LITTLE = 1024
 
 interface Loops {
   readonly memory: WebAssembly.Memory
@@ -59,10 +61,12 @@ class WasmKernel implements Kernel {
 
   load(text: ByteText, from: number): void {
     if (this.#text === text && this.#from <= from) return
-    this.#bytes.set(text.bytes.subarray(from, text.end), BODY)
+    const { bytes, end } = text
+    const start = from < LITTLE ? 0 : from
+    this.#bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), BODY)
     this.#text = text
-    this.#from = from
-    this.#shift = BODY - from
+    this.#from = start
+    this.#shift = BODY - start
   }
 
   skip(at: number, end: number): number {

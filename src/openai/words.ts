@@ -13,7 +13,23 @@ const BACKSLASH = 0x5c
 /** A view for the finders below. Makes no copy. Throws a RangeError from 2 GiB on, where 32-bit positions end. */
 export function textOf(bytes: Uint8Array, end: number): ByteText {
   if (bytes.byteOffset + end > 0x7fffff00) throw new RangeError('body too large to scan')
-  return { bytes, words: wordsOf(bytes), end }
+  return new Text(bytes, end)
+}
+
+/** Few need the words: short strings end before, long ones are the kernel's. */
+class Text implements ByteText {
+  readonly bytes: Uint8Array
+  readonly end: number
+  #words: Int32Array | null = null
+
+  constructor(bytes: Uint8Array, end: number) {
+    this.bytes = bytes
+    this.end = end
+  }
+
+  get words(): Int32Array {
+    return (this.#words ??= wordsOf(this.bytes))
+  }
 }
 
 /** All of its buffer as 32-bit words. */
@@ -67,10 +83,11 @@ export function findStop(text: ByteText, at: number): number {
  * `end`. Never passes a quote, bracket or brace. Those but the quote have bit 6 set; digits and punctuation do not.
  */
 export function skipNumbers(text: ByteText, at: number): number {
-  const { bytes, end, words } = text
+  const { bytes, end } = text
   const last = (bytes.byteOffset + end) >>> 2
   let word = (bytes.byteOffset + at + 3) >>> 2
   if (word >= last) return at
+  const { words } = text
   for (let lead = word * 4 - bytes.byteOffset; at < lead; at++) {
     if (bytes[at] === QUOTE || (bytes[at]! & 0x40) !== 0) return at
   }

@@ -1,6 +1,6 @@
 // Walks lists of messages, tools and content parts: leaves out cache marks and sets media apart.
 import { kernelFor } from '../kernel/kernel.ts'
-import type { ByteText } from '../openai/words.ts'
+import { textOf, type ByteText } from '../openai/words.ts'
 import { addMedia, addText, type Draft } from './draft.ts'
 import { MAX_BYTES } from './sizes.ts'
 import { AllStrings, endOfString } from './strings.ts'
@@ -10,7 +10,7 @@ const COMMA = 0x2c
 const COLON = 0x3a
 
 /** Bytes from which on the kernel pays. */
-const LONG = 1024
+const LONG = 512
 /** Shorter texts are taken as they are, even when they are media: a URL, an icon. */
 const MEDIA_MIN = 1024
 /** `data:` URLs name their type first; the mark that ends it stands early. */
@@ -31,8 +31,8 @@ export function walkParts(
   { start, end }: { start: number; end: number },
   isMedia: boolean,
 ): void {
-  const { bytes, words } = whole
-  const text = { bytes, words, end }
+  const { bytes } = whole
+  const text = textOf(bytes, end)
   const strings = (end - start >= LONG ? kernelFor(whole, start) : null) ?? new AllStrings(text)
   const limit = () => from + MAX_BYTES - draft.length
   let from = start
