@@ -119,6 +119,7 @@ const BODIES: readonly (readonly [string, Asked, number, RegExp])[] = [
   ['/v1/responses', { body: { input: 'a', stream: 'yes' } }, 400, /stream: .*"json_parse_error"/],
   ['/generate', { body: { text: 'a', stream: null } }, 422, /stream: invalid type: null, expected a boolean/],
   ['/workers', { body: {} }, 422, /missing field `url`/],
+  ['/workers', { body: { url: 5 } }, 422, /url: invalid type: integer `5`, expected a string/],
   ['/add_worker', { method: 'POST' }, 400, /missing field `url`/],
 ]
 

@@ -137,6 +137,7 @@ const BODIES: readonly (readonly [string, Asked, number, RegExp])[] = [
   ['/nope', { body: '{bad' }, 400, /^Invalid JSON body: /],
   ['/add_worker', { method: 'POST' }, 400, /missing field `url`/],
   ['/workers', { body: {} }, 422, /missing field `url`/],
+  ['/workers', { body: { url: 5 } }, 422, /url: invalid type: integer `5`, expected a string/],
   ['/workers', { body: { url: W1 } }, 400, /"code":"ADD_WORKER_FAILED"/],
   ['/add_worker?url=http://w1:8000', { method: 'POST' }, 400, /^Worker http:\/\/w1:8000 already exists$/],
 ]

@@ -67,6 +67,13 @@ export function misfit(name: string, kind: string, raw: string, want: string): s
   return `Failed to deserialize the JSON body into the target type: ${name}: invalid ${what}: ${named(kind, raw)}, expected ${expected}`
 }
 
+/** Why the value of a field that must be a text is none. */
+export function noText(name: string, value: unknown): string {
+  if (value === undefined) return missingField(name)
+  const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+  return misfit(name, kind, JSON.stringify(value), 'string')
+}
+
 /** Where their parser stands when it has read so many bytes: ` at line 1 column 30`; columns are bytes. */
 export function placeAt(bytes: Uint8Array, read: number): string {
   const before = bytes.subarray(0, read)

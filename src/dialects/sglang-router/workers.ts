@@ -2,7 +2,7 @@
 import type { WorkerSpec } from '../../config/schema.ts'
 import type { Core } from '../../core.ts'
 import { json } from '../../routes/reply.ts'
-import { coded, missingField, objectOf, plain } from '../gateway/answers.ts'
+import { coded, noText, objectOf, plain } from '../gateway/answers.ts'
 import { fleetOf, uuidOf, type Backend } from '../gateway/fleet.ts'
 import { specOf, type Job, type Joining } from '../gateway/joining.ts'
 import { isThere, removed } from '../gateway/legacy.ts'
@@ -19,7 +19,7 @@ const COST = 'cost'
 export async function create(core: Core, request: Request, joining: Joining): Promise<Response> {
   const body = await objectOf(request)
   if (body instanceof Response) return body
-  if (typeof body['url'] !== 'string') return plain(422, missingField('url'))
+  if (typeof body['url'] !== 'string') return plain(422, noText('url', body['url']))
   const spec = specOf(specFields(body))
   if (typeof spec === 'string') return coded(400, `Invalid worker: ${spec}`, 'INVALID_WORKER')
   const id = uuidOf(spec.url)

@@ -9,6 +9,7 @@ import {
   coded,
   methodsOf,
   missingField,
+  noText,
   missingQuery,
   objectOf,
   plain,
@@ -195,7 +196,7 @@ async function create(core: Core, request: Request, joining: Joining): Promise<R
   const body = await objectOf(request)
   if (body instanceof Response) return body
   const { url, api_key: apiKey, model_id: model } = body
-  if (typeof url !== 'string') return plain(422, missingField('url'))
+  if (typeof url !== 'string') return plain(422, noText('url', url))
   const spec = specOf({
     url,
     ...(typeof apiKey === 'string' && { apiKey }),
