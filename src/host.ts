@@ -124,7 +124,10 @@ export class UpstreamFailure extends Error {
  * Exactly one of `end`, `fail`, `leave` is called, once.
  */
 export interface Watch {
-  /** Bytes from the worker, in order. Returns what the client gets in their place (most often the same object; null: nothing now). */
+  /**
+   * Bytes from the worker, in order, which the watch may change. Returns what the client gets in their place (most often the same
+   * object; null: nothing now).
+   */
   chunk(bytes: Uint8Array): Uint8Array | null
   /** Asked after a chunk by a host that can pass bytes unseen: may it from here on? After a yes only one of the three below is called. */
   mayPassUnseen?(): boolean

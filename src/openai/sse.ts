@@ -1,5 +1,6 @@
 // Cuts a stream of server-sent events into events without changing a byte of it.
-import { join } from './bytes.ts'
+import { join, startsWith } from './bytes.ts'
+import { findLow } from './opening.ts'
 
 /** One event as a client reads it: `data` lines are joined with a line feed; null when there was none (a comment). */
 export interface SseEvent {
@@ -9,6 +10,8 @@ export interface SseEvent {
 
 const LF = 0x0a
 const CR = 0x0d
+/** What nearly every event of most APIs begins with. */
+const DATA = Array.from('data: ', (char) => char.charCodeAt(0))
 const decoder = new TextDecoder()
 
 /**
@@ -21,19 +24,32 @@ export class EventFinder {
   /** Whether bytes of an event have come whose end has not. */
   isInside = false
 
-  /** Position behind the next event's last byte, or -1 when it does not end in this chunk. Call it again from there, then with the next chunk from 0. */
-  findEnd(chunk: Uint8Array, from: number): number {
+  /** The next byte is the first one of an event. */
+  get isBetween(): boolean {
+    return !this.isInside && !this.#isAfterCr
+  }
+
+  /**
+   * Position behind the next event's last byte, or -1 when it does not end in this chunk. Call it again from there, then with the
+   * next chunk from 0. `known`: no event ends before.
+   */
+  findEnd(chunk: Uint8Array, from: number, known = from): number {
     const length = chunk.length
-    let at = from
+    let at = known
     if (this.#isAfterCr && at < length) {
       this.#isAfterCr = false
       if (chunk[at] === LF) at++
     }
-    if (at < length) this.isInside = true
-    let isEmpty = this.#lineIsEmpty
+    if (from < known || at < length) this.isInside = true
+    let isEmpty = from < known ? chunk[known - 1] === LF : this.#lineIsEmpty
     for (; at < length; at++) {
+      if (chunk[at]! > CR) {
+        isEmpty = false
+        at = findLow(chunk, at + 1)
+        if (at === length) break
+      }
       const byte = chunk[at]!
-      if (byte > CR || (byte !== LF && byte !== CR)) {
+      if (byte !== LF && byte !== CR) {
         isEmpty = false
         continue
       }
@@ -101,6 +117,9 @@ export class SseSplitter {
 
 /** Reads one event's bytes. An event without a `data` line is dispatched to nobody: its data is null. */
 export function readEvent(bytes: Uint8Array): SseEvent {
+  const last = bytes.length - 2
+  if (last >= DATA.length && bytes[last] === LF && startsWith(bytes, 0, DATA) && findLow(bytes, 0) === last)
+    return { name: '', data: decoder.decode(bytes.subarray(0, last)).slice(DATA.length) }
   let name = ''
   let data: string | null = null
   for (const line of decoder.decode(bytes).split(/\r\n|\r|\n/)) {
@@ -113,9 +132,9 @@ export function readEvent(bytes: Uint8Array): SseEvent {
   return { name, data }
 }
 
-/** A copy of the event's first line with its line feed, when it is an `event:` line. */
-export function nameLineOf(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
-  if (bytes[start] !== 0x65) return null
-  const feed = bytes.subarray(start, end).indexOf(LF)
-  return feed < 0 ? null : bytes.slice(start, start + feed + 1)
+/** Behind the line feed of the event's first line, when it is an `event:` line and not all of the event; else `start`. */
+export function behindName(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] !== 0x65) return start
+  const feed = bytes.indexOf(LF, start)
+  return feed < 0 || feed + 1 >= end ? start : feed + 1
 }

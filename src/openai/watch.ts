@@ -10,9 +10,12 @@ import {
   typeOf,
 } from './shapes.ts'
 import type { Shape, StreamFailure } from './shapes.ts'
-import { append, join, startsWith } from './bytes.ts'
-import { EventFinder, nameLineOf, readEvent } from './sse.ts'
+import { append, join } from './bytes.ts'
+import { LastEvents } from './last-events.ts'
+import { Opening } from './opening.ts'
+import { behindName, EventFinder, readEvent } from './sse.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
+import { behindFirstObject, isDone, isNoError, opensWithText, usageOfEvent } from './usual.ts'
 
 export { createJsonWatch } from './json-watch.ts'
 export type { JsonWatch } from './json-watch.ts'
@@ -27,7 +30,10 @@ export interface StreamOptions {
 }
 
 export interface StreamWatch {
-  /** The next bytes from the engine. Returns what the client gets: the same object unless something must be held back or taken out. */
+  /**
+   * The next bytes from the engine, which are the watch's from now on. Returns what the client gets: the same object unless
+   * something must be held back or taken out.
+   */
   chunk(bytes: Uint8Array): Uint8Array | null
   /** The engine's stream ended cleanly. Returns what was held back and belongs to the client. Look at `isFinished` after it. */
   end(): Uint8Array | null
@@ -55,11 +61,8 @@ export interface StreamWatch {
 const HOLD_BYTES = 16 * 1024
 /** A torn event is put together for reading up to this size; of a larger one its head and its end are. */
 const READ_BYTES = 256 * 1024
-const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]
-const OPEN_ARRAY = 0x5b
-const OPEN_OBJECT = 0x7b
 
-/** Watches one stream. Costs a look at each byte for the ends of events, and about half of them again to tell usage from text. */
+/** Watches one stream. Costs a look at each word of it, for the ends of events and for those that open otherwise than the last. */
 export function createStreamWatch(options: StreamOptions): StreamWatch {
   return new SseWatch(options)
 }
@@ -83,13 +86,9 @@ class SseWatch implements StreamWatch {
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   #isHeld = false
-  /** First line of the last event that carried a token: one with the same line carries one too. */
-  #tokenLine: Uint8Array | null = null
-  /** The last two events with data, by reference. */
-  readonly #last: [EventPlace, EventPlace] = [
-    { chunk: null, start: 0, end: 0 },
-    { chunk: null, start: 0, end: 0 },
-  ]
+  /** What the last event with a token opened with: whatever opens so carries one too, and nothing else that matters. */
+  readonly #opening = new Opening()
+  readonly #last = new LastEvents()
 
   constructor(options: StreamOptions) {
     this.#options = options
@@ -105,35 +104,29 @@ class SseWatch implements StreamWatch {
   get isFinished(): boolean {
     if (this.#isDone || this.isFailed) return true
     if (this.#options.shape === 'other') return !this.#finder.isInside
-    return this.#hasChoices && this.#last.some((place) => hasFinishReason(dataAt(place)))
+    return this.#hasChoices && (hasFinishReason(this.#last.newer) || hasFinishReason(this.#last.older))
   }
 
   chunk(bytes: Uint8Array): Uint8Array | null {
-    let out: Uint8Array[] | null = null
+    let rest = bytes
+    let released: readonly Uint8Array[] | null = null
     let from = 0
-    let kept = 0
-    for (let end = this.#finder.findEnd(bytes, 0); end >= 0; end = this.#finder.findEnd(bytes, from)) {
+    for (;;) {
+      const behind = this.#behindOpening(rest, from)
+      const end = this.#finder.findEnd(rest, from, behind)
+      if (end < 0) break
       const held = this.#isHeld ? this.#pieces : null
-      const isStripped = this.#pieceBytes > 0 ? this.#lookTorn(bytes, end) : this.#look(bytes, from, end)
+      const isStripped = behind > from ? this.#count(rest, from, end) : this.#take(rest, from, end)
       this.#isHeld = false
-      if (held !== null && !isStripped) out = [...held]
-      if (isStripped) {
-        out ??= []
-        out.push(bytes.subarray(kept, from))
-        kept = end
-      }
-      from = end
+      if (!isStripped) {
+        released ??= held
+        from = end
+      } else rest = without(rest, from, end)
     }
-    if (from < bytes.length) {
-      const released = this.#keep(bytes.subarray(from))
-      if (released !== null) out = [...(out ?? []), ...released]
-    }
-    const stop = this.#isHeld ? from : bytes.length
-    if (out === null && stop === bytes.length) return bytes
-    out ??= []
-    out.push(bytes.subarray(kept, stop))
-    const whole = join(out)
-    return whole.length > 0 ? whole : null
+    if (from < rest.length) released = this.#keep(rest.subarray(from)) ?? released // never both
+    const shown = this.#isHeld ? rest.subarray(0, from) : rest
+    if (released !== null) return join([...released, shown])
+    return shown.length > 0 ? shown : null
   }
 
   end(): Uint8Array | null {
@@ -149,7 +142,7 @@ class SseWatch implements StreamWatch {
   usage(): Usage | null {
     if (this.#usage !== null || this.#options.shape === 'messages' || this.#options.shape === 'responses')
       return this.#usage
-    return usageOf(dataAt(this.#last[1])) ?? usageOf(dataAt(this.#last[0]))
+    return usageOf(this.#last.newer) ?? usageOf(this.#last.older)
   }
 
   usageOrEstimate(promptTokens: number): Usage {
@@ -171,7 +164,7 @@ class SseWatch implements StreamWatch {
       createdAt: this.#createdAt,
     }
     if (this.#options.shape !== 'responses') return errorEvent(this.#options.shape, failure, place)
-    const sequence = /"sequence_number"\s*:\s*(\d+)/.exec(dataAt(this.#last[1]))?.[1]
+    const sequence = /"sequence_number"\s*:\s*(\d+)/.exec(this.#last.newer)?.[1]
     return errorEvent('responses', failure, {
       ...place,
       sequence: sequence === undefined ? null : Number(sequence),
@@ -186,7 +179,7 @@ class SseWatch implements StreamWatch {
       this.#isHeld = false
       this.#pieces = [...earlier, piece]
       this.#pieceBytes += piece.length
-      return earlier
+      return earlier.length > 0 ? earlier : null
     }
     append(earlier, piece)
     this.#pieceBytes += piece.length
@@ -195,45 +188,62 @@ class SseWatch implements StreamWatch {
     return null
   }
 
-  #lookTorn(bytes: Uint8Array, end: number): boolean {
+  /** Behind the opening that an event has there; `from`: it has another one. */
+  #behindOpening(bytes: Uint8Array, from: number): number {
+    const opening = this.#opening
+    return this.#finder.isBetween && opening.standsAt(bytes, from) ? from + opening.length : from
+  }
+
+  /** Takes note of the event that ends there, and of what came of it before. Returns true when it is not for the client. */
+  #take(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#pieceBytes === 0) return this.#look(bytes, start, end)
     const event = join([...this.#pieces, bytes.subarray(0, end)])
     this.#pieces = []
     this.#pieceBytes = 0
     return this.#look(event, 0, event.length)
   }
 
-  /** Takes note of one whole event. Returns true when it is not for the client. */
   #look(bytes: Uint8Array, start: number, end: number): boolean {
     // The second half of a torn CRLF belongs to the event before.
     if (bytes[start] === 0x0a) start++
-    if (this.firstTokenAt === null || !this.#isPlainToken(bytes, start, end))
-      return this.#read(bytes, start, end)
-    this.tokens++
-    this.#remember(bytes, start, end)
-    return false
+    if (this.#isToken(bytes, start, end)) return this.#count(bytes, start, end)
+    if (isDone(bytes, start, end)) {
+      this.#isDone = true
+      return false
+    }
+    return this.#read(bytes, start, end)
   }
 
   /** Whether the event surely carries a token and nothing else that matters: the fast way, without decoding. */
-  #isPlainToken(bytes: Uint8Array, start: number, end: number): boolean {
-    const line = this.#tokenLine
-    if (this.#isNamed) return line !== null && end - start > line.length && startsWith(bytes, start, line)
-    if (!startsWith(bytes, start, DATA)) return false
-    let at = start + DATA.length
-    if (bytes[at] === 0x20) at++
-    if (bytes[at] === OPEN_ARRAY) return false
-    // Errors begin with `{"error"`.
-    if (!this.#hasChoices) return bytes[at] !== OPEN_OBJECT || bytes[at + 2] !== 0x65
-    for (; at < end; at++) {
-      if (bytes[at] !== OPEN_ARRAY) continue
-      const before = bytes[at - 1]
-      if (before !== 0x3a && before !== 0x20) continue
-      return bytes[at + 1] === OPEN_OBJECT
+  #isToken(bytes: Uint8Array, start: number, end: number): boolean {
+    const opening = this.#opening
+    if (end - start > opening.length && opening.standsAt(bytes, start)) return true
+    const isFirst = this.firstTokenAt === null
+    if (!this.#hasChoices) return !isFirst && !this.#isNamed && isNoError(bytes, start)
+    if (isFirst && !opensWithText(bytes, start, end, this.#options.shape === 'chat')) return false
+    const behind = behindFirstObject(bytes, start, end)
+    if (behind > 0) opening.keep(bytes, start, behind)
+    return behind > 0
+  }
+
+  /** Counts an event with a token, which is the client's. */
+  #count(bytes: Uint8Array, start: number, end: number): false {
+    this.tokens++
+    if (this.firstTokenAt === null) {
+      this.firstTokenAt = this.#options.now()
+      this.#options.onFirstToken(this.firstTokenAt)
     }
+    this.#last.remember(bytes, start, end)
     return false
   }
 
   #read(bytes: Uint8Array, start: number, end: number): boolean {
     const { shape } = this.#options
+    const counts = this.#hasChoices ? usageOfEvent(bytes, start, end) : null
+    if (counts !== null) {
+      this.#usage = counts
+      return this.#isStripping
+    }
     const { name: given, data } = readEvent(bytes.subarray(start, end))
     if (data === null || data === '') return false
     const name = this.#isNamed ? typeOf(given, data) : given
@@ -246,14 +256,10 @@ class SseWatch implements StreamWatch {
     if (this.#hasChoices && this.#isUsageEvent(data)) return this.#isStripping
     if (this.#isNamed) this.#readNamed(name, data)
     if (isFirstToken(shape, name, data)) {
-      this.tokens++
-      this.#tokenLine = this.#isNamed ? nameLineOf(bytes, start, end) : null
-      if (this.firstTokenAt === null) {
-        this.firstTokenAt = this.#options.now()
-        this.#options.onFirstToken(this.firstTokenAt)
-      }
+      if (this.#isNamed) this.#opening.keep(bytes, start, behindName(bytes, start, end))
+      return this.#count(bytes, start, end)
     }
-    this.#remember(bytes, start, end)
+    this.#last.remember(bytes, start, end)
     return false
   }
 
@@ -275,24 +281,10 @@ class SseWatch implements StreamWatch {
     if (typeof response?.['model'] === 'string') this.#model = response['model']
     if (typeof response?.['created_at'] === 'number') this.#createdAt = response['created_at']
   }
-
-  #remember(chunk: Uint8Array, start: number, end: number): void {
-    const [older, newer] = this.#last
-    older.chunk = newer.chunk
-    older.start = newer.start
-    older.end = newer.end
-    newer.chunk = chunk
-    newer.start = start
-    newer.end = end
-  }
 }
 
-interface EventPlace {
-  chunk: Uint8Array | null
-  start: number
-  end: number
-}
-
-function dataAt({ chunk, start, end }: EventPlace): string {
-  return chunk === null ? '' : (readEvent(chunk.subarray(start, end)).data ?? '')
+/** The bytes but those of one event, for which the ones behind it move up. */
+function without(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  bytes.copyWithin(start, end)
+  return bytes.subarray(0, bytes.length - (end - start))
 }

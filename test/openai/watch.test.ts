@@ -197,6 +197,44 @@ test('SGLang tells its counts in every event', () => {
   assert.ok(watch.isFinished)
 })
 
+const usual = (rest: string) => `data: {"id":"c","model":"m","choices":[${rest}\n\n`
+const seen: [
+  string,
+  Shape,
+  string,
+  { tokens: number; usage?: ReturnType<typeof usage>; isFailed?: boolean },
+][] = [
+  ['text', 'chat', usual('{"index":0,"delta":{"content":"a"}}]}').repeat(3), { tokens: 3 }],
+  ['text behind a role', 'chat', usual('{"index":0,"delta":{"role":null,"content":"a"}}]}'), { tokens: 1 }],
+  ['no text', 'chat', usual('{"index":0,"delta":{"role":"assistant","content":""}}]}'), { tokens: 0 }],
+  ['text of completions', 'completions', usual('{"index":0,"text":"a"}]}').repeat(2), { tokens: 2 }],
+  ['text of another API', 'completions', usual('{"index":0,"delta":{"content":"a"}}]}'), { tokens: 0 }],
+  [
+    'usage behind no choices',
+    'chat',
+    usual('],"usage":{"prompt_tokens":3,"completion_tokens":4}}'),
+    { tokens: 0, usage: usage(3, 4) },
+  ],
+  [
+    'blank lines between events',
+    'chat',
+    `${usual('{"index":0,"delta":{"content":"a"}}]}')}\n\n`.repeat(2),
+    { tokens: 2 },
+  ],
+  [
+    'text, and the name of an error in a line behind it',
+    'chat',
+    usual('{"index":0,"delta":{"content":"a"}}]}\nevent: error'),
+    { tokens: 1, isFailed: true },
+  ],
+]
+for (const [what, shape, text, { tokens, usage: counts = null, isFailed = false }] of seen) {
+  test(`events with ${what} are seen as what they are in ${shape}`, () => {
+    const { watch } = run(shape, [encode(text)])
+    assert.deepEqual([watch.tokens, watch.usage(), watch.isFailed], [tokens, counts, isFailed])
+  })
+}
+
 test('comments and role-only deltas are no token', () => {
   const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
   assert.deepEqual(run('chat', encodeAll([': ping\n\n', role, chunk('a')])).firsts, [3])
