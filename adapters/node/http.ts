@@ -2,11 +2,10 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server as Door } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Exchange } from './client/exchange.ts'
-import { DateLine } from './client/head.ts'
-import { Lane } from './client/lane.ts'
+import { Lanes, type LaneTimes } from './client/lanes.ts'
 import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
 import { probe } from './client/parser.ts'
 import { NodeRequest, Origins } from './request.ts'
@@ -65,9 +64,8 @@ export async function serve(handler: Handler, options: ServeOptions = {}): Promi
   return front
 }
 
-/** How long an idle connection is kept, and how often that is looked at, ms. */
-const KEEP_ALIVE = 75_000
-const CHECKING = 5000
+// A peer that idles must not be cut before it gives up itself: load balancers keep connections for 60 s.
+const TIMES: LaneTimes = { keepAlive: 75_000, head: 60_000, looks: 5000 }
 /** Bytes that a client may send before its handshake is answered. */
 const EARLY = 65_536
 
@@ -78,9 +76,11 @@ class Front implements Served, Ward {
   readonly breaksOnError: boolean
   readonly #handler: Handler
   readonly #options: ServeOptions
-  readonly #server: Server
+  readonly #http: Server
+  /** What listens: the same, unless there are lanes. */
+  readonly #door: Door
+  readonly #lanes: Lanes | null = null
   readonly #sockets = new Set<Duplex>()
-  readonly #lanes = new Map<Duplex, Lane>()
   /** Of an ordinary request. */
   readonly #context: RequestContext
   #live = 0
@@ -93,63 +93,45 @@ class Front implements Served, Ward {
     const origins = new Origins(options.tls ? 'https' : 'http')
     this.#context = { origins, maxBody: options.maxBody ?? 0, isUpgrade: false }
     const settings = {
-      // A peer that idles must not be cut before it gives up itself: load balancers keep connections for 60 s.
-      keepAliveTimeout: KEEP_ALIVE,
-      headersTimeout: 60_000,
+      keepAliveTimeout: TIMES.keepAlive,
+      headersTimeout: TIMES.head,
       // Uploads are timed by their rate, in the app.
       requestTimeout: 0,
-      connectionsCheckingInterval: CHECKING,
+      connectionsCheckingInterval: TIMES.looks,
       maxHeaderSize: options.maxHeader ?? 65_536,
       noDelay: true,
       insecureHTTPParser: false,
       // Other protocols (h2c) are passed over: such a request is an ordinary one.
       shouldUpgradeCallback: isWebSocket,
     }
-    this.#server = options.tls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings)
-    this.#server.maxHeadersCount = 0
-    this.#server.on('request', (req, res) => this.#onRequest(req, res, false))
-    this.#server.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
-    this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
-    this.#server.on('clientError', (error, socket) =>
-      onClientError(error, socket, this.#lanes.get(socket)?.isAnswering),
-    )
+    const shape = (options.lanes ?? true) ? probe() : null
+    const isTls = shape === null && options.tls !== undefined
+    const http = isTls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings)
+    http.maxHeadersCount = 0
+    http.on('request', (req, res) => this.#onRequest(req, res, false))
+    http.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
+    http.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
+    http.on('clientError', (error, socket) => onClientError(error, socket, this.#lanes?.isAnswering(socket)))
+    const serve = (exchange: Exchange) => this.#serve(exchange)
+    if (shape !== null) this.#lanes = new Lanes(http, { shape, times: TIMES, tls: options.tls, serve })
+    this.#http = http
+    this.#door = this.#lanes?.door ?? http
     // Under TLS these are the bare sockets, so that one whose handshake never ends is closed, too.
-    this.#server.on('connection', (socket: Duplex) => {
+    this.#door.on('connection', (socket: Duplex) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
-    if (options.lanes ?? true) this.#openLanes(options.tls ? 'secureConnection' : 'connection')
-  }
-
-  /** Serves connections by lanes, where their parser can be listened to. */
-  #openLanes(event: 'connection' | 'secureConnection'): void {
-    const shape = probe()
-    if (shape === null) return
-    const serve = (exchange: Exchange) => this.#serve(exchange)
-    const options = { shape, date: new DateLine(), keepAlive: KEEP_ALIVE / 1000, serve }
-    // node:http's own listener came first: the parser is there.
-    this.#server.on(event, (socket: Socket) => {
-      const lane = Lane.open(socket, options)
-      if (lane === null) return
-      this.#lanes.set(socket, lane)
-      socket.once('close', () => this.#lanes.delete(socket))
-    })
-    const sweeper = setInterval(() => {
-      for (const lane of this.#lanes.values()) lane.sweep(KEEP_ALIVE / CHECKING)
-    }, CHECKING)
-    sweeper.unref()
-    this.#server.once('close', () => clearInterval(sweeper))
   }
 
   async listen(): Promise<void> {
     const { socket, host = '127.0.0.1', port = 0, reusePort = false, tls } = this.#options
     if (socket !== undefined) await freeSocketFile(socket)
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(
+      this.#door.once('error', reject)
+      this.#door.listen(
         socket === undefined ? { host, port, reusePort, backlog: 4096 } : { path: socket, backlog: 4096 },
         () => {
-          this.#server.off('error', reject)
+          this.#door.off('error', reject)
           resolve()
         },
       )
@@ -158,7 +140,7 @@ class Front implements Served, Ward {
       this.url = `unix:${socket}`
       return
     }
-    const address = this.#server.address() as AddressInfo
+    const address = this.#door.address() as AddressInfo
     const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
     this.port = address.port
     this.url = `${tls ? 'https' : 'http'}://${name}:${address.port}`
@@ -181,12 +163,13 @@ class Front implements Served, Ward {
       await turn()
       await turn()
     } while (this.#live > 0 && performance.now() < deadline)
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeIdleConnections()
+    const closed = new Promise<void>((resolve) => this.#door.close(() => resolve()))
+    this.#lanes?.closeIdle()
+    this.#http.closeIdleConnections()
     // What was answered last may still wait in the sockets' buffers.
     const isFlushing = [...this.#sockets].some((socket) => socket.writableLength > 0)
     if (this.#live === 0 && isFlushing) await Promise.race([closed, later(1000)])
-    this.#server.closeAllConnections()
+    this.#http.closeAllConnections()
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }

@@ -42,8 +42,12 @@ export class Lane implements LaneSide {
   #isEnding = false
   #isServing = false
   #hasServed = false
-  /** Looks of `sweep` since something came. */
-  #age = 0
+  /** Something of a head is here, or the first one is due; and whether the parser told anything since its last read. */
+  #isHeadDue = true
+  #hasTold = false
+  /** How many looks it has been idle for, and a head due. */
+  idleFor = 0
+  headFor = 0
 
   /** Takes a connection over, or gives null where its parser can't be listened to. */
   static open(socket: Socket, options: LaneOptions): Lane | null {
@@ -66,7 +70,9 @@ export class Lane implements LaneSide {
     parser[body] = (bytes: Uint8Array) => this.#reading?.data(bytes)
     parser[complete] = () => this.#onComplete()
     parser[execute] = (result: unknown) => {
-      this.#age = 0
+      this.idleFor = 0
+      if (!this.#hasTold && this.#reading === null) this.#isHeadDue = true
+      this.#hasTold = false
       onExecute(result)
       // A body that goes on behind this read: its request is served meanwhile.
       if (typeof result === 'number') this.#next()
@@ -80,16 +86,22 @@ export class Lane implements LaneSide {
     return this.#current?.hasBegun === true
   }
 
-  /** Ends the connection when nothing has come for `limit` looks. */
-  sweep(limit: number): void {
-    const isIdle = this.#current === null && this.#reading === null && this.#hasServed && this.#own !== null
-    if (!isIdle) this.#age = 0
-    else if (++this.#age > limit) this.socket.destroy()
+  /** It waits for a request, and not for the first one. */
+  get isIdle(): boolean {
+    return this.#current === null && this.#reading === null && this.#hasServed && this.#own !== null
+  }
+
+  /** Counts a look. */
+  look(): void {
+    this.idleFor = this.isIdle ? this.idleFor + 1 : 0
+    this.headFor = this.#isHeadDue && this.#own !== null ? this.headFor + 1 : 0
   }
 
   #onHead(args: Parameters<OnHead>): number {
     const parser = this.#parser
     const [major, minor, list, number, path, , , isUpgrade, keepsAlive] = args
+    this.#isHeadDue = false
+    this.#hasTold = true
     const headers = list ?? parser._headers
     const target = path ?? parser._url
     if (list === undefined || path === undefined) this.#forget()
@@ -128,6 +140,7 @@ export class Lane implements LaneSide {
   #onComplete(): void {
     // Trailers: nobody asked for them.
     if (this.#parser._headers.length > 0) this.#forget()
+    this.#hasTold = true
     const turn = this.#reading
     this.#reading = null
     turn?.complete()

@@ -1,0 +1,72 @@
+// Clients' connections, each with a lane: accepts them, times them, and gives them to a node:http that never listens itself.
+// A listening one has all its parsers in ordered sets and moves them about four times a request (1.7 % of a 1 KB call).
+import type { Server as HttpServer } from 'node:http'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { DateLine } from './head.ts'
+import { Lane } from './lane.ts'
+import type { ParserShape } from './parser.ts'
+import type { Turn } from './turn.ts'
+
+/** How long a connection is kept without a request, how long the head of one may take, and how often both are looked at, ms. */
+export interface LaneTimes {
+  readonly keepAlive: number
+  readonly head: number
+  readonly looks: number
+}
+
+/** What lanes are made with. */
+export interface LanesOptions {
+  readonly shape: ParserShape
+  readonly times: LaneTimes
+  readonly tls: TlsOptions | undefined
+  serve(turn: Turn): void
+}
+
+export class Lanes {
+  /** What listens. */
+  readonly door: Server
+  readonly #lanes = new Map<object, Lane>()
+
+  /** `http` must not listen: it is given the connections, and hears of what is wrong with them. */
+  constructor(http: HttpServer, { shape, times, tls, serve }: LanesOptions) {
+    // As node:http and node:https set theirs up.
+    this.door = tls
+      ? createTlsServer({ ALPNProtocols: ['http/1.1'], noDelay: true, ...tls })
+      : createServer({ allowHalfOpen: true, noDelay: true })
+    const options = { shape, date: new DateLine(), keepAlive: times.keepAlive / 1000, serve }
+    this.door.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      http.emit('connection', socket)
+      const lane = Lane.open(socket, options)
+      if (lane === null) return
+      this.#lanes.set(socket, lane)
+      socket.once('close', () => this.#lanes.delete(socket))
+    })
+    this.door.on('tlsClientError', (error: Error, socket: Socket) => http.emit('clientError', error, socket))
+    const sweeper = setInterval(() => this.#sweep(http, times), times.looks)
+    sweeper.unref()
+    this.door.once('close', () => clearInterval(sweeper))
+  }
+
+  /** Whether some of a response is out on this connection; undefined where it has no lane. */
+  isAnswering(socket: object): boolean | undefined {
+    return this.#lanes.get(socket)?.isAnswering
+  }
+
+  /** Ends the connections that wait for a request. */
+  closeIdle(): void {
+    for (const lane of this.#lanes.values()) if (lane.isIdle) lane.socket.destroy()
+  }
+
+  #sweep(http: HttpServer, { keepAlive, head, looks }: LaneTimes): void {
+    for (const lane of this.#lanes.values()) {
+      lane.look()
+      if (lane.idleFor > keepAlive / looks) lane.socket.destroy()
+      else if (lane.headFor > head / looks) http.emit('clientError', slow(), lane.socket)
+    }
+  }
+}
+
+function slow(): Error {
+  return Object.assign(new Error('the request head came too slowly'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+}
