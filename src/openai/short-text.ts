@@ -18,9 +18,14 @@ export function shortText(bytes: Uint8Array, start: number, end: number): string
   const before = known[place]
   if (before !== undefined && isText(bytes, start, before, length)) return before
   for (let at = start; at < end; at++) if (bytes[at]! >= 0x80 || bytes[at] === BACKSLASH) return null
-  const text = String.fromCharCode(...bytes.subarray(start, end))
+  const text = nameOf(String.fromCharCode(...bytes.subarray(start, end)))
   known[place] = text
   return text
+}
+
+/** The same text as the engine keeps names of members: to look it up in objects and maps is to compare addresses then. */
+function nameOf(text: string): string {
+  return Object.keys({ [text]: 0 })[0]!
 }
 
 function isText(bytes: Uint8Array, start: number, text: string, length: number): boolean {
