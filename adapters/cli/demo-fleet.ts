@@ -48,7 +48,7 @@ const pairsOf = (engine: EngineOptions['engine']): readonly Kind[] =>
   )
 
 /** A decode engine gives up after this (ms) when the engine that has its prompt is gone. */
-const HANDOVER_TIMEOUT = 500
+const HANDOVER_TIMEOUT = 1000
 
 /** Starts all engines on free ports of this machine. `pd`: the one kind of a fleet with prefill and decode engines. */
 export async function startFleet(pd?: EngineOptions['engine']): Promise<DemoEngine[]> {

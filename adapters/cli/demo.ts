@@ -28,6 +28,9 @@ const OPTIONS: OptionTable = {
 /** The engine that is killed; another one serves its models, or takes its role. */
 const DOOMED = /^lmdeploy-1$|-prefill-1$/
 
+/** How long it waits for a moment at which a death costs nobody a stream, ms: long on a machine that is busy. */
+const PATIENCE = 15_000
+
 /** Runs the demo; stays up after the table unless `--once`. */
 export async function demo(argv: readonly string[]): Promise<Status> {
   const read = readOptions('demo', OPTIONS, argv)
@@ -111,9 +114,9 @@ async function performKill(engines: readonly DemoEngine[], clients: Load, second
   const endAt = performance.now() + seconds * 1000
   await pause(seconds * 400)
   clients.holdsStreams = true
-  const patience = performance.now() + 3000
-  const isBusy = () => (doomed?.inFlight() ?? 0) >= (performance.now() < patience - 2000 ? 2 : 1)
-  while (performance.now() < patience && (clients.streams > 0 || !isBusy())) await pause(2)
+  const began = performance.now()
+  const isBusy = () => (doomed?.inFlight() ?? 0) >= (performance.now() < began + 1000 ? 2 : 1)
+  while (performance.now() < began + PATIENCE && (clients.streams > 0 || !isBusy())) await pause(2)
   if (doomed) {
     note(`${doomed.name} is killed with ${doomed.inFlight()} calls in flight`)
     await doomed.kill()

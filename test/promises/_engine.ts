@@ -274,9 +274,12 @@ export class ScriptedEngine {
       // The first is the base of the others.
       ...(id !== models[0] && { parent: models[0] }),
     }))
-    if (path === '/v1/models') return call.answer(200, JSON.stringify({ object: 'list', data: cards }))
-    if (path === '/health') return call.answer(200, '')
-    call.answer(404, '{"detail":"Not Found"}')
+    // On a kept connection that has rested for a second, the first call would be sent again when it breaks.
+    const last = { connection: 'close' }
+    if (path === '/v1/models') call.answer(200, JSON.stringify({ object: 'list', data: cards }), last)
+    else if (path === '/health') call.answer(200, '', last)
+    else call.answer(404, '{"detail":"Not Found"}', last)
+    call.socket.end()
   }
 }
 

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Program } from './_process.ts'
 
-describe('demo --pd', { concurrency: 3 }, () => {
+describe('demo --pd', () => {
   for (const engine of ['vllm', 'sglang', 'lmdeploy'])
     it(`${engine}: no request is lost though a prefill engine is killed`, { timeout: 60_000 }, async () => {
       const directory = await mkdtemp(join(tmpdir(), 'fetchway-demo-'))
       try {
-        const argv = ['demo', '--pd', engine, '--once', '--seconds', '1.5', '--port', '0']
+        const argv = ['demo', '--pd', engine, '--once', '--seconds', '1.5', '--clients', '6', '--port', '0']
         const demo = new Program(argv, directory)
         assert.equal(await demo.ended, 0, demo.output)
         assert.match(
