@@ -11,6 +11,7 @@ import type { Shape } from '../openai/shapes.ts'
 import { editBody, type Edit } from '../openai/spans.ts'
 import type { OutgoingBody } from '../host.ts'
 import { clientSession } from '../forward/kv-session.ts'
+import { Life } from '../forward/notes.ts'
 import type { Caller } from './auth.ts'
 import { holderOf } from './holder.ts'
 import { promptKeyOf } from './prefix.ts'
@@ -20,6 +21,8 @@ export interface Admitted {
   readonly call: Call
   readonly caller: Caller
   readonly ask: Ask
+  /** What renewals tell of it, once it has begun. */
+  readonly life: Life
   /** As the workers get it: the client's bytes, but for the model of an alias and the usage that the router wants to see. */
   readonly body: OutgoingBody
   /** What was done to the client's JSON to make it. */
@@ -91,7 +94,8 @@ function admitted(core: Core, call: Call, caller: Caller, { model, pin }: Found)
   if (call.chunks !== undefined) ask.chunks = call.chunks
   if (call.prefers !== undefined) ask.prefers = call.prefers
   if (kvSession !== undefined) ask.kvSession = kvSession
-  return { call, caller, ask, body: bodyOf(call, model, edits), edits, stripUsage: asksUsage, model }
+  const body = bodyOf(call, model, edits)
+  return { call, caller, ask, life: new Life(ask), body, edits, stripUsage: asksUsage, model }
 }
 
 /** Seconds until there is room again, 0 when there is. A limiter that is lost stops nobody. */

@@ -6,6 +6,7 @@ import type { ProviderSpec } from '../config/extending.ts'
 import type { Core } from '../core.ts'
 import { askWorker } from '../discovery/ask.ts'
 import { single } from '../execute/single.ts'
+import { Life } from '../forward/notes.ts'
 import type { Started } from '../execute/attempted.ts'
 import { ClientLeft } from '../forward/left.ts'
 import { Stop } from '../forward/stop.ts'
@@ -164,6 +165,7 @@ function admittedTo(call: Call, caller: Met['caller'], { id }: Offer): Admitted 
     call: own,
     caller,
     ask: askOf(own, caller.tenant, id),
+    life: new Life(own),
     body: bytes,
     edits,
     stripUsage: false,

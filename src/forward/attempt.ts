@@ -40,6 +40,9 @@ export async function attempt<T>(
   return pass(core, admitted, started)
 }
 
+/** Stays empty: V8 gives a list that grows room for seventeen at once, and most calls are tried at one worker. */
+const NOBODY: string[] = []
+
 /**
  * The attempts of one call. What an async function names is kept on the heap for each call, and each `await` makes some 300 bytes:
  * so there is but one of them on the way of a call that succeeds at once.
@@ -48,7 +51,7 @@ class Attempts {
   readonly #core: Core
   readonly #admitted: Admitted
   /** Ids of the workers that it was sent to. */
-  readonly #tried: string[] = []
+  #tried: string[] = NOBODY
   /** The attempt under way. */
   #plan: Plan | null = null
   #stop: Stop | null = null
@@ -56,7 +59,7 @@ class Attempts {
   constructor(core: Core, admitted: Admitted) {
     this.#core = core
     this.#admitted = admitted
-    core.notes.began(admitted.ask.id, admitted.ask.tokens)
+    core.notes.began(admitted.life)
   }
 
   /** The first one. */
@@ -94,7 +97,7 @@ class Attempts {
   /** Nothing came of it. Returns what is to be thrown. */
   gaveUp(error: unknown): unknown {
     const { id } = this.#admitted.ask
-    this.#core.notes.ended(id)
+    this.#core.notes.ended(this.#admitted.life)
     this.#core.surface?.follow?.({ kind: 'over', id }, this.#core)
     // Settling twice is harmless, and the listener may have been too early.
     this.handleEvent()
@@ -122,12 +125,13 @@ class Attempts {
   }
 
   #execute(plan: Plan): Promise<Attempted> {
-    const { notes, instruments, surface } = this.#core
-    const { call, ask } = this.#admitted
+    const { instruments, surface } = this.#core
+    const { call, life } = this.#admitted
     if (call.signal.aborted) throw new ClientLeft()
     if (plan.isDegraded) instruments.degradedDecisions.with().add()
-    this.#tried.push(plan.worker.id)
-    notes.sent(ask.id, plan.worker.id)
+    if (this.#tried === NOBODY) this.#tried = [plan.worker.id]
+    else this.#tried.push(plan.worker.id)
+    life.worker = plan.worker.id
     surface?.follow?.({ kind: 'sent', admitted: this.#admitted, plan }, this.#core)
     this.#plan = plan
     this.#stop = new Stop()
@@ -135,15 +139,15 @@ class Attempts {
   }
 
   async #again(attempted: Attempted, failure: Failure): Promise<Attempted | null> {
-    const { host, notes, instruments } = this.#core
-    const { ask, call } = this.#admitted
+    const { host, instruments } = this.#core
+    const { ask, call, life } = this.#admitted
     const pool = host.pool('main')
     if (call.body.kind === 'stream') {
       // Its bytes are gone: nobody else can be tried.
       await pool.settle(ask.id, { kind: 'failed', failure })
       return null
     }
-    notes.sent(ask.id, null)
+    life.worker = null
     const pick = await inTime(this.#core, ask, pool.repick(failure, ask, this.#tried))
     if ('refusal' in pick) {
       if (pick.refusal.code === 'retry_budget') instruments.retryBudgetExhausted.with().add()

@@ -8,6 +8,7 @@ import type { Started } from '../execute/attempted.ts'
 import type { UpstreamFailure } from '../host.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
 import type { Shape } from '../openai/shapes.ts'
+import type { Life } from './notes.ts'
 
 /** What is still needed of a call while its answer goes by. Holds no body: that memory is free again. */
 export interface Passing {
@@ -51,11 +52,13 @@ export class Passage {
   readonly started: Started
   /** What the worker told of its load with the answer's head. */
   readonly load: OrcaLoad | null
+  readonly life: Life
   #isClosed = false
 
-  constructor(core: Core, passing: Passing, started: Started, load: OrcaLoad | null) {
+  constructor(core: Core, admitted: Admitted, started: Started, load: OrcaLoad | null) {
     this.core = core
-    this.passing = passing
+    this.passing = passingOf(core, admitted, started)
+    this.life = admitted.life
     this.started = started
     this.load = load
   }
@@ -66,7 +69,7 @@ export class Passage {
     this.#isClosed = true
     const { core, passing } = this
     core.live--
-    core.notes.ended(passing.id)
+    core.notes.ended(this.life)
     core.recorder?.ended(passing, ending, core.host.now())
     settle(core, passing, ending)
     measure(core, passing, ending)
@@ -76,7 +79,7 @@ export class Passage {
   }
 }
 
-export function passingOf(
+function passingOf(
   core: Core,
   { call, caller, model }: Admitted,
   { plan, upstream, sentAt }: Started,

@@ -7,18 +7,30 @@ const GATHER = 10
 /** Live leases are renewed this often; they fall after 150 s. */
 const RENEW = 60_000
 
-/** What a renewal tells of a call; `worker` is null until it was sent to one. */
-interface Live {
+/** A call from its first attempt to its end, as renewals tell of it. */
+export class Life {
+  readonly id: string
+  /** A guess of its prompt's. */
   readonly tokens: number
-  worker: string | null
-  isDecoding: boolean
+  /** Id of the worker that it was sent to; null: it has none until the pool has chosen (anew). */
+  worker: string | null = null
+  /** Its first token has come. */
+  isDecoding = false
+  /** Where it stands among those that live, for `Notes` alone; -1: it does not. */
+  place = -1
+
+  constructor({ id, tokens }: { readonly id: string; readonly tokens: number }) {
+    this.id = id
+    this.tokens = tokens
+  }
 }
 
 export class Notes {
   readonly #host: Host
-  readonly #live = new Map<string, Live>()
+  /** In no order, and in no Map: that would hash each id, and be made anew for every few calls (see `Alarms`). */
+  readonly #live: Life[] = []
   /** Per request: each call has a timer of its own. */
-  readonly #timers = new Map<string, () => void>()
+  readonly #timers = new Map<Life, () => void>()
   #pending: Note[] = []
   #stopRenewing: (() => void) | null = null
 
@@ -27,32 +39,31 @@ export class Notes {
   }
 
   add(note: Note): void {
-    const live = note.kind === 'first' ? this.#live.get(note.id) : undefined
-    if (live) live.isDecoding = true
     if (this.#pending.push(note) > 1) return
     // Other requests do not run before the next turn.
     if (this.#host.isPerRequest) queueMicrotask(() => this.#flush())
     else this.#host.timer(GATHER, () => this.#flush())
   }
 
-  /** A call whose leases live until `ended`. `tokens`: a guess of its prompt. */
-  began(id: string, tokens: number): void {
-    this.#live.set(id, { tokens, worker: null, isDecoding: false })
-    if (this.#host.isPerRequest) return this.#renewLater(id)
+  /** A call whose leases live until `ended`. */
+  began(life: Life): void {
+    if (life.place < 0) life.place = this.#live.push(life) - 1
+    if (this.#host.isPerRequest) return this.#renewLater(life)
     if (this.#stopRenewing === null) this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
   }
 
-  /** It goes to that worker now; null: to none until the pool has chosen anew. */
-  sent(id: string, worker: string | null): void {
-    const live = this.#live.get(id)
-    if (live) live.worker = worker
-  }
-
-  ended(id: string): void {
-    this.#timers.get(id)?.()
-    this.#timers.delete(id)
-    this.#live.delete(id)
-    if (this.#live.size > 0) return
+  /** Harmless when it never began, or has ended. */
+  ended(life: Life): void {
+    const { place } = life
+    if (place < 0) return
+    life.place = -1
+    const last = this.#live.pop() as Life
+    if (last !== life) {
+      this.#live[place] = last
+      last.place = place
+    }
+    if (this.#host.isPerRequest) this.#renewNoMore(life)
+    if (this.#live.length > 0) return
     this.#stopRenewing?.()
     this.#stopRenewing = null
   }
@@ -63,26 +74,29 @@ export class Notes {
     this.#send(() => this.#host.pool('main').note(notes))
   }
 
-  #renewLater(id: string): void {
+  #renewLater(life: Life): void {
     const renew = () => {
-      this.#renewLater(id)
-      this.#tell([id])
+      this.#renewLater(life)
+      this.#tell([life])
     }
-    this.#timers.set(id, this.#host.timer(RENEW, renew))
+    this.#timers.set(life, this.#host.timer(RENEW, renew))
+  }
+
+  #renewNoMore(life: Life): void {
+    this.#timers.get(life)?.()
+    this.#timers.delete(life)
   }
 
   #renew(): void {
     this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
-    this.#tell(this.#live.keys())
+    this.#tell(this.#live)
   }
 
   /** Renews those that a worker has. */
-  #tell(ids: Iterable<string>): void {
+  #tell(lives: readonly Life[]): void {
     const renewals: Renewal[] = []
-    for (const id of ids) {
-      const live = this.#live.get(id)
-      if (live?.worker) renewals.push({ id, ...live, worker: live.worker })
-    }
+    for (const { id, worker, tokens, isDecoding } of lives)
+      if (worker !== null) renewals.push({ id, worker, tokens, isDecoding })
     if (renewals.length > 0) this.#send(() => this.#host.pool('main').renew(renewals))
   }
 

@@ -5,7 +5,7 @@ import type { Started } from '../execute/attempted.ts'
 import { watchPair } from '../execute/pair-watch.ts'
 import type { Answer, Host, Watch } from '../host.ts'
 import { idNameOf } from '../openai/call.ts'
-import { Passage, passingOf } from './closing.ts'
+import { Passage } from './closing.ts'
 import { answerHeaders, hideOrigin, isEventStream, withoutHeader } from './headers.ts'
 import { takeReport, type Reported } from './load-report.ts'
 import { StreamRelay } from './stream-relay.ts'
@@ -15,7 +15,6 @@ import { WholeRelay } from './whole-relay.ts'
 export function relay(core: Core, admitted: Admitted, started: Started): Response {
   const { call, stripUsage } = admitted
   const { upstream, plan } = started
-  const passing = passingOf(core, admitted, started)
   core.recorder?.began(admitted.ask)
   const report: Reported = core.config.orca
     ? takeReport(upstream.headers, call.headers)
@@ -41,7 +40,7 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
   if (plan.waited > 0) core.instruments.queueWait.with().observe(plan.waited / 1000)
   call.release()
   freeBody(core, admitted, started)
-  const passage = new Passage(core, passing, started, report.load)
+  const passage = new Passage(core, admitted, started, report.load)
   const bare = isStream ? new StreamRelay(passage, stripUsage) : new WholeRelay(passage)
   const watch = call.tap?.(bare, upstream.status) ?? bare
   if (started.whole !== undefined) {

@@ -77,8 +77,9 @@ export class StreamRelay implements Watch {
   }
 
   #began(at: number): void {
-    const { core, passing, started, load } = this.#passage
+    const { core, passing, started, load, life } = this.#passage
     const { id, model, worker, sentAt } = passing
+    life.isDecoding = true
     started.deadline.began(at)
     started.partner?.began()
     core.recorder?.first(id, at)

@@ -5,7 +5,7 @@ import type { Ending, Passage } from './closing.ts'
 import { headerOf } from './headers.ts'
 
 /** Endpoints whose answers name something that stays on the worker. */
-const STATEFUL = /^\/v1\/(responses|conversations|batches|files)$/
+const STATEFUL = new Set(['/v1/responses', '/v1/conversations', '/v1/batches', '/v1/files'])
 
 export class WholeRelay implements Watch {
   readonly #passage: Passage
@@ -36,7 +36,7 @@ export class WholeRelay implements Watch {
       return null
     }
     const json = this.#json
-    const state = json !== null && STATEFUL.test(passing.endpoint) ? json.id() : null
+    const state = json !== null && STATEFUL.has(passing.endpoint) ? json.id() : null
     this.#finish({ outcome: 'ok', usage: json === null ? null : json.usage(), state, load })
     return null
   }

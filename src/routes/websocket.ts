@@ -4,6 +4,7 @@ import { authenticate } from '../admission/auth.ts'
 import type { Plan, RefusalValue } from '../actors/ask.ts'
 import type { Core } from '../core.ts'
 import { inTime } from '../forward/attempt.ts'
+import { Life } from '../forward/notes.ts'
 import { headersFor } from '../forward/headers.ts'
 import { ClientLeft } from '../forward/left.ts'
 import { UpstreamFailure } from '../host.ts'
@@ -65,11 +66,12 @@ async function join(
     connectTimeout: core.config.connectTimeout,
     signal: call.signal,
   }
+  const life = new Life(call)
   let status: number | null = null
   let isClosed = false
   const end = (final: number) => {
     core.live--
-    notes.ended(call.id)
+    notes.ended(life)
     core.instruments.ended({
       model: core.models.known(call.model),
       endpoint: 'websocket',
@@ -84,8 +86,8 @@ async function join(
     if (status !== null) end(status)
   }
   core.live++
-  notes.began(call.id, call.tokens)
-  notes.sent(call.id, plan.worker.id)
+  life.worker = plan.worker.id
+  notes.began(life)
   try {
     const response = await host.upgrade(plan.worker, request, outgoing, closed)
     status = response.status
@@ -93,7 +95,7 @@ async function join(
     return response
   } catch (error) {
     core.live--
-    notes.ended(call.id)
+    notes.ended(life)
     if (error instanceof UpstreamFailure) return error
     throw error
   }

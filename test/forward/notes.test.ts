@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Renewal } from '../../src/actors/ask.ts'
-import { Notes } from '../../src/forward/notes.ts'
+import { Life, Notes } from '../../src/forward/notes.ts'
 import type { Host } from '../../src/host.ts'
 import { createClock } from '../_clock.ts'
 
@@ -18,29 +18,49 @@ for (const isPerRequest of [false, true]) {
 
   test(`a call that goes on is renewed each minute with its worker, its tokens and its phase, ${where}`, async () => {
     const { notes, clock, renewed } = setUp(isPerRequest)
-    notes.began('d-1', 400)
-    notes.sent('d-1', 'a')
+    const life = new Life({ id: 'd-1', tokens: 400 })
+    notes.began(life)
+    life.worker = 'a'
     await clock.advance(60_000)
     assert.deepEqual(renewed.flat(), [{ id: 'd-1', worker: 'a', tokens: 400, isDecoding: false }])
-    notes.add({ id: 'd-1', kind: 'first', after: 70_000 })
+    life.isDecoding = true
     await clock.advance(60_000)
     assert.deepEqual(renewed.flat()[1], { id: 'd-1', worker: 'a', tokens: 400, isDecoding: true })
-    notes.ended('d-1')
+    notes.ended(life)
     await clock.advance(300_000)
     assert.equal(renewed.flat().length, 2)
   })
 
   test(`a call that has no worker now is not renewed, ${where}`, async () => {
     const { notes, clock, renewed } = setUp(isPerRequest)
-    notes.began('d-1', 400)
+    const life = new Life({ id: 'd-1', tokens: 400 })
+    notes.began(life)
     await clock.advance(60_000)
-    notes.sent('d-1', 'a')
-    notes.sent('d-1', null)
+    life.worker = 'a'
+    life.worker = null
     await clock.advance(60_000)
     assert.deepEqual(renewed.flat(), [])
-    notes.sent('d-1', 'b')
+    life.worker = 'b'
     await clock.advance(60_000)
     assert.equal(renewed.flat()[0]?.worker, 'b')
-    notes.ended('d-1')
+    notes.ended(life)
   })
 }
+
+test('those that are left when others have ended are renewed, each once, and an end that is told twice takes nobody else along', async () => {
+  const { notes, clock, renewed } = setUp(false)
+  const lives = ['a', 'b', 'c', 'd'].map((id) => new Life({ id, tokens: 1 }))
+  for (const life of lives) {
+    notes.began(life)
+    life.worker = 'w'
+  }
+  for (const at of [0, 2, 0, 2]) notes.ended(lives[at]!)
+  await clock.advance(60_000)
+  assert.deepEqual(
+    renewed
+      .flat()
+      .map(({ id }) => id)
+      .toSorted(),
+    ['b', 'd'],
+  )
+})

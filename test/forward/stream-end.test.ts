@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StreamRelay } from '../../src/forward/stream-relay.ts'
 import type { Ending, Passage } from '../../src/forward/closing.ts'
+import { Life } from '../../src/forward/notes.ts'
 import { UpstreamFailure } from '../../src/host.ts'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
@@ -27,6 +28,7 @@ function relay(shape: string) {
       sentAt: 0,
       allowance: null,
     },
+    life: new Life({ id: 'd', tokens: 1 }),
     started: { deadline: { touch() {}, began() {}, stop() {} }, broken: () => null },
     close: (ending: Ending) => endings.push(ending),
   } as unknown as Passage
