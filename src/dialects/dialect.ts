@@ -93,7 +93,10 @@ export interface Surface {
   start?(core: Core): void
 }
 
-/** Where a call is: on its way to a worker (again at each attempt), its first token has come, or it is over, however it ended (maybe told twice). */
+/**
+ * Where a call is: on its way to a worker (again at each attempt; its body is looked at then or never), its first token has come, or
+ * it is over, however it ended (maybe told twice).
+ */
 export type Step =
   | { readonly kind: 'sent'; readonly admitted: Admitted; readonly plan: Plan }
   | { readonly kind: 'first'; readonly id: string; readonly at: number }

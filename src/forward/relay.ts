@@ -55,9 +55,9 @@ export function relay(core: Core, admitted: Admitted, started: Started): Respons
 /** Frees the memory of a body that went to one worker, once, while nobody looked on who might keep it. */
 function freeBody(core: Core, { call }: Admitted, { plan, upstream }: Started): void {
   const { body, tap } = call
-  const isAlone = core.surface === null && core.extensions === null && tap === undefined
+  const isWatched = core.extensions !== null || tap !== undefined
   const isPlain = plan.kind === 'single' && plan.attempt === 1
-  if (isAlone && isPlain && 'bytes' in body) upstream.free?.(body.bytes)
+  if (isPlain && !isWatched && 'bytes' in body) upstream.free?.(body.bytes)
 }
 
 /** What a dialect makes of an engine's refusal of its half of a call. */
