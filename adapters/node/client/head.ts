@@ -10,8 +10,8 @@ export interface Asked {
   readonly isHead: boolean
   /** It would keep the connection. */
   readonly keepsAlive: boolean
-  /** Seconds that an idle connection is kept. */
-  readonly keepAlive: number
+  /** Lines that say so, and for how long. */
+  readonly kept: string
 }
 
 /** A head as latin1 text, and what it says of the message. */
@@ -40,10 +40,24 @@ export class DateLine {
   }
 }
 
+/** Lines that tell how many seconds an idle connection is kept. */
+export function keptFor(seconds: number): string {
+  return `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`
+}
+
+/** The last status line that had no words of its own: most are the same. */
+let usual = { status: 0, line: '' }
+
+function usualLine(status: number): string {
+  if (status !== usual.status)
+    usual = { status, line: `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n` }
+  return usual.line
+}
+
 /** Writes a response head. Throws a TypeError where a part could break out of its line. */
 export function writeHead({ status, statusText, headers }: Head, asked: Asked, date: DateLine): Written {
   const hasBody = !asked.isHead && status !== 204 && status !== 304
-  let text = `HTTP/1.1 ${status} ${statusText === '' ? (STATUS_CODES[status] ?? 'unknown') : statusText}\r\n`
+  let text = statusText === '' ? usualLine(status) : `HTTP/1.1 ${status} ${statusText}\r\n`
   if (!isMadeOf(statusText, VALUE)) throw new TypeError('invalid status text')
   let connection: string | null = null
   let isSized = false
@@ -65,7 +79,7 @@ export function writeHead({ status, statusText, headers }: Head, asked: Asked, d
   let isLast = !asked.keepsAlive || !isDelimited
   if (connection !== null) isLast ||= connection.includes('close')
   else if (isLast) text += 'Connection: close\r\n'
-  else text += `Connection: keep-alive\r\nKeep-Alive: timeout=${asked.keepAlive}\r\n`
+  else text += asked.kept
   if (isChunked) text += 'Transfer-Encoding: chunked\r\n'
   return { text: `${text}\r\n`, isChunked, isDelimited, hasBody, isLast }
 }

@@ -15,8 +15,8 @@ export const LINGER = 5000
 export interface LaneOptions {
   readonly shape: ParserShape
   readonly date: DateLine
-  /** Seconds that an idle connection is kept. */
-  readonly keepAlive: number
+  /** Lines that tell how long an idle connection is kept. */
+  readonly kept: string
   /** Calls the handler. What comes behind the request on its connection waits until its response is out. */
   serve(turn: Turn): void
 }
@@ -27,7 +27,7 @@ export class Lane implements LaneSide {
   readonly socket: Socket
   readonly writer: SocketWriter
   readonly date: DateLine
-  readonly keepAlive: number
+  readonly kept: string
   readonly #options: LaneOptions
   readonly #parser: Parser
   /** node:http's own callbacks; null once they are back in their places. */
@@ -60,7 +60,7 @@ export class Lane implements LaneSide {
     this.socket = socket
     this.writer = new SocketWriter(socket)
     this.date = options.date
-    this.keepAlive = options.keepAlive
+    this.kept = options.kept
     this.#options = options
     this.#parser = parser
     const { head, body, complete, execute } = options.shape.slots
@@ -154,7 +154,8 @@ export class Lane implements LaneSide {
     // A loop, for a response may be out before its handler returns.
     this.#isServing = true
     while (this.#current === null && !this.#isEnding && this.#line.length > 0 && this.socket.writable) {
-      const turn = this.#line.shift()!
+      // Mostly it is the only one, and taking the last is cheaper.
+      const turn = this.#line.length === 1 ? this.#line.pop()! : this.#line.shift()!
       this.#current = turn
       this.#hasServed = true
       if (turn.wrong === 0) this.#options.serve(turn)

@@ -3,7 +3,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
-import { DateLine } from './head.ts'
+import { DateLine, keptFor } from './head.ts'
 import { Lane } from './lane.ts'
 import type { ParserShape } from './parser.ts'
 import type { Turn } from './turn.ts'
@@ -34,7 +34,7 @@ export class Lanes {
     this.door = tls
       ? createTlsServer({ ALPNProtocols: ['http/1.1'], noDelay: true, ...tls })
       : createServer({ allowHalfOpen: true, noDelay: true })
-    const options = { shape, date: new DateLine(), keepAlive: times.keepAlive / 1000, serve }
+    const options = { shape, date: new DateLine(), kept: keptFor(times.keepAlive / 1000), serve }
     this.door.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       http.emit('connection', socket)
       const lane = Lane.open(socket, options)

@@ -1,6 +1,8 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
+import { isNamed } from '../../../src/forward/names.ts'
+import { numberOf } from '../wire/letters.ts'
 import type { SocketWriter } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { writeHead, type Asked, type DateLine } from './head.ts'
@@ -23,8 +25,8 @@ export interface LaneSide {
   readonly socket: Socket
   readonly writer: SocketWriter
   readonly date: DateLine
-  /** Seconds that an idle connection is kept. */
-  readonly keepAlive: number
+  /** Lines that tell how long an idle connection is kept. */
+  readonly kept: string
   /** Holds the client back, or reads on, as its turns have room. */
   steer(): void
   /** The response is out. `isLast`: the connection ends with it; `lingers`: not before its request's body is dropped. */
@@ -77,17 +79,15 @@ export class Turn implements Exchange, Asked {
   #readHeaders(headers: HeaderList): number {
     let hasHost = false
     let expect: string | null = null
+    // llhttp has refused lengths that are not digits, and both framings at once.
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!
-      // Lengths first: most names are ruled out without lower-casing them.
-      if (name.length === 4 && !hasHost && name.toLowerCase() === 'host') {
+      if (!hasHost && isNamed(name, 'host')) {
         hasHost = true
         this.host = headers[i + 1]!
-      } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
-        // llhttp has refused anything but digits, and both framings at once.
-        this.length = Number(headers[i + 1])
-      } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') this.length = null
-      else if (name.length === 6 && name.toLowerCase() === 'expect') expect = headers[i + 1]!
+      } else if (isNamed(name, 'content-length')) this.length = numberOf(headers[i + 1]!)
+      else if (isNamed(name, 'transfer-encoding')) this.length = null
+      else if (isNamed(name, 'expect')) expect = headers[i + 1]!
     }
     if (!this.isModern) return 0
     if (!hasHost) return 400
@@ -100,8 +100,8 @@ export class Turn implements Exchange, Asked {
     return this.#lane.socket.remoteAddress
   }
 
-  get keepAlive(): number {
-    return this.#lane.keepAlive
+  get kept(): string {
+    return this.#lane.kept
   }
 
   /** Reading on would pile up bytes that nobody takes. */

@@ -30,3 +30,10 @@ export function isMadeOf(text: string, kind: number): boolean {
 export function isName(text: string): boolean {
   return text !== '' && isMadeOf(text, NAME)
 }
+
+/** The number that a text of nothing but digits is. */
+export function numberOf(digits: string): number {
+  let number = 0
+  for (let i = 0; i < digits.length; i++) number = number * 10 + (digits.charCodeAt(i) - 48)
+  return number
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isMadeOf, isName, NAME, TARGET, VALUE } from '../../../../adapters/node/wire/letters.ts'
+import { isMadeOf, isName, NAME, numberOf, TARGET, VALUE } from '../../../../adapters/node/wire/letters.ts'
 
 /** All of them, and some that are not latin1. */
 const characters = [
@@ -24,4 +24,9 @@ for (const { name, kind, wanted } of kinds)
 test('an empty text is no name', () => {
   assert.equal(isName(''), false)
   assert.equal(isName('content-type'), true)
+})
+
+test('digits are the number that they say', () => {
+  for (const digits of ['0', '7', '1024', '0012', '9007199254740991'])
+    assert.equal(numberOf(digits), Number(digits))
 })
