@@ -3,7 +3,7 @@
 ;; src/prefix/{strings,stripes}.ts), bit for bit. `node tools/kernel.mjs` makes module.ts of it.
 ;;
 ;; Memory: 0 the lanes a0..a7, 32 the lanes b0..b7, 64 a stripe of 64 bytes, 128 where a found string ends,
-;; 132 and 136 where the one before it began and ended; the body lies from 1024 on.
+;; 132 and 136 where the one before it began and ended, 1024 up to 512 hashes; the body lies from 5120 on.
 (module
   (memory (export "memory") 18)
 
@@ -107,7 +107,7 @@
     (select (local.get $at) (local.get $end) (i32.lt_u (local.get $at) (local.get $end))))
 
   ;; Mixes stripes of 64 bytes into the lanes.
-  (func (export "mix") (param $at i32) (param $stripes i32)
+  (func $mix (export "mix") (param $at i32) (param $stripes i32)
     (local $end i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $x v128)
     (local.set $a (v128.load (i32.const 0)))
     (local.set $c (v128.load (i32.const 16)))
@@ -132,4 +132,51 @@
     (v128.store (i32.const 16) (local.get $c))
     (v128.store (i32.const 32) (local.get $b))
     (v128.store (i32.const 48) (local.get $d)))
+
+  ;; Mixes blocks of so many stripes each, and leaves a hash read off the lanes for each of them.
+  (func (export "blocks") (param $at i32) (param $stripes i32) (param $count i32)
+    (local $out i32) (local $h i32) (local $l i32) (local $before i32)
+    (local.set $out (i32.const 1024))
+    (block $done (loop $next
+      (br_if $done (i32.eqz (local.get $count)))
+      (call $mix (local.get $at) (local.get $stripes))
+      (local.set $h (i32.const 0))
+      (local.set $l (i32.const 0))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=0 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=32 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=4 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=36 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=8 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=40 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=12 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=44 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=16 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=48 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=20 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=52 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=24 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=56 (i32.const 0))))
+      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=28 (i32.const 0))))
+      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=60 (i32.const 0))))
+      (local.set $before (local.get $h))
+      (local.set $h (i32.xor
+        (i32.mul (i32.xor (local.get $h) (i32.shr_u (local.get $h) (i32.const 16))) (i32.const 0x85ebca6b))
+        (i32.mul (i32.xor (local.get $l) (i32.shr_u (local.get $l) (i32.const 13))) (i32.const 0xc2b2ae35))))
+      (local.set $l (i32.xor
+        (i32.mul (i32.xor (local.get $l) (i32.shr_u (local.get $l) (i32.const 16))) (i32.const 0x85ebca6b))
+        (i32.mul (i32.xor (local.get $before) (i32.shr_u (local.get $before) (i32.const 13))) (i32.const 0xc2b2ae35))))
+      (local.set $before (local.get $h))
+      (local.set $h (i32.xor
+        (i32.mul (i32.xor (local.get $h) (i32.shr_u (local.get $h) (i32.const 16))) (i32.const 0x85ebca6b))
+        (i32.mul (i32.xor (local.get $l) (i32.shr_u (local.get $l) (i32.const 13))) (i32.const 0xc2b2ae35))))
+      (local.set $l (i32.xor
+        (i32.mul (i32.xor (local.get $l) (i32.shr_u (local.get $l) (i32.const 16))) (i32.const 0x85ebca6b))
+        (i32.mul (i32.xor (local.get $before) (i32.shr_u (local.get $before) (i32.const 13))) (i32.const 0xc2b2ae35))))
+      (f64.store (local.get $out) (f64.convert_i64_u (i64.or
+        (i64.shl (i64.extend_i32_u (i32.shr_u (local.get $h) (i32.const 12))) (i64.const 32))
+        (i64.extend_i32_u (local.get $l)))))
+      (local.set $out (i32.add (local.get $out) (i32.const 8)))
+      (local.set $at (i32.add (local.get $at) (i32.shl (local.get $stripes) (i32.const 6))))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br $next))))
 )

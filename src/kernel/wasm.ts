@@ -1,13 +1,14 @@
 // The kernel by WebAssembly: kernel.wat on memory of its own, into which texts are copied (3 µs for 128 KB).
 import type { ByteText } from '../openai/words.ts'
-import { STRIPE } from '../prefix/sizes.ts'
+import { MAX_BLOCKS, STRIPE } from '../prefix/sizes.ts'
 import { useKernel, type Kernel } from './kernel.ts'
 import { MODULE } from './module.ts'
 
 /** Where things lie in the memory: see kernel.wat. */
 const REST = 64
 const FOUND = 128 / 4
-const BODY = 1024
+const HASHES = 1024
+const BODY = HASHES + 8 * MAX_BLOCKS
 /** So many bytes before a text are copied sooner than a view without them is made. */
 const LITTLE = 1024
 
@@ -17,6 +18,7 @@ interface Loops {
   stop(at: number, end: number): number
   find(at: number, end: number, limit: number): number
   mix(at: number, stripes: number): void
+  blocks(at: number, stripes: number, count: number): void
 }
 
 /** Installs the kernel for this thread, where the runtime compiles modules that have SIMD. */
@@ -42,6 +44,7 @@ class WasmKernel implements Kernel {
   keyEnd = 0
   readonly lanes: Int32Array
   readonly rest: Uint8Array
+  readonly hashes: Float64Array
   readonly #loops: Loops
   readonly #bytes: Uint8Array
   readonly #found: Int32Array
@@ -57,6 +60,7 @@ class WasmKernel implements Kernel {
     this.#found = new Int32Array(buffer, FOUND * 4, 3)
     this.lanes = new Int32Array(buffer, 0, 16)
     this.rest = new Uint8Array(buffer, REST, STRIPE)
+    this.hashes = new Float64Array(buffer, HASHES, MAX_BLOCKS)
   }
 
   load(text: ByteText, from: number): void {
@@ -97,5 +101,9 @@ class WasmKernel implements Kernel {
 
   mixRest(): void {
     this.#loops.mix(REST, 1)
+  }
+
+  mixBlocks(at: number, stripes: number, count: number): void {
+    this.#loops.blocks(at + this.#shift, stripes, count)
   }
 }

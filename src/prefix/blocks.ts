@@ -3,7 +3,7 @@ import { hashText } from '../hash.ts'
 import { kernelFor } from '../kernel/kernel.ts'
 import { textOf } from '../openai/words.ts'
 import type { Prompt } from './prompt.ts'
-import { MEDIA_BYTES, STRIPE, blocksIn, bytesAt } from './sizes.ts'
+import { FINE_BLOCKS, MEDIA_BYTES, STRIPE, blocksIn, bytesAt } from './sizes.ts'
 import { finish, seedLanes, stripesOf, type Stripes } from './stripes.ts'
 
 /**
@@ -82,12 +82,34 @@ class BlockStream {
     let from = start
     if (this.#restBytes > 0) from = this.#fill(from, end)
     while (end - from >= STRIPE && !this.isFull) {
-      const stripes = (Math.min(end - from, this.#blockEnd - this.#at) / STRIPE) | 0
-      this.#stripes.mix(from, stripes)
-      from += stripes * STRIPE
-      this.#advance(stripes * STRIPE)
+      from += this.#mixBlocks(from, end) || this.#mixStripes(from, end)
     }
     if (!this.isFull) this.#fill(from, end)
+  }
+
+  /** Whole stripes up to the end of a block at most; how many bytes they have. */
+  #mixStripes(from: number, end: number): number {
+    const stripes = Math.floor(Math.min(end - from, this.#blockEnd - this.#at) / STRIPE)
+    this.#stripes.mix(from, stripes)
+    this.#advance(stripes * STRIPE)
+    return stripes * STRIPE
+  }
+
+  /** Blocks of one size that lie there as a whole, if one begins there; how many bytes they have. */
+  #mixBlocks(from: number, end: number): number {
+    const first = this.#blocks
+    if (this.#at !== bytesAt(first)) return 0
+    const size = this.#blockEnd - this.#at
+    const alike = first < FINE_BLOCKS ? Math.min(FINE_BLOCKS, this.#hashes.length) : this.#hashes.length
+    const count = Math.min(alike - first, Math.floor((end - from) / size))
+    if (count === 0) return 0
+    this.#stripes.mixBlocks(from, size / STRIPE, count)
+    const { hashes } = this.#stripes
+    for (let block = 0; block < count; block++) this.#hashes[first + block] = hashes[block]!
+    this.#blocks += count
+    this.#at += count * size
+    this.#blockEnd = bytesAt(this.#blocks + 1)
+    return count * size
   }
 
   /** Media take part with a digest, repeated over as many bytes as they count for. */

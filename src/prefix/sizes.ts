@@ -5,7 +5,8 @@ export const STRIPE = 64
 
 const FINE_BYTES = 256
 const COARSE_BYTES = 1024
-const FINE_BLOCKS = 64
+/** Blocks of the finer size. */
+export const FINE_BLOCKS = 64
 /** Where the coarse blocks begin: 16 KiB. */
 const FINE_END = FINE_BLOCKS * FINE_BYTES
 

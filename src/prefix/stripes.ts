@@ -1,6 +1,6 @@
 // Mixes bytes into the lanes that block hashes are read off: 64 at a time, in eight pairs of lanes that do not wait for each other.
 import { wordsOf, type ByteText } from '../openai/words.ts'
-import { STRIPE } from './sizes.ts'
+import { MAX_BLOCKS, STRIPE } from './sizes.ts'
 
 // Primes of xxHash (Yann Collet): odd, with about half of their bits set.
 const A = 0x9e3779b1
@@ -14,12 +14,16 @@ export interface Stripes {
   /** Mixes whole stripes of the text that was loaded. */
   mix(at: number, stripes: number): void
   mixRest(): void
+  /** Mixes `count` blocks (at most `MAX_BLOCKS`) of so many stripes each, and leaves a hash of each of them in `hashes`. */
+  mixBlocks(at: number, stripes: number, count: number): void
+  readonly hashes: Float64Array
 }
 
 /** In TypeScript; two words a step as the kernel has it (src/kernel/kernel.wat), but one pair of lanes after the other. */
 class WordStripes implements Stripes {
   readonly lanes = new Int32Array(16)
   readonly rest = new Uint8Array(STRIPE)
+  readonly hashes = new Float64Array(MAX_BLOCKS)
   readonly #restWords = wordsOf(this.rest)
   readonly #last = new Uint8Array(STRIPE)
   readonly #lastWords = wordsOf(this.#last)
@@ -44,6 +48,13 @@ class WordStripes implements Stripes {
 
   mixRest(): void {
     mixWords(this.lanes, this.#restWords, 0, 1)
+  }
+
+  mixBlocks(at: number, stripes: number, count: number): void {
+    for (let block = 0; block < count; block++) {
+      this.mix(at + block * stripes * STRIPE, stripes)
+      this.hashes[block] = finish(this.lanes)
+    }
   }
 }
 
