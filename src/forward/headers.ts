@@ -66,7 +66,8 @@ export function headersFor(worker: WorkerRef, client: ClientHeaders, ids: Header
     passed = without(passed, names)
     keys = without(keys, names)
   }
-  const headers = worker.rank === undefined ? passed.slice() : withoutHeader(passed, RANK)
+  const headers: string[] = []
+  add(headers, worker.rank === undefined ? passed : withoutHeader(passed, RANK))
   add(headers, ids)
   if (worker.rank !== undefined) headers.push(RANK, String(worker.rank))
   if (worker.apiKey !== undefined) headers.push('authorization', `Bearer ${worker.apiKey}`)
