@@ -51,7 +51,9 @@ export const prefixes: Journeys = {
 
   async 'routers that share nothing send a new conversation to the same worker'({ open }) {
     const fleet = { [W1]: engine(), [W2]: engine() }
-    const [one, other] = [await open({}, fleet), await open({}, fleet)]
+    // Workers that dial in have been with the one longer than with the other.
+    const config = { slowStart: '0s' }
+    const [one, other] = [await open(config, fleet), await open(config, fleet)]
     for (let i = 0; i < 6; i++) {
       const seen = await Promise.all([one, other].map((rig) => homeOf(rig, conversation(`c${i}`))))
       const urls = await Promise.all(
