@@ -29,13 +29,14 @@ let hasLooked = false
 /** The writing side of a socket. It may be written to by itself, too: the order stays. */
 export class SocketWriter {
   readonly #socket: Socket
-  readonly #isPlain: boolean
+  /** It does not encrypt. */
+  readonly isPlain: boolean
   /** Bytes are left that the kernel had no room for. */
   #isBusy = false
 
   constructor(socket: Socket) {
     this.#socket = socket
-    this.#isPlain = !('encrypted' in socket)
+    this.isPlain = !('encrypted' in socket)
   }
 
   /** The kernel has all that was written. */
@@ -61,7 +62,7 @@ export class SocketWriter {
   /** Where to write at once, or null: then the socket does it. */
   #handle(): Handle | null {
     const socket = this.#socket as Socket & { _handle?: Handle | null }
-    if (!this.#isPlain || !this.isEmpty || socket.connecting || !socket.writable) return null
+    if (!this.isPlain || !this.isEmpty || socket.connecting || !socket.writable) return null
     return socket._handle ?? null
   }
 
@@ -105,4 +106,9 @@ function look(handle: Handle): void {
     if (fresh.getAsyncId() === -1) ticket = fresh
     return status
   }
+}
+
+/** A reset can be told of it. */
+export function isTcp(socket: object): boolean {
+  return !('encrypted' in socket) && 'remoteFamily' in socket && socket.remoteFamily !== undefined
 }

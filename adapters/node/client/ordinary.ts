@@ -4,7 +4,7 @@ import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { LINGER } from './lane.ts'
 import { pieceOf, SMALL } from './pieces.ts'
-import { isTcp } from './turn.ts'
+import { isTcp } from '../writer.ts'
 
 /** A request as node:http reads it. */
 export class OrdinaryIncoming implements Incoming {

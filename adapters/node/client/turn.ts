@@ -3,10 +3,10 @@ import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
 import { isNamed } from '../../../src/forward/names.ts'
 import { numberOf } from '../wire/letters.ts'
-import type { SocketWriter } from '../writer.ts'
+import { isTcp, type SocketWriter } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { writeHead, type Asked, type DateLine } from './head.ts'
-import { pieceOf, SMALL } from './pieces.ts'
+import { SMALL, writePiece } from './pieces.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
 const HIGH_WATER = 65_536
@@ -55,8 +55,9 @@ export class Turn implements Exchange, Asked {
   #taker: BodyTaker | null = null
   #isHeld = false
   #lingers = false
-  /** Bytes that wait for more to go out with: the head, and the last ones, which wait for the end. */
-  #held = ''
+  /** What waits for more to go out with: the head, and the last piece, which waits for the end. */
+  #head = ''
+  #last: Uint8Array | null = null
   #isChunked = false
   #isDelimited = false
   #hasBody = true
@@ -171,7 +172,7 @@ export class Turn implements Exchange, Asked {
   begin(head: Head, onRoom: () => void): void {
     this.hasBegun = true
     const written = writeHead(head, this, this.#lane.date)
-    this.#held = written.text
+    this.#head = written.text
     this.#isChunked = written.isChunked
     this.#isDelimited = written.isDelimited
     this.#hasBody = written.hasBody
@@ -183,15 +184,15 @@ export class Turn implements Exchange, Asked {
     if (!this.#hasBody) return true
     const size = bytes.byteLength
     if (size === 0) return !this.#isFull
+    if (this.#last !== null) this.#flush()
     if (size > SMALL) return this.#writeLarge(bytes)
-    this.#held += pieceOf(bytes, this.#isChunked)
+    this.#last = bytes
     return isLast || this.#flush()
   }
 
   end(bytes: Uint8Array | null): void {
     if (bytes !== null) this.write(bytes, true)
-    if (this.#isChunked) this.#held += '0\r\n\r\n'
-    this.#flush()
+    this.#flush(this.#isChunked ? '0\r\n\r\n' : '')
     this.#isEnded = true
     const { socket, writer } = this.#lane
     // Else its bytes can't be sent any more; its 'close' is near.
@@ -211,7 +212,7 @@ export class Turn implements Exchange, Asked {
 
   break(): void {
     const { socket } = this.#lane
-    const isSent = this.hasBegun && this.#held === ''
+    const isSent = this.hasBegun && this.#head === '' && this.#last === null
     // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
     if (isSent && !this.#isDelimited && isTcp(socket)) socket.resetAndDestroy()
     socket.destroy()
@@ -232,11 +233,17 @@ export class Turn implements Exchange, Asked {
     if (!this.#isEnded) this.#onRoom()
   }
 
-  #flush(): boolean {
-    const text = this.#held
-    if (text === '') return !this.#isFull
-    this.#held = ''
-    return this.#send(text)
+  /** Sends what is held, and `end` behind it. */
+  #flush(end = ''): boolean {
+    const head = this.#head
+    const piece = this.#last
+    this.#head = ''
+    this.#last = null
+    if (piece === null) return head === '' && end === '' ? !this.#isFull : this.#send(head + end)
+    const { socket, writer } = this.#lane
+    if (!socket.writable) return true
+    const lead = this.#isChunked ? `${head}${piece.byteLength.toString(16)}\r\n` : head
+    return this.#put(writePiece(writer, lead, piece, this.#isChunked ? `\r\n${end}` : end))
   }
 
   #send(text: string): boolean {
@@ -250,9 +257,9 @@ export class Turn implements Exchange, Asked {
     const { socket } = this.#lane
     if (!socket.writable) return true
     socket.cork()
-    const before = this.#isChunked ? `${this.#held}${bytes.byteLength.toString(16)}\r\n` : this.#held
+    const before = this.#isChunked ? `${this.#head}${bytes.byteLength.toString(16)}\r\n` : this.#head
     if (before !== '') this.#put(socket.write(before, 'latin1'))
-    this.#held = ''
+    this.#head = ''
     this.#put(socket.write(bytes))
     if (this.#isChunked) this.#put(socket.write('\r\n', 'latin1'))
     socket.uncork()
@@ -291,8 +298,3 @@ function nothing(): void {}
 
 /** Drops a body as it comes. */
 const NOBODY: BodyTaker = { data: nothing, end: nothing, cut: nothing }
-
-/** A reset can be told of it. */
-export function isTcp(socket: object): boolean {
-  return !('encrypted' in socket) && 'remoteFamily' in socket && socket.remoteFamily !== undefined
-}
