@@ -1,6 +1,6 @@
 // Writes the heads of requests to workers straight into bytes: a text would be put together, flattened and encoded.
 import { UpstreamFailure } from '../../../src/host.ts'
-import type { Outgoing } from '../../../src/host.ts'
+import type { HeaderList, Outgoing } from '../../../src/host.ts'
 import { ANY, KINDS, METHOD, NAME, TARGET, VALUE } from './letters.ts'
 import type { Target } from './origin.ts'
 
@@ -9,9 +9,17 @@ const LF = 10
 const BLANK = 32
 const COLON = 58
 
+type Place = Pick<Target, 'authority' | 'basePath'>
+type RequestParts = Pick<Outgoing, 'method' | 'path' | 'headers' | 'body'>
+
 /** Where heads are written, one at a time. */
 export class HeadRoom {
   bytes: Buffer
+  /** What the line and the host that lie there were written for, and where they end: most calls begin as the last one did. */
+  #target: Place | null = null
+  #method = ''
+  #path = ''
+  #begun = 0
 
   /** Room for so many bytes; it grows where a head needs more. */
   constructor(room: number) {
@@ -20,23 +28,38 @@ export class HeadRoom {
 
   /**
    * Writes a head to the front of `bytes` and gives its size; host and framing are its own, so no header may be one.
-   * Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
+   * What lies behind the head may be written over. Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
    */
-  write(target: Pick<Target, 'authority' | 'basePath'>, outgoing: RequestParts): number {
-    const size = writeHead(this.bytes, target, outgoing)
+  write(target: Place, outgoing: RequestParts): number {
+    const size = this.#write(target, outgoing)
     if (size <= this.bytes.length) return size
     this.bytes = Buffer.allocUnsafeSlow(size * 2)
-    return writeHead(this.bytes, target, outgoing)
+    this.#target = null
+    return this.#write(target, outgoing)
+  }
+
+  /** Bytes behind the end are lost, but counted. */
+  #write(target: Place, outgoing: RequestParts): number {
+    const at = writeFraming(this.bytes, this.#begin(target, outgoing), outgoing)
+    return writeHeaders(this.bytes, at, outgoing.headers)
+  }
+
+  #begin(target: Place, { method, path }: RequestParts): number {
+    if (target === this.#target && method === this.#method && path === this.#path) return this.#begun
+    this.#target = null
+    this.#begun = writeBeginning(this.bytes, target, method, path)
+    this.#target = target
+    this.#method = method
+    this.#path = path
+    return this.#begun
   }
 }
 
-type RequestParts = Pick<Outgoing, 'method' | 'path' | 'headers' | 'body'>
-
-/** Bytes behind the end of `to` are lost, but counted. */
-function writeHead(
+function writeBeginning(
   to: Uint8Array,
-  { authority, basePath }: Pick<Target, 'authority' | 'basePath'>,
-  { method, path, headers, body }: RequestParts,
+  { authority, basePath }: Place,
+  method: string,
+  path: string,
 ): number {
   let at = put(to, 0, method, METHOD)
   if (at === 0) throw new UpstreamFailure('protocol', 'invalid request line')
@@ -44,8 +67,12 @@ function writeHead(
   at = put(to, at, basePath, TARGET)
   at = put(to, at, path, TARGET)
   at = put(to, at, ' HTTP/1.1\r\nhost: ', ANY)
-  at = put(to, at, authority, VALUE)
-  at = writeFraming(to, at, method, body)
+  return put(to, at, authority, VALUE)
+}
+
+/** Writes the headers and the blank line. */
+function writeHeaders(to: Uint8Array, from: number, headers: HeaderList): number {
+  let at = from
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     if (name === '') throw new UpstreamFailure('protocol', 'invalid request header')
@@ -62,7 +89,7 @@ function writeHead(
 }
 
 /** Ends the line before, and writes the one that tells how long the body is. */
-function writeFraming(to: Uint8Array, from: number, method: string, body: Outgoing['body']): number {
+function writeFraming(to: Uint8Array, from: number, { method, body }: RequestParts): number {
   if (body !== null && 'getReader' in body) return put(to, from, '\r\ntransfer-encoding: chunked\r\n', ANY)
   const isBodyMeant = body !== null || method === 'POST' || method === 'PUT' || method === 'PATCH'
   if (!isBodyMeant) return put(to, from, '\r\n', ANY)

@@ -35,6 +35,22 @@ for (const { name, outgoing, wanted } of [
 ])
   test(name, () => assert.equal(written(outgoing).split('?a=b ')[1], wanted))
 
+test('a head says nothing of the one that lay there before', () => {
+  const room = new HeadRoom(4096)
+  const heads = [
+    { headers: ['x-a', '1'] },
+    { headers: ['x-b', '22'] },
+    { path: '/v1/other' },
+    { method: 'POST', path: '/v1/other', body: [new Uint8Array(3)] },
+    { method: 'POST', path: '/v1/other', body: [new Uint8Array(10)] },
+    { headers: ['x-long', 'y'.repeat(5000)] },
+    {},
+  ]
+  for (const outgoing of heads) assert.equal(written(outgoing, room), written(outgoing))
+  assert.throws(() => written({ path: '/a b' }, room), UpstreamFailure)
+  assert.equal(written({}, room), written({}))
+})
+
 test('a head that needs more room than there is gets it', () => {
   const headers = ['x-long', 'y'.repeat(10_000)]
   const text = written({ headers }, new HeadRoom(64))
