@@ -37,7 +37,8 @@ export type Placement =
 /** Why a worker can't be chosen now; null: it can. A pinned call goes to a draining worker too, which holds its state. */
 export function exclusionOf(seat: Seat, ask: Ask, rules: PlacementRules, now: number): Exclusion | null {
   if (seat.member.draining && ask.pin !== seat.id) return 'draining'
-  if (seat.isDown || (ask.model !== null && seat.failing.has(ask.model))) return 'down'
+  if (seat.isDown || (ask.model !== null && seat.failing.size > 0 && seat.failing.has(ask.model)))
+    return 'down'
   if (!allows(seat.breaker, rules.breaker, now)) return 'breaker_open'
   const limit = seat.member.maxInFlight ?? rules.maxInFlightPerWorker
   return limit > 0 && seat.inFlight + seat.beside.calls >= limit ? 'full' : null

@@ -10,7 +10,7 @@ import { MODULE } from '../../src/kernel/module.ts'
 import { installKernel, makeKernel } from '../../src/kernel/wasm.ts'
 import { scanTop } from '../../src/openai/scan.ts'
 import { hashBlocks } from '../../src/prefix/blocks.ts'
-import { readPrompt } from '../../src/prefix/prompt.ts'
+import { readPrompt, type Prompt } from '../../src/prefix/prompt.ts'
 import { MAX_BYTES } from '../../src/prefix/sizes.ts'
 import { encode, rawObject, rawString, rawValue } from '../openai/_json.ts'
 
@@ -180,6 +180,28 @@ test('a prompt is hashed as itself after another body was read in between, and b
   assert.deepEqual(hashBlocks(prompt), expected[0])
   one.set(other)
   assert.deepEqual(hashBlocks(readPrompt(scanTop(one), 'm')), expected[1])
+})
+
+test('a long prompt has the same hashes in whole and in pieces, by the kernel and without', () => {
+  const bytes = Uint8Array.from({ length: 90_000 }, (_, at) => 32 + ((at * at * 31) % 90))
+  const promptOf = (...ends: number[]): Prompt => ({
+    bytes,
+    model: 'm',
+    keys: [],
+    spans: ends.flatMap((end, nth) => [ends[nth - 1] ?? 0, end, 0]),
+    length: bytes.length,
+  })
+  const prompts = [
+    promptOf(90_000),
+    promptOf(256, 300, 16_383, 17_000, 90_000),
+    promptOf(...Array.from({ length: 90 }, (_, nth) => (nth + 1) * 1000)),
+  ]
+  useKernel(null)
+  const expected = prompts.map(hashBlocks)
+  useKernel(counted)
+  const found = prompts.map(hashBlocks)
+  assert.equal(found[0]!.length, 135)
+  for (const hashes of [...expected, ...found]) assert.deepEqual(hashes, found[0])
 })
 
 test('where a runtime takes no modules from bytes there is no kernel, and bodies are read all the same', (t) => {
