@@ -28,7 +28,7 @@ let failures = 0
 
 /** Gauges that do not count what is under way. */
 const standing =
-  /_info$|^process_|lag|^fetchway_workers$|worker_up$|worker_healthy$|kv_usage|breaker|limit|capacity|_start_|index|prefix|uptime/
+  /_info$|^process_|lag|^fetchway_workers$|worker_up$|worker_healthy$|kv_usage|breaker|limit|capacity|_start_|index|prefix|uptime|_per_second$/
 
 try {
   if (Number(flags.requests) > 0) await soakWithFaults()
