@@ -15,9 +15,9 @@ type RequestParts = Pick<Outgoing, 'method' | 'path' | 'headers' | 'body'>
 /** Where heads are written, one at a time. */
 export class HeadRoom {
   bytes: Buffer
-  /** What the line and the host that lie there were written for, and where they end: most calls begin as the last one did. */
-  #target: Place | null = null
-  #method = ''
+  /** What the line that lies there was written for, and where it ends: most calls begin as the last one did. */
+  #basePath = ''
+  #method: string | null = null
   #path = ''
   #begun = 0
 
@@ -34,40 +34,36 @@ export class HeadRoom {
     const size = this.#write(target, outgoing)
     if (size <= this.bytes.length) return size
     this.bytes = Buffer.allocUnsafeSlow(size * 2)
-    this.#target = null
+    this.#method = null
     return this.#write(target, outgoing)
   }
 
   /** Bytes behind the end are lost, but counted. */
   #write(target: Place, outgoing: RequestParts): number {
-    const at = writeFraming(this.bytes, this.#begin(target, outgoing), outgoing)
-    return writeHeaders(this.bytes, at, outgoing.headers)
+    const { bytes } = this
+    const at = put(bytes, this.#begin(target, outgoing), target.authority, VALUE)
+    return writeHeaders(bytes, writeFraming(bytes, at, outgoing), outgoing.headers)
   }
 
-  #begin(target: Place, { method, path }: RequestParts): number {
-    if (target === this.#target && method === this.#method && path === this.#path) return this.#begun
-    this.#target = null
-    this.#begun = writeBeginning(this.bytes, target, method, path)
-    this.#target = target
+  /** Up to the name of the host, which is another for each worker. */
+  #begin({ basePath }: Place, { method, path }: RequestParts): number {
+    if (method === this.#method && path === this.#path && basePath === this.#basePath) return this.#begun
+    this.#method = null
+    this.#begun = writeLine(this.bytes, basePath, method, path)
+    this.#basePath = basePath
     this.#method = method
     this.#path = path
     return this.#begun
   }
 }
 
-function writeBeginning(
-  to: Uint8Array,
-  { authority, basePath }: Place,
-  method: string,
-  path: string,
-): number {
+function writeLine(to: Uint8Array, basePath: string, method: string, path: string): number {
   let at = put(to, 0, method, METHOD)
   if (at === 0) throw new UpstreamFailure('protocol', 'invalid request line')
   to[at++] = BLANK
   at = put(to, at, basePath, TARGET)
   at = put(to, at, path, TARGET)
-  at = put(to, at, ' HTTP/1.1\r\nhost: ', ANY)
-  return put(to, at, authority, VALUE)
+  return put(to, at, ' HTTP/1.1\r\nhost: ', ANY)
 }
 
 /** Writes the headers and the blank line. */
