@@ -79,8 +79,8 @@ function fieldOf(key: string, group: string, form: Form): Field {
 
 type Shape = Pick<Field, 'kind' | 'initial' | 'choices'>
 
-function readShape({ told, definition }: Form): Shape {
-  if (told.unit) return shape(told.unit)
+function readShape({ unit, definition }: Form): Shape {
+  if (unit) return shape(unit)
   switch (definition.type) {
     case 'prefault':
       return { ...readShape(definition.inner), initial: definition.initial }

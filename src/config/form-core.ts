@@ -1,4 +1,4 @@
-// The form of a value: how it is read, what is told of it, and the definition that help and editors are made from.
+// The form of a value: how it is read, and the definition that help and editors are made from.
 
 export type Path = readonly PropertyKey[]
 
@@ -56,17 +56,17 @@ export class Form<out Out = unknown, out In = unknown> {
   readonly definition: Definition
   /** Returns what the value is read as; what is wrong is added to `found`, and what is returned then means nothing. */
   readonly read: (value: unknown, found: Finding[]) => unknown
-  /** For people, and `unit` for editors. */
-  readonly told: { readonly about?: string; readonly unit?: 'duration' | 'size' } = {}
+  /** What a text or a number of this form counts. */
+  readonly unit?: 'duration' | 'size'
 
   constructor(definition: Definition, read: (value: unknown, found: Finding[]) => unknown) {
     this.definition = definition
     this.read = read
   }
 
-  /** The same form with words about it. */
-  tell(told: Form['told']): this {
-    return like(this, { told: { ...this.told, ...told } })
+  /** The same form, of which it is known what it counts. */
+  in(unit: 'duration' | 'size'): this {
+    return like(this, { unit })
   }
 
   /** The same form with further demands on values that have it. */

@@ -1,7 +1,7 @@
 // Who may come in besides the holders of plain keys, and by what the router proves itself to workers.
 import * as z from './form.ts'
 import { parseControlKey } from './control-key.ts'
-import { about, flag } from './kinds.ts'
+import { flag } from './kinds.ts'
 
 const texts = () => z.prefault(z.array(z.string().check(z.minLength(1))), [])
 const text = () => z.optional(z.string().check(z.minLength(1)))
@@ -22,10 +22,10 @@ const controlKey = z.union([
     }),
   ),
   z.strictObject({
-    id: about(z.string(), 'named in the audit log'),
-    name: about(z.string(), 'of whoever holds it'),
-    role: about(role, 'admin: may change things; user: may not'),
-    key: about(z.string().check(z.minLength(1)), 'what is sent'),
+    id: z.string(),
+    name: z.string(),
+    role,
+    key: z.string().check(z.minLength(1)),
   }),
 ])
 export type ControlKey = z.Output<typeof controlKey>

@@ -20,11 +20,6 @@ export const PROBE_KINDS = [
 ] as const
 export type ProbeKind = (typeof PROBE_KINDS)[number]
 
-/** Words for the reference and editors about a member of an object; those of the keys themselves stand in words.ts. */
-export function about<T extends z.Form>(schema: T, words: string): T {
-  return schema.tell({ about: words })
-}
-
 /** A number in a list: flags and variables give it as text. */
 export const numeric = <T extends z.Form<number, number>>(number: T) =>
   z.pipe(z.pipe(z.union([z.string(), z.number()]), z.transform(Number)), number)

@@ -7,7 +7,7 @@ import { extending } from './extending.ts'
 import { batching } from './batching.ts'
 import { choosing } from './choosing.ts'
 import { guarding } from './guarding.ts'
-import { about, count, flag, PROBE_KINDS, read, whole } from './kinds.ts'
+import { count, flag, PROBE_KINDS, read, whole } from './kinds.ts'
 import { kubernetes } from './kubernetes.ts'
 import { events, load } from './hearing.ts'
 import { health, recovery } from './recovery.ts'
@@ -45,49 +45,28 @@ const prefillUrl = read((written) => {
 
 const ranks = z.union([whole(1, 4096), z.literal('ask')])
 
-/** One inference server, as configured or added by the API. Only `url` is needed; the rest is found by asking it. */
+/** One inference server, as configured or added by the API. Only `url` is needed; the rest is found by asking it (members.ts: what for). */
 export const workerSchema = z.strictObject({
-  url: about(url, 'http://gpu1:8000, https://…, or unix:/run/engine.sock'),
-  engine: about(z.optional(z.enum(['vllm', 'sglang', 'lmdeploy', 'unknown'])), 'found by asking when absent'),
+  url,
+  engine: z.optional(z.enum(['vllm', 'sglang', 'lmdeploy', 'unknown'])),
   role: z.prefault(z.enum(['mixed', 'prefill', 'decode']), 'mixed'),
-  models: about(z.optional(z.array(z.string())), 'models it serves; found by asking when absent'),
+  models: z.optional(z.array(z.string())),
   weight: z.prefault(z.number().check(z.positive()), 1),
-  apiKey: about(z.optional(headerText), 'sent to this worker in place of the client key'),
-  headers: about(z.optional(z.record(headerName, headerText)), 'extra headers for this worker'),
+  apiKey: z.optional(headerText),
+  headers: z.optional(z.record(headerName, headerText)),
   labels: z.prefault(z.record(z.string(), z.string()), {}),
-  maxInFlight: about(z.optional(whole(1)), 'overrides maxInFlightPerWorker'),
-  via: about(
-    z.optional(z.strictObject({ binding: text() })),
-    'on Cloudflare Workers alone: the VPC or service binding that its calls go through',
+  maxInFlight: z.optional(whole(1)),
+  via: z.optional(z.strictObject({ binding: text() })),
+  kvEvents: z.optional(read(checkKvEndpoint)),
+  kvEventsReplay: z.optional(read(checkKvEndpoint)),
+  ranks: z.optional(ranks),
+  probes: z.optional(z.array(z.strictObject({ kind: z.enum(PROBE_KINDS), model: text() }))),
+  kvAddress: z.optional(text()),
+  transfer: z.optional(transfer),
+  past: z.optional(
+    z.strictObject({ calls: count(0), times: z.prefault(z.array(z.number().check(z.positive())), []) }),
   ),
-  kvEvents: about(
-    z.optional(read(checkKvEndpoint)),
-    'tcp://HOST:PORT of its KV events, @tcp://*:PORT to be connected to, push, or off; commas between those of its ranks; found by asking when absent',
-  ),
-  kvEventsReplay: about(
-    z.optional(read(checkKvEndpoint)),
-    'tcp://HOST:PORT where missed KV events are had, or off',
-  ),
-  ranks: about(z.optional(ranks), 'data-parallel ranks behind its URL; overrides ranks'),
-  probes: about(
-    z.optional(z.array(z.strictObject({ kind: z.enum(PROBE_KINDS), model: text() }))),
-    'real calls that it is probed with in place of healthPath: all must answer JSON',
-  ),
-  kvAddress: about(
-    z.optional(text()),
-    'HOST:PORT of its KV connector (vLLM P2P/NCCL), where that is not its URL’s',
-  ),
-  transfer: about(z.optional(transfer), 'its MoRI-IO connector'),
-  past: about(
-    z.optional(
-      z.strictObject({ calls: count(0), times: z.prefault(z.array(z.number().check(z.positive())), []) }),
-    ),
-    'what it brings along: calls that others have there, and the seconds that its last answers took',
-  ),
-  bootstrapPort: about(
-    z.optional(z.nullable(whole(1, 65535))),
-    'of a prefill worker: where its bootstrap server listens (default: 8998); null: not told',
-  ),
+  bootstrapPort: z.optional(z.nullable(whole(1, 65535))),
 })
 export type WorkerSpec = z.Output<typeof workerSchema>
 
@@ -103,10 +82,10 @@ const apiKey = z.union([
   z.pipe(headerText, bareKey),
   z.strictObject({
     key: headerText,
-    tenant: about(z.optional(z.string()), 'name in metrics and logs'),
-    requestsPerMinute: about(count(0), '0: no limit'),
-    tokensPerMinute: about(count(0), '0: no limit'),
-    priority: about(z.optional(z.int()), 'default priority of this key; lower goes first'),
+    tenant: z.optional(z.string()),
+    requestsPerMinute: count(0),
+    tokensPerMinute: count(0),
+    priority: z.optional(z.int()),
   }),
 ])
 
@@ -115,9 +94,9 @@ const bareToken = z.transform((token: string) => ({ token, name: undefined, revo
 const tunnelToken = z.union([
   z.pipe(headerText, bareToken),
   z.strictObject({
-    token: about(headerText, 'what the worker sends first'),
-    name: about(z.optional(text()), 'the only worker name that it is good for; none: any'),
-    revoked: about(flag(false), 'turned away, and cut off at a reload'),
+    token: headerText,
+    name: z.optional(text()),
+    revoked: flag(false),
   }),
 ])
 

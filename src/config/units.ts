@@ -58,7 +58,7 @@ function withUnit(
   expected: string,
   initial: string,
 ) {
-  const written = z.union([z.string(), z.number()]).tell({ unit })
+  const written = z.union([z.string(), z.number()]).in(unit)
   const read = z.transform((text: string | number, ctx) => {
     const value = parse(text)
     if (value !== null) return value

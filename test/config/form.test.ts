@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm'
 import * as z from '../../src/config/form.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { jsonSchema } from '../../src/config/json-schema.ts'
+import { members } from '../../src/config/members.ts'
 
 const named = z.strictObject({
   name: z.string().check(z.minLength(1)),
@@ -99,13 +100,13 @@ test('what stands for a missing value is not shared by those that get it', () =>
   assert.notEqual(form.parse(undefined), form.parse(undefined))
 })
 
-test('words and checks make a form of their own', () => {
+test('units and checks make a form of their own', () => {
   const plain = z.string()
-  const told = plain.tell({ about: 'a name' }).check(z.minLength(1))
-  assert.equal(told.told.about, 'a name')
-  assert.equal(plain.told.about, undefined)
+  const other = plain.in('size').check(z.minLength(1))
+  assert.equal(other.unit, 'size')
+  assert.equal(plain.unit, undefined)
   assert.equal(plain.parse(''), '')
-  assert.equal(told.safeParse('').success, false)
+  assert.equal(other.safeParse('').success, false)
 })
 
 test('a transformation finds faults of its own, and is not asked where there are some already', () => {
@@ -121,6 +122,16 @@ test('a transformation finds faults of its own, and is not asked where there are
   assert.equal(form.safeParse('a').error?.message, 'value: none is good')
   assert.equal(form.safeParse('').success, false)
   assert.deepEqual(seen, ['a'])
+})
+
+test('editors get all words about members of objects', () => {
+  const told = JSON.stringify(jsonSchema())
+  for (const [of, words] of Object.entries(members))
+    for (const [name, description] of Object.entries(words))
+      assert.ok(
+        told.includes(`${JSON.stringify(name)}:${JSON.stringify({ description }).slice(0, -1)}`),
+        `${of}.${name}`,
+      )
 })
 
 test('editors are told types, limits, defaults and words', () => {
