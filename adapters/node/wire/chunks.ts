@@ -39,7 +39,7 @@ export class ChunkDecoder {
     let start = 0
     while (at < read.length && this.#state !== STATE.done) {
       if (this.#state !== STATE.payload) {
-        this.#step(read[at++]!)
+        at = this.#pass(read, at)
         continue
       }
       const end = Math.min(read.length, at + this.#left)
@@ -54,6 +54,43 @@ export class ChunkDecoder {
     return read.subarray(start, start + out)
   }
 
+  /** Passes what stands between two payloads as nearly all write it, or one byte of what does not: a burst of events costs half. */
+  #pass(read: Uint8Array, from: number): number {
+    let at = from
+    if (this.#state === STATE.payloadCr && read[at] === CR && read[at + 1] === LF) {
+      this.#state = STATE.size
+      this.#digits = 0
+      at += 2
+    }
+    if (this.#state === STATE.size && this.#digits === 0) {
+      const behind = this.#sizeLine(read, at)
+      if (behind > 0) return behind
+    }
+    if (at === from) this.#step(read[at++]!)
+    return at
+  }
+
+  /** Behind the line of a size that is here as a whole and without extensions; else 0. */
+  #sizeLine(read: Uint8Array, from: number): number {
+    let size = 0
+    let at = from
+    for (; at - from < 7; at++) {
+      const digit = hex(read[at]!)
+      if (digit < 0) break
+      size = size * 16 + digit
+    }
+    if (at === from || read[at] !== CR || read[at + 1] !== LF) return 0
+    this.#left = size
+    this.#sizeEnds()
+    return at + 2
+  }
+
+  #sizeEnds(): void {
+    this.#line = 0
+    this.#sawCr = false
+    this.#state = this.#left === 0 ? STATE.trailer : STATE.payload
+  }
+
   #step(byte: number): void {
     switch (this.#state) {
       case STATE.size:
@@ -64,10 +101,7 @@ export class ChunkDecoder {
         return
       case STATE.sizeEnd:
         if (byte !== LF) throw broken()
-        this.#line = 0
-        this.#sawCr = false
-        this.#state = this.#left === 0 ? STATE.trailer : STATE.payload
-        return
+        return this.#sizeEnds()
       case STATE.payloadCr:
         if (byte !== CR) throw broken()
         this.#state = STATE.payloadLf
