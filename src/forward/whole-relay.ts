@@ -15,9 +15,8 @@ export class WholeRelay implements Watch {
     const { core, passing, started } = passage
     const now = core.host.now()
     this.#passage = passage
-    this.#json = headerOf(started.upstream.headers, 'content-type')?.includes('json')
-      ? createJsonWatch()
-      : null
+    const type = headerOf(started.upstream.headers, 'content-type')
+    this.#json = type === 'application/json' || type?.includes('json') ? createJsonWatch() : null
     started.deadline.began(now)
     core.surface?.follow?.({ kind: 'first', id: passing.id, at: now }, core)
   }
