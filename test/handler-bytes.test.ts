@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
  */
 const LIMITS: Readonly<Record<string, number>> = {
   '1 KB JSON': 20_450,
-  '16 KB JSON': 38_000,
+  '16 KB JSON': 38_700,
   'SSE 64 events': 39_600,
 }
 
