@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { parseDotenv } from '../../src/config/environment.ts'
+import { parseDotenv } from '../../src/config/dotenv.ts'
 import type { ConfigIssue, Given, Place } from '../../src/config/issues.ts'
 import { load, type Layer, type Loaded } from '../../src/config/load.ts'
 import { suggest } from '../../src/config/nearest.ts'

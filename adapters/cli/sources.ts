@@ -1,7 +1,7 @@
 // Gathers what a configuration is made from: arguments, environment, `.env` and the file.
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseDotenv } from '../../src/config/environment.ts'
+import { parseDotenv } from '../../src/config/dotenv.ts'
 import { fields } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import { formatIssue, type ConfigIssue, type Place } from '../../src/config/issues.ts'

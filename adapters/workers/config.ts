@@ -1,6 +1,6 @@
 // The configuration of a Worker: FETCHWAY_… variables and secrets, and a whole configuration as JSON in FETCHWAY_CONFIG.
 import type { ConfigIssue } from '../../src/config/issues.ts'
-import { load, type Loaded } from '../../src/config/load.ts'
+import { assemble, type Loaded } from '../../src/config/assemble.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { ParsedFile, Tree } from '../../src/config/tree.ts'
 import { outsideIssues } from './outside.ts'
@@ -25,7 +25,7 @@ const MAX_BUFFERED = 64 * 1024 * 1024
 export function readConfig(variables: Variables): Loaded {
   const environment = textsOf(variables)
   const whole = wholeOf(variables[WHOLE])
-  const loaded = load({ environment, ...(whole && { file: whole, variables: environment }) })
+  const loaded = assemble({ environment, ...(whole && { file: whole, variables: environment }) })
   if (loaded.config === null) return loaded
   const { config, origins } = loaded
   const issues = [...notHere(config), ...missing(config, variables), ...outsideIssues(config)]

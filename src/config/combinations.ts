@@ -1,7 +1,7 @@
 // Settings that are right by themselves and cannot work together.
 import type { Path } from './issues.ts'
 import type { Config } from './schema.ts'
-import { isLoopback, parseAddress, parsePrefill } from './urls.ts'
+import { parsePrefill } from './urls.ts'
 
 /** A conflict, told at the place of `path`. */
 export interface Conflict {
@@ -9,70 +9,22 @@ export interface Conflict {
   readonly message: string
 }
 
-type Check = (config: Config, isSet: (key: keyof Config) => boolean) => readonly (Conflict | false)[]
+export type Check = (config: Config, isSet: (key: keyof Config) => boolean) => readonly (Conflict | false)[]
 
 /**
  * All conflicts of a configuration.
  * @param isSet whether a key was written somewhere, in contrast to its default
+ * @param more what is checked besides, first
  */
-export function findConflicts(config: Config, isSet: (key: keyof Config) => boolean): readonly Conflict[] {
-  return CHECKS.flatMap((check) => check(config, isSet)).filter((conflict) => conflict !== false)
+export function findConflicts(
+  config: Config,
+  isSet: (key: keyof Config) => boolean,
+  more: readonly Check[] = [],
+): readonly Conflict[] {
+  return [...more, ...CHECKS]
+    .flatMap((check) => check(config, isSet))
+    .filter((conflict) => conflict !== false)
 }
-
-const listening: Check = (config, isSet) => [
-  config.tlsCert !== undefined &&
-    config.tlsKey === undefined &&
-    conflict('tlsCert', 'needs tlsKey too: give both to serve HTTPS, or neither'),
-  config.tlsKey !== undefined &&
-    config.tlsCert === undefined &&
-    conflict('tlsKey', 'needs tlsCert too: give both to serve HTTPS, or neither'),
-  config.socket !== undefined &&
-    isSet('port') &&
-    conflict('socket', 'cannot go with port: leave one of them out'),
-  config.socket !== undefined &&
-    isSet('host') &&
-    conflict('socket', 'cannot go with host: leave one of them out'),
-  config.socket !== undefined &&
-    config.threads > 1 &&
-    conflict(
-      'threads',
-      'cannot go with socket: threads share a port, but no Unix socket; give a port, or leave threads out',
-    ),
-  /\/|^[^:]*:\d+$|\s|\]:/.test(config.host) &&
-    conflict(
-      'host',
-      `expected an address like 0.0.0.0 or ::, got ${JSON.stringify(config.host)}; the port goes into port`,
-    ),
-]
-
-const admin: Check = (config) => {
-  if (config.adminListen === undefined || /^unix:\/./.test(config.adminListen)) return []
-  const address = parseAddress(config.adminListen)
-  if (!address)
-    return [
-      conflict(
-        'adminListen',
-        `expected HOST:PORT, e.g. 127.0.0.1:8001, or unix:/path, got ${JSON.stringify(config.adminListen)}`,
-      ),
-    ]
-  const isSame =
-    config.socket === undefined &&
-    address.port !== 0 &&
-    address.port === config.port &&
-    overlap(address.host, config.host)
-  return [
-    isSame && conflict('adminListen', 'is the address of host and port already: take another port'),
-    config.adminKey === undefined &&
-      !isLoopback(address.host) &&
-      conflict(
-        'adminListen',
-        'is open to other machines and needs adminKey: set one, or listen on 127.0.0.1',
-      ),
-  ]
-}
-
-const overlap = (a: string, b: string): boolean => a === b || isAny(a) || isAny(b)
-const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '[::]'
 
 const MAY_BEGIN_HALF: ReadonlySet<string> = new Set(['sglang-router', 'vllm-router', 'production-stack'])
 
@@ -195,18 +147,11 @@ const TOGETHER: readonly (readonly [keyof Config, keyof Config])[] = [
   ['jwtJwksUri', 'jwtIssuer'],
 ]
 
-const guarding: Check = (config) => [
-  ...TOGETHER.map(
+const guarding: Check = (config) =>
+  TOGETHER.map(
     ([one, other]) =>
       config[one] !== undefined && config[other] === undefined && conflict(one, `needs ${other} too`),
-  ),
-  config.metricsListen !== undefined &&
-    !parseAddress(config.metricsListen) &&
-    conflict(
-      'metricsListen',
-      `expected HOST:PORT, e.g. 127.0.0.1:29000, got ${JSON.stringify(config.metricsListen)}`,
-    ),
-]
+  )
 
 const binding: Check = (config) => [
   config.binding === 'late' &&
@@ -247,17 +192,7 @@ const sharing: Check = ({ poolShards, peers, leader, adminKey }) => [
     conflict('leader', 'needs adminKey: routers know each other by it'),
 ]
 
-const CHECKS: readonly Check[] = [
-  sharing,
-  discovery,
-  binding,
-  guarding,
-  listening,
-  admin,
-  fleet,
-  aliases,
-  keys,
-  recovery,
-]
+const CHECKS: readonly Check[] = [sharing, discovery, binding, guarding, fleet, aliases, keys, recovery]
 
-const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })
+/** One of a key as a whole. */
+export const conflict = (key: keyof Config, message: string): Conflict => ({ path: [key], message })

@@ -1,18 +1,10 @@
-// Reads FETCHWAY_… variables, from the process and from a .env file, into values of the configuration.
+// Reads FETCHWAY_… variables into values of the configuration.
 import { coerceMany, coerceScalar } from './coerce.ts'
 import { envName, type Field } from './fields.ts'
 import type { ConfigIssue, Given, Place } from './issues.ts'
 import { nearest } from './nearest.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
-
-/** One assignment of a .env file. */
-export interface Assignment {
-  readonly name: string
-  readonly value: string
-  /** From 1. */
-  readonly line: number
-}
 
 export interface Variables {
   readonly given: ReadonlyMap<string, Given>
@@ -33,62 +25,8 @@ export function readEnvironment(environment: Environment, fields: readonly Field
   return readVariables(assignments, fields, (name) => ({ source: 'env', name }))
 }
 
-/** Values of a .env file. */
-export function readDotenv(file: { name: string; text: string }, fields: readonly Field[]): Variables {
-  const { assignments, issues } = parseDotenv(file.text)
-  const lines = new Map(assignments.map(({ name, line }) => [name, line]))
-  const read = readVariables(assignments, fields, (name) => ({
-    source: 'dotenv',
-    name,
-    file: file.name,
-    line: lines.get(name) ?? 1,
-  }))
-  const broken = issues.map(({ line, message }): ConfigIssue => ({
-    source: 'dotenv',
-    name: '',
-    key: '',
-    file: file.name,
-    line,
-    message,
-  }))
-  return { ...read, issues: [...broken, ...read.issues] }
-}
-
-/** Parses `NAME=value` lines: comments, blank lines, `export `, single and double quotes (the latter with \n, \t, \", \\). */
-export function parseDotenv(text: string): {
-  assignments: Assignment[]
-  issues: { line: number; message: string }[]
-} {
-  const assignments: Assignment[] = []
-  const issues: { line: number; message: string }[] = []
-  for (const [index, written] of text
-    .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .entries()) {
-    const line = index + 1
-    if (/^\s*(#|$)/.test(written)) continue
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)$/.exec(written)
-    const value = match ? unquote(match[2] ?? '') : null
-    if (!match || value === null)
-      issues.push({ line, message: 'cannot be read; write NAME=value, with both quotes if any' })
-    else assignments.push({ name: match[1] ?? '', value, line })
-  }
-  return { assignments, issues }
-}
-
-function unquote(written: string): string | null {
-  const single = /^'([^']*)'\s*(#.*)?$/.exec(written)
-  if (single) return single[1] ?? ''
-  const double = /^"((?:[^"\\]|\\.)*)"\s*(#.*)?$/.exec(written)
-  if (double)
-    return (double[1] ?? '').replace(/\\(.)/g, (_, char: string) =>
-      char === 'n' ? '\n' : char === 't' ? '\t' : char,
-    )
-  if (/^['"]/.test(written)) return null
-  return written.replace(/(^|\s+)#.*$/, '').trim()
-}
-
-function readVariables(
+/** Values of assignments, the last of each name; `placeOf` tells where one stands. */
+export function readVariables(
   assignments: readonly { name: string; value: string }[],
   fields: readonly Field[],
   placeOf: (name: string) => Place,

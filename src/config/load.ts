@@ -1,21 +1,19 @@
-// From flags, environment and files to the one frozen configuration, or to all that is wrong with them.
-import { findConflicts } from './combinations.ts'
-import { readDotenv, readEnvironment, parseDotenv, type Environment, type Variables } from './environment.ts'
-import { fields as allFields, type Field } from './fields.ts'
+// The configuration of a program: arguments and `.env` besides what every runtime has.
+import { assemble, NO_VARIABLES, type Everywhere, type Layer, type Loaded } from './assemble.ts'
+import { parseDotenv, readDotenv } from './dotenv.ts'
+import type { Environment } from './environment.ts'
+import { fields as allFields } from './fields.ts'
 import { readFlags } from './flags.ts'
-import { explain, formatPath, type ConfigIssue, type Given, type Path, type Place } from './issues.ts'
-import { suggest } from './nearest.ts'
-import { configSchema, workerSchema, type Config } from './schema.ts'
-import { readTree, type FileValues, type ParsedFile } from './tree.ts'
+import { listeningChecks } from './listening.ts'
 
-/** What a configuration is made from, strongest first. */
-export interface Sources {
+export type { Layer, Loaded, Origins } from './assemble.ts'
+
+/** What a program's configuration is made from. */
+export interface Sources extends Everywhere {
   /** Arguments after the command. */
   readonly flags?: readonly string[]
-  readonly environment?: Environment
   /** A `.env` file: weaker than the environment. */
   readonly dotenv?: { readonly name: string; readonly text: string } | null
-  readonly file?: ParsedFile | null
   /** What the command line of another router's program came to: stronger than all others. */
   readonly translated?: Layer
   /** That program's defaults: weaker than all others but our own defaults. */
@@ -24,69 +22,22 @@ export interface Sources {
   readonly variables?: Environment
 }
 
-export type Loaded =
-  | {
-      readonly config: Config
-      readonly origins: Origins
-      readonly issues: readonly []
-      /** Worth a line at the start, and no reason not to start. */
-      readonly warnings: readonly ConfigIssue[]
-    }
-  | { readonly config: null; readonly issues: readonly ConfigIssue[] }
-
-/** Where the value of each key was written; keys that are missing have their default. */
-export type Origins = Readonly<Partial<Record<keyof Config, Place>>>
-
-/** Values of keys from one source. */
-export type Layer = ReadonlyMap<string, Given>
-
-/**
- * Flags beat the environment, which beats `.env`, which beats the file, which beats the defaults; a key is taken whole
- * from the strongest source that has it. Finds all issues rather than the first.
- */
+/** Flags beat the environment, which beats `.env`, which beats the file, which beats the defaults. */
 export function load(sources: Sources): Loaded {
+  const { translated, dotenv, presets } = sources
   const fields = allFields()
   const flags = readFlags(sources.flags ?? [], fields)
-  const environment = readEnvironment(sources.environment ?? {}, fields)
-  const dotenv = sources.dotenv ? readDotenv(sources.dotenv, fields) : NO_VARIABLES
-  const file = sources.file
-    ? readTree(sources.file, fields, sources.variables ?? joinedEnvironment(sources))
-    : NO_FILE
-  const layers: readonly Layer[] = [
-    ...(sources.translated ? [sources.translated] : []),
-    flags.given,
-    environment.given,
-    dotenv.given,
-    file.given,
-    ...(sources.presets ? [sources.presets] : []),
-  ]
-  const issues = [
-    ...flags.issues,
-    ...environment.issues,
-    ...dotenv.issues,
-    ...file.issues,
-    ...unknownKeys(file, sources, fields),
-  ]
-  const chosen = choose(layers, fields, issues)
-  const input = Object.fromEntries([...chosen].map(([key, given]) => [key, given.value]))
-  const parsed = configSchema.safeParse(input)
-  if (!parsed.success) {
-    const findings = explain(parsed.error.issues, input, knownKeys)
-    return {
-      config: null,
-      issues: inOrder([...issues, ...findings.map((finding) => place(finding, chosen))]),
-    }
-  }
-  const conflicts = findConflicts(parsed.data, (key) => chosen.has(key))
-  const all = [...issues, ...conflicts.map((conflict) => place(conflict, chosen))]
-  if (all.length > 0) return { config: null, issues: inOrder(all) }
-  const origins = Object.fromEntries([...chosen].map(([key, given]) => [key, given.at([key])])) as Origins
-  const warnings = [...environment.warnings, ...dotenv.warnings]
-  return { config: deepFreeze(parsed.data), origins, issues: [], warnings }
+  return assemble(
+    { ...sources, variables: sources.variables ?? joinedEnvironment(sources) },
+    {
+      stronger: [...(translated ? [translated] : []), flags.given],
+      dotenv: dotenv ? readDotenv(dotenv, fields) : NO_VARIABLES,
+      presets: presets ? [presets] : [],
+      issues: flags.issues,
+      checks: listeningChecks,
+    },
+  )
 }
-
-const NO_VARIABLES: Variables = { given: new Map(), issues: [], warnings: [] }
-const NO_FILE: FileValues = { given: new Map(), unknown: [], issues: [] }
 
 /** The variables that `${NAME}` may name: those of the process before those of `.env`. */
 export function joinedEnvironment(sources: Pick<Sources, 'environment' | 'dotenv'>): Environment {
@@ -95,71 +46,4 @@ export function joinedEnvironment(sources: Pick<Sources, 'environment' | 'dotenv
     ...Object.fromEntries(assignments.map(({ name, value }) => [name, value])),
     ...sources.environment,
   }
-}
-
-/** The strongest value of each key that has no issue of its own (one broken value should be told once). */
-function choose(
-  layers: readonly Layer[],
-  fields: readonly Field[],
-  issues: readonly ConfigIssue[],
-): Map<string, Given> {
-  const broken = new Set(issues.map((issue) => issue.key.split(/[.[]/)[0]))
-  const chosen = new Map<string, Given>()
-  for (const { key } of fields) {
-    const given = layers.find((layer) => layer.has(key))?.get(key)
-    if (given && !broken.has(key)) chosen.set(key, given)
-  }
-  return chosen
-}
-
-function unknownKeys(file: FileValues, sources: Sources, fields: readonly Field[]): ConfigIssue[] {
-  const names = fields.map((field) => field.key)
-  return file.unknown.map(({ key, line, column }): ConfigIssue => {
-    const byOtherName = fields.find(
-      (field) => field.flags.includes(key.replace(/^--/, '')) || field.env === key,
-    )
-    const hint = byOtherName
-      ? `; did you mean ${byOtherName.key}?`
-      : suggest(key, names) || '; remove it, or see --help for the keys'
-    return {
-      source: 'file',
-      name: key,
-      key,
-      file: sources.file?.name ?? '',
-      line,
-      column,
-      message: `unknown key${hint}`,
-    }
-  })
-}
-
-const KEY_OF_API: readonly string[] = ['key', 'tenant', 'requestsPerMinute', 'tokensPerMinute', 'priority']
-
-function knownKeys(path: Path): readonly string[] {
-  if (path[0] === 'workers') return Object.keys(workerSchema.shape)
-  return path[0] === 'apiKeys' ? KEY_OF_API : Object.keys(configSchema.shape)
-}
-
-function place(finding: { path: Path; message: string }, chosen: ReadonlyMap<string, Given>): ConfigIssue {
-  const key = String(finding.path[0] ?? '')
-  const at = chosen.get(key)?.at(finding.path) ?? { source: 'default', name: key }
-  return { ...at, key: formatPath(finding.path), message: finding.message }
-}
-
-/** Each issue once, those of a file in the order of its lines. */
-function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
-  const seen = new Set<string>()
-  const once = issues.filter((issue) => {
-    const text = JSON.stringify([issue.name, issue.key, issue.file, issue.line, issue.message])
-    return seen.has(text) ? false : seen.add(text)
-  })
-  return once.toSorted((a, b) => (a.source === b.source ? (a.line ?? 0) - (b.line ?? 0) : 0))
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    for (const part of Object.values(value)) deepFreeze(part)
-    Object.freeze(value)
-  }
-  return value
 }

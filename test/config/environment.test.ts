@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDotenv, type Environment } from '../../src/config/environment.ts'
+import { parseDotenv } from '../../src/config/dotenv.ts'
+import type { Environment } from '../../src/config/environment.ts'
 import { formatIssue } from '../../src/config/issues.ts'
 import { load } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { unstable_readConfig as readToml } from 'wrangler'
 import { readConfig } from '../../adapters/workers/config.ts'
 import { formatIssue } from '../../src/config/issues.ts'
-import { parseDotenv } from '../../src/config/environment.ts'
+import { parseDotenv } from '../../src/config/dotenv.ts'
 import { filesLike, root } from './_run.ts'
 
 const tomls = await filesLike('wrangler.toml', 'examples/**/wrangler.toml')

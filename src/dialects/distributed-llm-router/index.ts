@@ -1,5 +1,5 @@
 // Distributed-LLM-Router: `uvicorn gateway.main:app`, its environment and its `.env` files.
-import { parseDotenv } from '../../config/environment.ts'
+import { parseDotenv } from '../../config/dotenv.ts'
 import { readArguments, valuesOf } from '../argparse.ts'
 import type { Circumstances, Dialect, Translation } from '../dialect.ts'
 import type { GivenFlag } from '../flag.ts'
