@@ -21,6 +21,6 @@ export const allParts: Parts = {
       const { findAccess } = await import('./discovery/kubernetes/access.ts')
       return (await import('./discovery/kubernetes/source.ts')).kubernetesSource(findAccess)
     }),
-    byHeartbeat(async () => (await import('./discovery/heartbeat/source.ts')).heartbeatSource),
+    byHeartbeat(async () => (await import('./discovery/heartbeat/port.ts')).heartbeatSource),
   ],
 }

@@ -1,6 +1,6 @@
 // What a Worker can be besides a router of its own words, all of it in the one script: dialects, Kubernetes by a token, heartbeats.
 import { surfaceNamed } from '../../src/dialects/surfaces.ts'
-import { heartbeatSource } from '../../src/discovery/heartbeat/source.ts'
+import { hearing } from '../../src/discovery/heartbeat/source.ts'
 import { accessBy, configured } from '../../src/discovery/kubernetes/credentials.ts'
 import { kubernetesSource } from '../../src/discovery/kubernetes/source.ts'
 import { byHeartbeat, byKubernetes } from '../../src/discovery/source.ts'
@@ -11,5 +11,5 @@ const kubernetes = kubernetesSource((config, outside) => accessBy(configured, co
 
 export const workersParts: Parts = {
   surface: async (name) => surfaceNamed(name),
-  sources: [byKubernetes(async () => kubernetes), byHeartbeat(async () => heartbeatSource)],
+  sources: [byKubernetes(async () => kubernetes), byHeartbeat(async () => hearing())],
 }

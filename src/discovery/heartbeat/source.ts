@@ -1,28 +1,34 @@
-// Workers that tell of themselves again and again, over ZeroMQ or HTTP: each stays as long as it does.
+// Workers that tell of themselves again and again, by HTTP or at a door of their own: each stays as long as it does.
 import { isSame } from '../../admission/auth.ts'
 import type { Config, WorkerSpec } from '../../config/schema.ts'
 import { opaqueId } from '../../hash.ts'
-import { decodeMsgpack } from '../../msgpack.ts'
-import { parseEndpoint } from '../../zmtp/address.ts'
-import { Router } from '../../zmtp/binding.ts'
 import type { Heard, Source, SourceMaker, SourceSeams, SourceStatus, Want, Wanted } from '../source.ts'
 import { readBeat, type Beat } from './beat.ts'
 
-/** A heartbeat is a dozen short values. */
-const LIMITS = { bytes: 4096, items: 256, keys: 64 }
 /** More than any fleet has; what strangers send must not fill the memory. */
 const MOST_WORKERS = 4096
 /** Problems that are told apart in the log; after that, none. */
 const MOST_PROBLEMS = 50
-/** A port that is taken is tried again after this, ms. */
-const AGAIN = 5_000
 
-/** The source that hears heartbeats. */
-export const heartbeatSource: SourceMaker = {
-  make: (config, seams, want) => new HeartbeatSource(config, seams, want),
+/** What a door may use. */
+export type DoorSeams = Pick<SourceSeams, 'now' | 'random' | 'timer' | 'log' | 'after' | 'sockets'>
+
+/** Where heartbeats come in besides HTTP. */
+export interface Door {
+  /** Why none come in now; null: they do. */
+  readonly problem: string | null
+  close(): void
+}
+
+/** Opens a door at `heartbeatListen`; `hear` is given what reads a heartbeat, and throws where it is none. */
+export type OpenDoor = (listen: string, seams: DoorSeams, hear: (read: () => Beat) => void) => Door
+
+/** The source that hears heartbeats: by HTTP alone where no doors can be opened. */
+export const hearing = (open?: OpenDoor): SourceMaker => ({
+  make: (config, seams, want) => new HeartbeatSource(config, seams, want, open),
   // A port that is taken is told in the log, and tried again.
   check: () => Promise.resolve(),
-}
+})
 
 interface Beating {
   readonly wanted: Wanted
@@ -34,33 +40,31 @@ class HeartbeatSource implements Source {
   #config: Config
   readonly #seams: SourceSeams
   readonly #want: Want
+  readonly #open: OpenDoor | undefined
   readonly #beating = new Map<string, Beating>()
   readonly #told = new Set<string>()
-  #router: Router | null = null
-  #problem: string | null = null
+  #door: Door | null = null
   #refused = 0
-  #isStopped = false
-  #cancelBind = () => {}
   #cancelExpiry = () => {}
   #heardAt = 0
 
-  constructor(config: Config, seams: SourceSeams, want: Want) {
+  constructor(config: Config, seams: SourceSeams, want: Want, open?: OpenDoor) {
     this.#config = config
     this.#seams = seams
     this.#want = want
+    this.#open = open
   }
 
   start(): void {
     this.#want([])
-    if (this.#config.heartbeatListen !== undefined)
-      this.#seams.after(this.#bind(this.#config.heartbeatListen))
+    const { heartbeatListen } = this.#config
+    if (heartbeatListen !== undefined)
+      this.#door = this.#open?.(heartbeatListen, this.#seams, (read) => this.#heed(read, false)) ?? null
   }
 
   stop(): void {
-    this.#isStopped = true
-    this.#cancelBind()
     this.#cancelExpiry()
-    this.#router?.close()
+    this.#door?.close()
   }
 
   status(): SourceStatus {
@@ -68,7 +72,7 @@ class HeartbeatSource implements Source {
       name: 'heartbeat',
       isSettled: true,
       synced_at: this.#heardAt === 0 ? null : new Date(this.#heardAt).toISOString(),
-      problem: this.#problem,
+      problem: this.#door?.problem ?? null,
       workers: this.#beating.size,
       counts: { refused_beats: this.#refused },
     }
@@ -80,44 +84,14 @@ class HeartbeatSource implements Source {
 
   /** A heartbeat by HTTP. `isTrusted`: its sender has shown that it may. */
   hear(value: unknown, isTrusted: boolean): Heard {
+    return this.#heed(() => readBeat(value, false), isTrusted)
+  }
+
+  #heed(read: () => Beat, isTrusted: boolean): Heard {
     try {
-      return this.#take(readBeat(value, false), isTrusted)
+      return this.#take(read(), isTrusted)
     } catch (error) {
       return this.#refuse('invalid', error instanceof Error ? error.message : String(error))
-    }
-  }
-
-  async #bind(listen: string): Promise<void> {
-    const { sockets, now, random, timer, log } = this.#seams
-    try {
-      if (!sockets) throw new Error('this runtime opens no sockets: send heartbeats by HTTP')
-      const router = await Router.bind({
-        sockets,
-        clock: { now, random, timer },
-        address: parseEndpoint(listen),
-        onMessage: (_, parts) => this.#hearFrame(parts),
-      })
-      if (this.#isStopped) return router.close()
-      this.#router = router
-      this.#problem = null
-      log({ level: 'info', message: `heartbeats of workers come in at ${listen}`, port: router.port })
-    } catch (error) {
-      if (this.#isStopped) return
-      const reason = error instanceof Error ? error.message : String(error)
-      if (reason !== this.#problem)
-        log({ level: 'error', message: `no heartbeats come in at ${listen}: ${reason}` })
-      this.#problem = reason
-      this.#cancelBind = timer(AGAIN, () => this.#seams.after(this.#bind(listen)))
-    }
-  }
-
-  /** A DEALER sends one part, a REQ an empty one before it. */
-  #hearFrame(parts: readonly Uint8Array[]): void {
-    try {
-      const value = decodeMsgpack(parts.at(-1) ?? new Uint8Array(0), LIMITS)
-      this.#take(readBeat(value, true), false)
-    } catch (error) {
-      this.#refuse('invalid', error instanceof Error ? error.message : String(error))
     }
   }
 
