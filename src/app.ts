@@ -20,7 +20,6 @@ import { opaqueId } from './hash.ts'
 import type { Host } from './host.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
-import { Recorder } from './replay/recorder.ts'
 import type { Reading } from './metrics/reading.ts'
 import { pathname, pathOf, requestIdOf } from './openai/call.ts'
 import { endpoints, OTHER, type Endpoint } from './openai/endpoints.ts'
@@ -206,7 +205,7 @@ function createCore(config: Config, host: Host): Core {
     }),
     meter,
     callers: new WeakMap(),
-    recorder: host.recording ? new Recorder(host.recording) : null,
+    recorder: host.recorder ?? null,
     nextId: idMaker(host),
     surface: null,
     extensions: null,

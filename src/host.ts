@@ -10,6 +10,7 @@ import type { ActorRef } from './actors/actor.ts'
 import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
 import type { Parts } from './parts.ts'
+import type { Recorder } from './replay/recorder.ts'
 import type { Sockets } from './zmtp/wire.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
@@ -244,7 +245,7 @@ export interface Host {
   /** Timers and promises end with the request that made them (Workers): nothing may be gathered, shared or waited for across requests. */
   readonly isPerRequest?: boolean
   /** Absent: nothing is recorded. */
-  readonly recording?: Recording
+  readonly recorder?: Recorder
   /** TCP, for what engines publish; absent: this runtime has none, and events come by HTTP. */
   readonly sockets?: Sockets
   /** What lies outside of the fleet; absent: nothing that this runtime reaches. */

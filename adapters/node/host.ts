@@ -5,6 +5,7 @@ import { localActors, type Seams } from '../../src/actors/local.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
+import { Recorder } from '../../src/replay/recorder.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { OUTSIDE } from '../../src/admission/outside.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
@@ -54,7 +55,7 @@ export function createHost(
   const host: NodeHost = {
     ...seams,
     ...localActors(config, seams, (name) => named(disk, name)),
-    ...(recording && { recording }),
+    ...(recording && { recorder: new Recorder(recording) }),
     recorded: async () => recording?.close(),
   }
   return host

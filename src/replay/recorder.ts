@@ -17,11 +17,12 @@ interface Live {
  * same, which keeps known prompts from being looked up.
  */
 export class Recorder {
-  readonly #recording: Recording
+  /** Where it writes. */
+  readonly recording: Recording
   readonly #live = new Map<string, Live>()
 
   constructor(recording: Recording) {
-    this.#recording = recording
+    this.recording = recording
   }
 
   /** A worker's answer has begun. */
@@ -51,19 +52,19 @@ export class Recorder {
       cached_tokens: usage?.cachedTokens ?? 0,
       output_tokens: usage?.completionTokens ?? 0,
       estimated: usage?.estimated ?? true,
-      session: ask.session === null ? null : saltedText(ask.session, this.#recording.salt),
+      session: ask.session === null ? null : saltedText(ask.session, this.recording.salt),
       worker: passing.worker,
       status: passing.status,
       outcome,
       ttft_ms: firstAt === null ? null : tenths(firstAt - passing.startedAt),
       total_ms: tenths(at - passing.startedAt),
     }
-    this.#recording.write(JSON.stringify(call))
+    this.recording.write(JSON.stringify(call))
   }
 
   #salted(prefix: Float64Array | null): string {
     if (prefix === null) return ''
-    return Array.from(prefix, (hash) => salted(hash, this.#recording.salt).toString(36)).join(' ')
+    return Array.from(prefix, (hash) => salted(hash, this.recording.salt).toString(36)).join(' ')
   }
 }
 

@@ -18,7 +18,8 @@ export async function serveByThreads({ config, host, options, log }: Foundation)
   const cells = createCells(config.threads + 1)
   const peers: Peers = { live: () => crew.inFlight(), metrics: (own) => crew.metrics(own) }
   const app = createApp(config, { ...host, peers, buffered: sharedTally(cells, config.threads) })
-  const { recording, tunnels } = host
+  const { recorder, tunnels } = host
+  const recording = recorder?.recording
   const recordSalt = recording?.salt ?? null
   const start = { config, cells, listen: travelling(options), isTerminal: process.stderr.isTTY, recordSalt }
   const crew = new Crew({ start, actors: host, tunnels, app, log, record: recording?.write })

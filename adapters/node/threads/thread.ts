@@ -6,6 +6,7 @@ import type { Config } from '../../../src/config/schema.ts'
 import type { Host, LogEvent } from '../../../src/host.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
 import { installKernel } from '../../../src/kernel/wasm.ts'
+import { Recorder } from '../../../src/replay/recorder.ts'
 import { createTunnels } from '../../web/tunnels.ts'
 import { reachOf } from '../certificates.ts'
 import { createSeams, takeSocket, withTunnels } from '../host.ts'
@@ -62,7 +63,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
     ...seams,
     ...remoteActors(line),
     buffered: sharedTally(cells, cell),
-    ...(recordSalt && { recording: { salt: recordSalt, write: record } }),
+    ...(recordSalt && { recorder: new Recorder({ salt: recordSalt, write: record }) }),
     peers: {
       live: () => line.call('crew', '', 'live', []) as Promise<number>,
       metrics: (own) => line.call('crew', '', 'metrics', [own]) as Promise<Reading[]>,
