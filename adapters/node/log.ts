@@ -2,7 +2,8 @@
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { pythonLogging } from '../../src/dialects/python/log.ts'
-import { createLogger, formatLog, type LogLevel } from '../../src/metrics/log.ts'
+import { createLogger, type LogLevel } from '../../src/metrics/log.ts'
+import { formatLog } from '../../src/metrics/pretty.ts'
 import { keepIn } from './log-file.ts'
 
 /** A logger by `logLevel` and `logFormat`; colours on a terminal only (a thread's own stderr never looks like one). */
@@ -13,13 +14,20 @@ export function createLog(
 ): (event: LogEvent) => void {
   const { logLevel: level, logFormat: format } = config
   const colour = format === 'pretty' && isTerminal && !process.env['NO_COLOR']
-  const layout = pythonLogging(config.dialect)?.layout
-  const rules = { level, format, now: Date.now, ...(layout && { layout }) }
-  const shown = createLogger({ ...rules, colour, write: (line, severity) => write(`${line}\n`, severity) })
+  const layOut = pythonLogging(config.dialect)?.layout ?? formatLog
+  const rules = (isColoured: boolean) => ({
+    level,
+    now: Date.now,
+    layout: (event: LogEvent, at: number) => layOut(event, { format, at, colour: isColoured }),
+  })
+  const shown = createLogger({
+    ...rules(colour),
+    write: (line, severity) => write(`${line}\n`, severity),
+  })
   if (config.logDir === undefined) return shown
   const complain = (message: string) => shown({ level: 'error', message })
   const keep = keepIn(config.logDir, config.dialect, { now: Date.now, complain })
-  const kept = createLogger({ ...rules, colour: false, write: (line) => keep(`${line}\n`) })
+  const kept = createLogger({ ...rules(false), write: (line) => keep(`${line}\n`) })
   return (event) => {
     shown(event)
     kept(event)

@@ -41,7 +41,6 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
   const now = () => Date.now()
   const log = createLogger({
     level: config.logLevel,
-    format: 'json',
     write: (line) => console.log(line),
     now,
   })

@@ -1,7 +1,7 @@
 // Times metrics on the hot path and the work around them: `node bench/micro/metrics.ts`.
 import { readFileSync } from 'node:fs'
 import { samplesOf } from '../../src/engines/exposition.ts'
-import { formatLog } from '../../src/metrics/log.ts'
+import { formatLog } from '../../src/metrics/pretty.ts'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
 

@@ -1,4 +1,4 @@
-// Log lines: a level filter, and one event as one line of text or JSON that holds no secret and no prompt.
+// Log lines: a level filter, and one event as one line of JSON that holds no secret and no prompt.
 import type { LogEvent } from '../host.ts'
 
 export type LogLevel = LogEvent['level']
@@ -10,7 +10,6 @@ const RANKS: Readonly<Record<LogLevel | 'silent', number>> = {
   error: 3,
   silent: 4,
 }
-const COLOURS: Readonly<Record<LogLevel, number>> = { debug: 90, info: 32, warn: 33, error: 31 }
 const LONGEST_TEXT = 2000
 const DEEPEST = 4
 const MOST_ENTRIES = 50
@@ -49,70 +48,45 @@ const SECRET = new Set([
   'headers',
 ])
 
-export interface LogOptions {
-  readonly format: 'pretty' | 'json'
-  /** Epoch ms of the event. */
-  readonly at: number
-  /** Terminal colours, in `pretty` alone. */
-  readonly colour?: boolean
-}
-
 export interface LoggerOptions {
   readonly level: LogLevel | 'silent'
-  readonly format: 'pretty' | 'json'
   /** Takes one line without a newline. */
   readonly write: (line: string, level: LogLevel) => void
   /** Epoch ms. */
   readonly now: () => number
-  readonly colour?: boolean
-  /** How an event is written; default: as `formatLog` does. */
-  readonly layout?: typeof formatLog
+  /** How an event is written; default: as JSON. `at`: epoch ms. */
+  readonly layout?: (event: LogEvent, at: number) => string
 }
 
 /** A function for `Host.log`: drops what is below the level, writes the rest. Never throws because of an event. */
 export function createLogger({
   level,
-  format,
   write,
   now,
-  colour = false,
-  layout = formatLog,
+  layout = formatJson,
 }: LoggerOptions): (event: LogEvent) => void {
   const least = RANKS[level]
   return (event) => {
-    if (RANKS[event.level] >= least) write(layout(event, { format, at: now(), colour }), event.level)
+    if (RANKS[event.level] >= least) write(layout(event, now()), event.level)
   }
 }
 
 /**
  * One event as one line: time (ISO), level, message, then the details. Values under the names of secrets, prompts and
  * bodies are `[hidden]`; long texts are cut; control characters (newlines too) are escaped, so that no value can
- * begin a line or steer a terminal.
+ * begin a line or steer a terminal. `at`: epoch ms.
  */
-export function formatLog(event: LogEvent, { format, at, colour = false }: LogOptions): string {
-  const { level, message, ...details } = event
-  const time = new Date(at).toISOString()
-  const shown = showDetails(details)
-  if (format === 'json') {
-    // An event can't replace the time either: ours comes first and theirs is renamed.
-    const { time: theirs, ...rest } = shown
-    const line = {
-      time,
-      level,
-      message: cut(message),
-      ...rest,
-      ...(theirs !== undefined && { event_time: theirs }),
-    }
-    return escapeControls(JSON.stringify(line))
+export function formatJson({ level, message, ...details }: LogEvent, at: number): string {
+  // An event can't replace the time either: ours comes first and theirs is renamed.
+  const { time: theirs, ...rest } = showDetails(details)
+  const line = {
+    time: new Date(at).toISOString(),
+    level,
+    message: cut(message),
+    ...rest,
+    ...(theirs !== undefined && { event_time: theirs }),
   }
-  const label = level.toUpperCase().padEnd(5)
-  const head = `${time} ${colour ? `\u001b[${COLOURS[level]}m${label}\u001b[39m` : label} ${escapeText(cut(message))}`
-  return [head, ...pairsOf(shown)].join(' ')
-}
-
-/** Details as `key=value`, on one line whatever they hold. */
-export function pairsOf(shown: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(shown).map(([key, value]) => `${escapeText(key)}=${prettyValue(value)}`)
+  return escapeControls(JSON.stringify(line))
 }
 
 /** The details of an event as they may be shown: secrets hidden, long texts cut. */
@@ -150,16 +124,6 @@ function isSecret(name: string): boolean {
 
 export function cut(text: string): string {
   return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}… (${text.length} characters)`
-}
-
-function prettyValue(value: unknown): string {
-  if (typeof value !== 'string') return escapeControls(JSON.stringify(value))
-  return /^[^\s"=\\]+$/.test(value) ? escapeText(value) : escapeControls(JSON.stringify(value))
-}
-
-/** Backslashes are doubled, so that an escape of ours can't be mistaken for text of theirs. */
-export function escapeText(text: string): string {
-  return escapeControls(text.replaceAll('\\', '\\\\'))
 }
 
 /** C0 and C1 controls, line separators and the marks that turn the direction of text become `\u…`. */

@@ -1,15 +1,7 @@
 // Log lines as the routers in Python write them with its logging.
 import type { LogEvent } from '../../host.ts'
-import {
-  cut,
-  escapeControls,
-  escapeText,
-  formatLog,
-  pairsOf,
-  showDetails,
-  type LogLevel,
-  type LogOptions,
-} from '../../metrics/log.ts'
+import { cut, escapeControls, showDetails, type LogLevel } from '../../metrics/log.ts'
+import { escapeText, formatLog, pairsOf, type LogOptions } from '../../metrics/pretty.ts'
 
 const LEVELS: Readonly<Record<LogLevel, string>> = {
   debug: 'DEBUG',
