@@ -1,44 +1,34 @@
-// Gauges of what the pools believe of their workers' KV caches and speeds.
+// Gauges of what the pool believes of its workers' KV caches and speeds.
+import type { PoolView } from '../actors/pool-view.ts'
+import type { SeatView } from '../actors/seat.ts'
 import type { Meter } from './prometheus.ts'
+import { showing, type Row } from './showing.ts'
 
-interface Indexed {
-  readonly workers: readonly {
-    readonly id: string
-    /** Prompt tokens that it is believed to hold. */
-    readonly indexTokens?: number
-    /** KV tokens in use by running calls. */
-    readonly heldTokens?: number
-    /** Prompt tokens a second; 0: unknown. */
-    readonly speed?: number
-  }[]
-  readonly indexBytes?: number
-  readonly indexLimitBytes?: number
-}
+const INDEX: readonly Row<PoolView>[] = [
+  ['fetchway_index_bytes', 'Memory of what is known of the KV caches.', (pool) => pool.index_bytes],
+  ['fetchway_index_limit_bytes', 'The most that this memory may be.', (pool) => pool.index_limit_bytes],
+]
 
-/** Defines the gauges and returns what fills them from all pools. */
-export function indexMetrics({ gauge }: Meter): (pools: readonly Indexed[]) => void {
-  const worker = ['worker'] as const
-  const bytes = gauge('fetchway_index_bytes', 'Memory of what is known of the KV caches.', []).with()
-  const limit = gauge('fetchway_index_limit_bytes', 'The most that this memory may be.', []).with()
-  const index = gauge(
+const WORKER: readonly Row<SeatView>[] = [
+  [
     'fetchway_worker_index_tokens',
     'Prompt tokens that a worker is believed to hold.',
-    worker,
-  )
-  const held = gauge('fetchway_worker_held_tokens', 'KV cache tokens in use by running calls.', worker)
-  const speed = gauge(
+    (seat) => seat.index_tokens,
+  ],
+  ['fetchway_worker_held_tokens', 'KV cache tokens in use by running calls.', (seat) => seat.held_tokens],
+  [
     'fetchway_worker_prefill_tokens_per_second',
     'Prompt tokens that a worker reads a second, learned from first tokens.',
-    worker,
-  )
-  return (pools) => {
-    for (const metric of [index, held, speed]) metric.clear()
-    bytes.set(pools.reduce((sum, pool) => sum + (pool.indexBytes ?? 0), 0))
-    limit.set(pools.reduce((sum, pool) => sum + (pool.indexLimitBytes ?? 0), 0))
-    for (const one of pools.flatMap((pool) => pool.workers)) {
-      index.with(one.id).set(one.indexTokens ?? 0)
-      held.with(one.id).set(one.heldTokens ?? 0)
-      if (one.speed) speed.with(one.id).set(one.speed)
-    }
+    ({ speed }) => (speed === 0 ? null : speed),
+  ],
+]
+
+/** Defines the gauges and returns what fills them. */
+export function indexMetrics(meter: Meter): (pool: PoolView) => void {
+  const showIndex = showing(meter, [], INDEX, () => [])
+  const showWorkers = showing(meter, ['worker'], WORKER, ({ id }) => [id])
+  return (pool) => {
+    showIndex([pool])
+    showWorkers(pool.workers)
   }
 }

@@ -3,27 +3,56 @@ import assert from 'node:assert/strict'
 import parsePrometheus from 'parse-prometheus-text-format'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
-import type { PoolReading, WorkerReading } from '../../src/metrics/worker-gauges.ts'
+import type { PoolView } from '../../src/actors/pool-view.ts'
+import type { SeatView } from '../../src/actors/seat.ts'
 
-const worker = (id: string, rest: Partial<WorkerReading> = {}): WorkerReading => ({
+const worker = (id: string, rest: Partial<SeatView> = {}): SeatView => ({
   id,
   url: `http://${id}:8000`,
   engine: 'vllm',
   role: 'mixed',
-  state: 'ready',
-  isUp: true,
-  isHealthy: true,
-  inFlight: 0,
-  backlogTokens: 0,
+  state: 'up',
   breaker: 'closed',
-  breakerTransitions: 0,
+  breaker_trips: 0,
+  breaker_moves: { closed_open: 0, open_half_open: 0, half_open_open: 0, half_open_closed: 0 },
+  probes: { good: 0, bad: 0 },
+  in_flight: 0,
+  backlog_tokens: 0,
+  speed: 0,
+  held_tokens: 0,
+  capacity_tokens: 0,
+  index_tokens: 0,
+  latency_ms: 0,
+  recent_ms: [],
+  predicted_cached_tokens: 0,
+  cached_tokens: 0,
+  prediction_error_tokens: 0,
+  served: 0,
+  failed: 0,
+  load: null,
+  load_failures: 0,
+  kv_events: null,
+  binding: 'early',
   ...rest,
 })
-const pool = (...workers: WorkerReading[]): PoolReading => ({
-  queueDepth: 1,
-  inFlight: 2,
-  leases: 3,
+const load = {
+  running: null,
+  waiting: null,
+  waiting_uncached_tokens: null,
+  used_tokens: null,
+  capacity_tokens: null,
+  kv_usage: null,
+  age_ms: 0,
+}
+const pool = (...workers: SeatView[]): PoolView => ({
   workers,
+  queued: 1,
+  in_flight: 2,
+  leases: 3,
+  service_ms: 0,
+  index_bytes: 4096,
+  index_limit_bytes: 8192,
+  shadow: null,
 })
 
 function setUp(options: Parameters<typeof createInstruments>[1] = {}) {
@@ -78,24 +107,14 @@ test('counters without labels are there before anything happened', () => {
   assert.equal(valueOf('fetchway_build_info', { version: '1.2.3' }), '1')
 })
 
-test('pools are summed up and their workers shown one by one', () => {
+test('a pool is shown, and its workers one by one', () => {
   const { instruments, valueOf } = setUp()
-  instruments.showPools([
-    pool(worker('a', { inFlight: 4, backlogTokens: 900, kvUsage: 0.5, engineRunning: 7, engineWaiting: 2 })),
-    pool(
-      worker('b', {
-        state: 'unhealthy',
-        isUp: false,
-        isHealthy: false,
-        breaker: 'half_open',
-        breakerTransitions: 2,
-        loadFailures: 3,
-      }),
-    ),
-  ])
-  assert.equal(valueOf('fetchway_queue_depth'), '2')
-  assert.equal(valueOf('fetchway_in_flight'), '4')
-  assert.equal(valueOf('fetchway_leases'), '6')
+  const busy = { in_flight: 4, backlog_tokens: 900, load: { ...load, kv_usage: 0.5, running: 7, waiting: 2 } }
+  const failing = { state: 'down', breaker: 'half_open', breaker_trips: 2, load_failures: 3 } as const
+  instruments.showPool(pool(worker('a', busy), worker('b', failing)), false)
+  assert.equal(valueOf('fetchway_queue_depth'), '1')
+  assert.equal(valueOf('fetchway_in_flight'), '2')
+  assert.equal(valueOf('fetchway_leases'), '3')
   assert.equal(valueOf('fetchway_worker_in_flight', { worker: 'a' }), '4')
   assert.equal(valueOf('fetchway_worker_backlog_tokens', { worker: 'a' }), '900')
   assert.equal(valueOf('fetchway_worker_kv_usage_ratio', { worker: 'a' }), '0.5')
@@ -114,9 +133,8 @@ test('pools are summed up and their workers shown one by one', () => {
 
 test('what is known of caches and speeds is shown, a speed only when there is one', () => {
   const { instruments, valueOf } = setUp()
-  const known = { indexTokens: 1200, heldTokens: 300, speed: 20_000 }
-  const pools = [{ ...pool(worker('a', known), worker('b')), indexBytes: 4096, indexLimitBytes: 8192 }]
-  instruments.showPools(pools)
+  const known = { index_tokens: 1200, held_tokens: 300, speed: 20_000 }
+  instruments.showPool(pool(worker('a', known), worker('b')), false)
   assert.equal(valueOf('fetchway_index_bytes'), '4096')
   assert.equal(valueOf('fetchway_index_limit_bytes'), '8192')
   assert.equal(valueOf('fetchway_worker_index_tokens', { worker: 'a' }), '1200')
@@ -127,8 +145,8 @@ test('what is known of caches and speeds is shown, a speed only when there is on
 
 test('a worker that is gone vanishes from the gauges', () => {
   const { instruments, valueOf, meter } = setUp()
-  instruments.showPools([pool(worker('a'), worker('b'))])
-  instruments.showPools([pool(worker('b'))])
+  instruments.showPool(pool(worker('a'), worker('b')), false)
+  instruments.showPool(pool(worker('b')), false)
   assert.equal(meter.render().includes('worker="a"'), false)
   assert.equal(valueOf('fetchway_workers', { state: 'ready' }), '1')
 })
@@ -147,13 +165,13 @@ test('what was counted for a worker goes when it is missing twice, even if a lat
   const count = () => instruments.workerRequests.with('a', 'ok').add()
   const isCounted = () => meter.render().includes('fetchway_worker_requests_total{worker="a"')
   count()
-  instruments.showPools([pool(worker('a'))])
-  instruments.showPools([pool()])
+  instruments.showPool(pool(worker('a')), false)
+  instruments.showPool(pool(), false)
   assert.equal(isCounted(), true)
-  instruments.showPools([pool()])
+  instruments.showPool(pool(), false)
   assert.equal(isCounted(), false)
   count()
-  instruments.showPools([pool()])
+  instruments.showPool(pool(), false)
   assert.equal(isCounted(), false)
 })
 
@@ -161,13 +179,13 @@ test('a worker that is missing once, or comes back, keeps its counts', () => {
   const { instruments, valueOf } = setUp()
   instruments.workerRequests.with('a', 'ok').add()
   for (const workers of [[worker('a')], [], [worker('a')], [], [worker('a')]])
-    instruments.showPools([pool(...workers)])
+    instruments.showPool(pool(...workers), false)
   assert.equal(valueOf('fetchway_worker_requests_total', { worker: 'a' }), '1')
 })
 
 test('URLs stand in the info metric alone, without their credentials', () => {
   const { instruments, meter } = setUp()
-  instruments.showPools([pool(worker('a', { url: 'https://user:pa@ss@gpu1:8000/base?key=hush' }))])
+  instruments.showPool(pool(worker('a', { url: 'https://user:pa@ss@gpu1:8000/base?key=hush' })), true)
   const lines = meter
     .render()
     .split('\n')
