@@ -47,7 +47,6 @@ export class SocketWriter {
   /** Writes latin1 text. As all of `write`: false means full, until the socket's 'drain'. */
   text(text: string): boolean {
     const handle = text.length > MAX_TEXT ? null : this.#handle()
-    if (handle !== null && !hasLooked) look(handle)
     if (handle === null || ticket === null) return this.#socket.write(text, 'latin1')
     return this.#written(handle.writeLatin1String(ticket, text), null)
   }
@@ -63,7 +62,9 @@ export class SocketWriter {
   #handle(): Handle | null {
     const socket = this.#socket as Socket & { _handle?: Handle | null }
     if (!this.isPlain || !this.isEmpty || socket.connecting || !socket.writable) return null
-    return socket._handle ?? null
+    const handle = socket._handle ?? null
+    if (handle !== null && !hasLooked) look(handle)
+    return handle
   }
 
   #written(status: number, bytes: Uint8Array | null): boolean {
@@ -94,17 +95,23 @@ export class SocketWriter {
 /** Has a look at the ticket that node:net writes with, when it does so next. */
 function look(handle: Handle): void {
   hasLooked = true
-  const own = handle.writeLatin1String
-  if (typeof own !== 'function' || typeof handle.writeBuffer !== 'function') return
-  handle.writeLatin1String = (seen, text) => {
-    handle.writeLatin1String = own
-    const status = own.call(handle, seen, text)
-    if (seen.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return status
+  const { writeLatin1String, writeBuffer } = handle
+  if (typeof writeLatin1String !== 'function' || typeof writeBuffer !== 'function') return
+  const see = (seen: Ticket) => {
+    Object.assign(handle, { writeLatin1String, writeBuffer })
+    if (seen.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return
     Issued = seen.constructor as new () => Ticket
     const fresh = new Issued()
     // Deno's have a number from the start.
     if (fresh.getAsyncId() === -1) ticket = fresh
-    return status
+  }
+  handle.writeLatin1String = (seen, text) => {
+    see(seen)
+    return writeLatin1String.call(handle, seen, text)
+  }
+  handle.writeBuffer = (seen, bytes) => {
+    see(seen)
+    return writeBuffer.call(handle, seen, bytes)
   }
 }
 

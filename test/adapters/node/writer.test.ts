@@ -1,9 +1,13 @@
 // Bytes that pass node:stream arrive as all others do: whole, in order, and held back while nobody reads.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { promisify } from 'node:util'
 import { SocketWriter } from '../../../adapters/node/writer.ts'
+
+const run = promisify(execFile)
 
 /** Two ends of one connection; the first write of a process is node:net's own, so that one is made here. */
 async function ends(t: TestContext): Promise<{ near: Socket; far: Socket; writer: SocketWriter }> {
@@ -24,6 +28,29 @@ async function allOf(socket: Socket): Promise<string> {
   return text
 }
 
+/** A program that writes twice, and tells whether the second time was past the stream. */
+const firstWrite = (first: string) => `
+  import { connect, createServer } from 'node:net'
+  import { SocketWriter } from ${JSON.stringify(new URL('../../../adapters/node/writer.ts', import.meta.url).href)}
+  const server = createServer(async (far) => {
+    let text = ''
+    for await (const bytes of far) text += bytes
+    process.stdout.write(text)
+    server.close()
+  })
+  server.listen(0, '127.0.0.1', () => {
+    const near = connect(server.address().port, '127.0.0.1', () => {
+      const writer = new SocketWriter(near)
+      ${first}
+      const write = near.write
+      near.write = (...args) => { throw new Error('through the stream') }
+      writer.bytes(Buffer.from('b'))
+      near.write = write
+      process.stdout.write('written past the stream: ')
+      near.end()
+    })
+  })`
+
 /** Writes until the kernel takes no more. */
 function fill(writer: SocketWriter): string {
   let sent = ''
@@ -33,6 +60,17 @@ function fill(writer: SocketWriter): string {
     if (!(i % 2 === 0 ? writer.text(piece) : writer.bytes(Buffer.from(piece)))) return sent
   }
 }
+
+test('the first write of a process shows how, be it text or bytes', async () => {
+  for (const first of ['writer.text("a")', 'writer.bytes(Buffer.from("a"))']) {
+    const { stdout } = await run(process.execPath, [
+      '--input-type=module-typescript',
+      '-e',
+      firstWrite(first),
+    ])
+    assert.equal(stdout, 'written past the stream: ab', first)
+  }
+})
 
 test('small writes are with the kernel at once, past the stream', async (t) => {
   const { near, far, writer } = await ends(t)
