@@ -1,5 +1,6 @@
 // The route table of everything that is not plain inference. itty-router matches in order.
-import { Router, type IRequest, type RouterType } from 'itty-router'
+import type { IRequest, IttyRouterType } from 'itty-router'
+import { IttyRouter } from 'itty-router/IttyRouter'
 import { controlled } from '../admission/control.ts'
 import type { Core } from '../core.ts'
 import { decoded } from '../openai/call.ts'
@@ -24,7 +25,7 @@ import { listModels, showModel } from './models.ts'
 import { talk } from './pool.ts'
 import { storedState } from './stored.ts'
 
-type Routes = RouterType<IRequest, [Core]>
+type Routes = IttyRouterType<IRequest, [Core]>
 type Handler = (
   core: Core,
   request: Request,
@@ -45,7 +46,7 @@ function readable(router: Routes, path: string, handler: Handler): void {
 
 /** What every listener answers. */
 export function openRoutes(): Routes {
-  const router = Router<IRequest, [Core]>()
+  const router = IttyRouter<IRequest, [Core]>()
   const open = (path: string, handler: Handler) => readable(router, path, handler)
   open('/livez', livez)
   open('/readyz', readyz)
@@ -70,7 +71,7 @@ export function dataRoutes(): Routes {
 
 /** The control plane, natively and by its bare aliases; those are the dialect's own where one is spoken. */
 export function controlRoutes(hasAliases = true): Routes {
-  const router = Router<IRequest, [Core]>()
+  const router = IttyRouter<IRequest, [Core]>()
   for (const base of hasAliases ? [NATIVE, ''] : [NATIVE]) {
     const route = (method: 'get' | 'post' | 'patch' | 'delete', path: string, handler: Handler) =>
       router[method](base + path, adapted(admin(handler)))
