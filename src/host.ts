@@ -166,8 +166,8 @@ export interface Tally {
 export interface Peers {
   /** Calls there that have not ended yet. */
   live(): Promise<number>
-  /** Tells them the metrics of this app and returns theirs. */
-  metrics(own: Reading): Promise<readonly Reading[]>
+  /** Tells them the metrics of this app, and returns those of all together. */
+  metrics(own: Reading): Promise<Reading>
 }
 
 /** Where dialled-in workers come in. Requests to `tunnel:` URLs go through `Host.fetch` like any. */

@@ -4,7 +4,7 @@ import type { PoolView } from '../actors/pool-view.ts'
 import type { Core } from '../core.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import { contentType } from '../metrics/prometheus.ts'
-import { expose, merge, type Reading } from '../metrics/reading.ts'
+import { expose, type Reading } from '../metrics/reading.ts'
 import { Refusal } from '../openai/errors.ts'
 import { text } from './reply.ts'
 
@@ -25,8 +25,8 @@ async function page(core: Core, withUrls: boolean, view: PoolView): Promise<Resp
   const sources = core.config.discover.length > 0 ? await core.host.registry('main').sources() : []
   if (sources.length > 0) core.instruments.showSources(sources)
   const own = readAll(core, view, withUrls, sources)
-  const others = (await core.host.peers?.metrics(own)) ?? []
-  return text(expose(merge(own, others)), 200, contentType)
+  const all = (await core.host.peers?.metrics(own)) ?? own
+  return text(expose(all), 200, contentType)
 }
 
 /** All metrics of this app for another one beside it, those under a dialect's names too. */

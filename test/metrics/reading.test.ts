@@ -1,7 +1,8 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createMeter } from '../../src/metrics/prometheus.ts'
-import { expose, merge } from '../../src/metrics/reading.ts'
+import { merge } from '../../src/metrics/merge.ts'
+import { expose } from '../../src/metrics/reading.ts'
 
 function made() {
   const meter = createMeter()

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import type { App } from '../../../src/app.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import type { LogEvent } from '../../../src/host.ts'
+import { merge } from '../../../src/metrics/merge.ts'
 import type { Reading } from '../../../src/metrics/reading.ts'
 import type { Tunnels } from '../../web/tunnels.ts'
 import { openDoor, type Actors } from './home.ts'
@@ -104,8 +105,8 @@ export class Crew {
     return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
   }
 
-  /** The metrics of all threads but that one, which tells its own. */
-  async metrics(own: Reading, but?: Thread): Promise<Reading[]> {
+  /** The metrics of all threads together; `own`: of the one that asks. */
+  async metrics(own: Reading, but?: Thread): Promise<Reading> {
     if (but) but.last = own
     const view = await this.#options.actors.pool('main').view()
     const readings = this.#others(but).map(async (thread) => {
@@ -114,7 +115,7 @@ export class Crew {
       return this.#threads.get(thread.cell) === thread ? (thread.last ?? []) : []
     })
     const all = await Promise.all(readings)
-    return but ? [this.#options.app.read(view), ...all] : all
+    return merge(own, but ? [this.#options.app.read(view), ...all] : all)
   }
 
   /** Ends all threads, what is left in them after that time. */

@@ -66,7 +66,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
     ...(recordSalt && { recorder: new Recorder({ salt: recordSalt, write: record }) }),
     peers: {
       live: () => line.call('crew', '', 'live', []) as Promise<number>,
-      metrics: (own) => line.call('crew', '', 'metrics', [own]) as Promise<Reading[]>,
+      metrics: (own) => line.call('crew', '', 'metrics', [own]) as Promise<Reading>,
     },
   }
   const app = createApp(config, host)

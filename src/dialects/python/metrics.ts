@@ -1,7 +1,7 @@
 // GET /metrics as routers in Python answer it: for everybody, numbers as their client library writes them.
 import type { Core } from '../../core.ts'
 import { contentType } from '../../metrics/prometheus.ts'
-import { expose, merge, type FamilyReading } from '../../metrics/reading.ts'
+import { expose, type FamilyReading } from '../../metrics/reading.ts'
 import { readForPeers } from '../../routes/metrics.ts'
 import { text } from '../../routes/reply.ts'
 import { floatText } from './text.ts'
@@ -9,8 +9,8 @@ import { floatText } from './text.ts'
 /** The page: a dialect's metrics and ours. */
 export async function showMetrics(core: Core): Promise<Response> {
   const own = readForPeers(core, await core.host.pool('main').view())
-  const others = (await core.host.peers?.metrics(own)) ?? []
-  return text(expose(merge(own, others), numberText), 200, contentType)
+  const all = (await core.host.peers?.metrics(own)) ?? own
+  return text(expose(all, numberText), 200, contentType)
 }
 
 const numberText = (value: number): string =>
