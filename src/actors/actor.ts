@@ -1,4 +1,5 @@
 // What an actor is given, and how it is called. A home (local, durable, threads) provides both.
+import type { Config } from '../config/schema.ts'
 import type { Host } from '../host.ts'
 import type { Neighbour } from './exchange.ts'
 
@@ -45,6 +46,8 @@ export interface ActorState extends Pick<
   readonly storage: Storage
   /** The pools that a pool tells what it has; absent: the other shards of its own. */
   readonly neighbours?: readonly Neighbour[]
+  /** The pools of the routers that a configuration names as peers; absent: this home can't reach them. */
+  peers?(config: Config): readonly Neighbour[]
   /** Dialled-in workers stay when this actor goes: their sockets are elsewhere. */
   readonly keepsTunnels?: boolean
   /** Incarnations end at any time: what it knows is stored from its alarm, so that the next one is not cold. */

@@ -1,6 +1,5 @@
 // How a pool is joined to those beside it: the shards of its own, or the pools of other routers.
 import { opaqueId } from '../hash.ts'
-import { peersOf } from '../sharing/peers.ts'
 import type { Config } from '../config/schema.ts'
 import type { ActorState } from './actor.ts'
 import { Exchange, type ExchangeSeams } from './exchange.ts'
@@ -32,7 +31,7 @@ export function exchangeOf(config: Config, state: ActorState, seams: BesideSeams
   const isOneOfMany = poolShards > 1
   const neighbours =
     state.neighbours ??
-    (isOneOfMany ? shardsBeside(state.name, poolShards, state.pool) : peersOf(config, state))
+    (isOneOfMany ? shardsBeside(state.name, poolShards, state.pool) : (state.peers?.(config) ?? []))
   // Pools of other routers have the same name.
   const name = config.peers.length > 0 ? opaqueId('p', String(state.random())) : state.name
   const isShards = isOwn(config, state)

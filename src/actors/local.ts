@@ -8,6 +8,7 @@ import { Limiter } from './limiter.ts'
 import { Pool } from './pool.ts'
 import { Registry } from './registry.ts'
 import { led } from '../sharing/leader.ts'
+import { peersOf } from '../sharing/peers.ts'
 import { sharded } from './sharded.ts'
 
 type Actors = Pick<Host, 'registry' | 'pool' | 'limiter' | 'batches'>
@@ -60,6 +61,7 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
       setAlarm,
       registry,
       pool,
+      peers: (named: Config) => peersOf(named, seams),
       ...(sockets && { sockets }),
       ...(outside && { outside }),
       ...(tables && { tables }),
