@@ -24,7 +24,8 @@ const MAX_TEXT = 16_384
 /** node:net's own class of tickets. The first write of the process shows it; where it does not, node:net is used. */
 let Issued: (new () => Ticket) | null = null
 let ticket: Ticket | null = null
-let hasLooked = false
+/** On other runtimes there is nothing to look for: what they lend under these names is made otherwise. */
+let hasLooked = 'deno' in process.versions || 'bun' in process.versions
 
 /** The writing side of a socket. It may be written to by itself, too: the order stays. */
 export class SocketWriter {
@@ -102,7 +103,6 @@ function look(handle: Handle): void {
     if (seen.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return
     Issued = seen.constructor as new () => Ticket
     const fresh = new Issued()
-    // Deno's have a number from the start.
     if (fresh.getAsyncId() === -1) ticket = fresh
   }
   handle.writeLatin1String = (seen, text) => {
