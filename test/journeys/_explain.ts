@@ -61,7 +61,9 @@ export const explain: Journeys = {
   async 'a call that was tried twice lists both attempts, and why the first worker was out'({ open }) {
     const bad = engine({ fault: 'path=/v1/chat; status=500' })
     const rig = await open({ policy: 'round_robin', breakerFailures: 0 }, { [W1]: bad, [W2]: engine() })
-    const decision = await decisionOf(rig, await rig.post(CHAT, long()))
+    let decision = await decisionOf(rig, await rig.post(CHAT, long()))
+    // Workers that dial in come in any order, so the good one's turn may be the first.
+    if (decision.attempts.length === 1) decision = await decisionOf(rig, await rig.post(CHAT, long()))
     const [first, second] = [await rig.worker(W1), await rig.worker(W2)].map((one) => one.id)
     assert.deepEqual(
       decision.attempts.map((one: Json) => [one.attempt, one.worker, one.outcome, one.failure]),
