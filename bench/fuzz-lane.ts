@@ -89,7 +89,8 @@ async function tell({ seen, served }: Awaited<ReturnType<typeof front>>, pieces:
 }
 
 const [lane, ordinary] = [await front(true), await front(false)]
-// The same requests, in order, and none that the other would not have seen. A lane stops where node:http goes on: behind a
+// The same requests, and none that the other would not have seen. In which order node:http's handlers have read the bodies of
+// pipelined requests is chance: it serves them side by side, where a lane serves one behind the other. A lane stops where node:http goes on: behind a
 // refusal, and behind a last response. Whatever node:http answers is answered alike, unless it was refused.
 const property = fc.asyncProperty(given, async ({ requests, cut }) => {
   const text = requests.join('') + last
@@ -97,7 +98,11 @@ const property = fc.asyncProperty(given, async ({ requests, cut }) => {
   const pieces = [text.slice(0, at), text.slice(at)]
   const [ours, theirs] = [await tell(lane, pieces), await tell(ordinary, pieces)]
   const about = JSON.stringify({ pieces, ours, theirs }, null, 1)
-  assert.deepEqual(ours.calls, theirs.calls.slice(0, ours.calls.length), about)
+  const others = [...theirs.calls]
+  for (const call of ours.calls) {
+    assert.ok(others.includes(call), about)
+    others.splice(others.indexOf(call), 1)
+  }
   if (ours.isCut || theirs.isCut || ours.statuses.some((status) => Number(status) >= 400)) return
   assert.deepEqual(theirs.statuses, ours.statuses.slice(0, theirs.statuses.length), about)
 })
