@@ -143,7 +143,12 @@ export class NodeUpstream implements Upstream, Receiver {
     if (this.#signal.aborted) this.handleEvent()
     else {
       this.#signal.addEventListener('abort', this)
-      begin(this)
+      try {
+        begin(this)
+      } catch (error) {
+        // What the connection says of it afterwards finds a promise that is settled, and seen.
+        answer.reject(error)
+      }
     }
     return answer.promise
   }

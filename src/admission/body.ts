@@ -106,9 +106,12 @@ export function takeBody(request: CountedRequest, budget: BodyBudget, rules: Bod
   if (length === null || length === 0 || request.received !== length) return null
   const held = new Holding(budget, length, rules)
   const bytes = request.atHand()
-  if (bytes === null) held.release()
-  else held.bytes = bytes
-  return bytes === null ? null : held
+  if (bytes === null) {
+    held.release()
+    return null
+  }
+  held.bytes = bytes
+  return held
 }
 
 /** Reads the whole body. Throws 413, 429, 408 (too slow) or 400 (it broke off). */

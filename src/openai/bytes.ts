@@ -23,6 +23,9 @@ export function append(parts: Uint8Array[], part: Uint8Array): void {
   else parts.push(part)
 }
 
+/** The bytes of a text without characters above 0xff. */
+export const codes = (text: string): number[] => Array.from(text, (char) => char.charCodeAt(0))
+
 /** Whether `head` stands at `start`. */
 export function startsWith(bytes: Uint8Array, start: number, head: ArrayLike<number>): boolean {
   for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false

@@ -1,8 +1,7 @@
 // Reads token counts off the bytes of a `usage` object that is written as engines do: numbers, and numbers one level below.
 import type { Usage } from '../actors/ask.ts'
-import { startsWith } from './bytes.ts'
+import { codes, startsWith } from './bytes.ts'
 
-const codes = (text: string): number[] => Array.from(text, (char) => char.charCodeAt(0))
 const PROMPT = codes('prompt_tokens')
 const COMPLETION = codes('completion_tokens')
 const DETAILS = codes('prompt_tokens_details')

@@ -1,10 +1,9 @@
 // Knows the usual events of a stream by their bytes, as vLLM, SGLang and LMDeploy send them: those are neither decoded nor parsed.
 import type { Usage } from '../actors/ask.ts'
-import { startsWith } from './bytes.ts'
+import { codes, startsWith } from './bytes.ts'
 import { findLow } from './opening.ts'
 import { CountReader } from './usage-bytes.ts'
 
-const codes = (text: string): number[] => Array.from(text, (char) => char.charCodeAt(0))
 const DATA = codes('data:')
 const DONE = codes('data: [DONE]\n\n')
 const OBJECT = codes('data: {')

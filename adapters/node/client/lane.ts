@@ -1,5 +1,5 @@
-// A client's connection without node:http's messages: its parser, its timeouts and its errors stay node:http's, but what the
-// parser reads goes straight to our own requests (the figure: bench/README.md, "Lanes").
+// A client's connection without node:http's messages: its parser and its errors stay node:http's, but what the parser reads goes
+// straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
 import type { Socket } from 'node:net'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'

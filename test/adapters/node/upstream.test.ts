@@ -289,3 +289,14 @@ test('what a carrier gives the moment it may go on comes behind what was kept', 
   assert.deepEqual(seen, [1, 2, 3, 4])
   assert.equal(isPaused, false)
 })
+
+test('a connection that breaks in the moment of sending is told once, to who waits', async () => {
+  const carrier = { heard: false, pause() {}, resume() {}, destroy() {} }
+  const exchange = new NodeUpstream(carrier, new AbortController().signal)
+  const sent = exchange.send(() => {
+    throw new UpstreamFailure('reset', 'broke while it was written to')
+  })
+  // As its socket does next. Had nobody been told before, this would end the process.
+  exchange.fail(new UpstreamFailure('reset', 'closed'))
+  await assert.rejects(sent, /broke while it was written to/)
+})
