@@ -1,29 +1,32 @@
 // Writes the heads of requests to workers straight into bytes: a text would be put together, flattened and encoded.
 import { UpstreamFailure } from '../../../src/host.ts'
-import type { HeaderList, Outgoing } from '../../../src/host.ts'
-import { ANY, KINDS, METHOD, NAME, TARGET, VALUE } from './letters.ts'
+import type { Outgoing } from '../../../src/host.ts'
+import { ANY, METHOD, TARGET } from './letters.ts'
 import type { Target } from './origin.ts'
-
-const CR = 13
-const LF = 10
-const BLANK = 32
-const COLON = 58
+import { Page, put } from './page.ts'
 
 type Place = Pick<Target, 'authority' | 'basePath'>
 type RequestParts = Pick<Outgoing, 'method' | 'path' | 'headers' | 'body'>
 
 /** Where heads are written, one at a time. */
 export class HeadRoom {
-  bytes: Buffer
-  /** What the line that lies there was written for, and where it ends: most calls begin as the last one did. */
+  readonly #page: Page
+  /** What the request line that lies there was written for, and where it ends. */
   #basePath = ''
   #method: string | null = null
   #path = ''
   #begun = 0
+  /** The last length of a body, and as text. */
+  #size = 0
+  #digits = '0'
 
   /** Room for so many bytes; it grows where a head needs more. */
   constructor(room: number) {
-    this.bytes = Buffer.allocUnsafeSlow(room)
+    this.#page = new Page(room)
+  }
+
+  get bytes(): Buffer {
+    return this.#page.bytes
   }
 
   /**
@@ -33,79 +36,62 @@ export class HeadRoom {
   write(target: Place, outgoing: RequestParts): number {
     const size = this.#write(target, outgoing)
     if (size <= this.bytes.length) return size
-    this.bytes = Buffer.allocUnsafeSlow(size * 2)
+    this.#page.renew(size * 2)
     this.#method = null
     return this.#write(target, outgoing)
   }
 
-  /** Bytes behind the end are lost, but counted. */
   #write(target: Place, outgoing: RequestParts): number {
-    const { bytes } = this
-    const at = put(bytes, this.#begin(target, outgoing), target.authority, VALUE)
-    return writeHeaders(bytes, writeFraming(bytes, at, outgoing), outgoing.headers)
+    const page = this.#page
+    const { headers } = outgoing
+    page.begin(this.#begin(target, outgoing))
+    let isGood = page.line('host', target.authority) && this.#writeFraming(outgoing)
+    for (let i = 0; isGood && i < headers.length; i += 2) isGood = page.line(headers[i]!, headers[i + 1]!)
+    if (!isGood) throw new UpstreamFailure('protocol', 'invalid request header')
+    return page.end()
   }
 
-  /** Up to the name of the host, which is another for each worker. */
+  /** The request line. */
   #begin({ basePath }: Place, { method, path }: RequestParts): number {
     if (method === this.#method && path === this.#path && basePath === this.#basePath) return this.#begun
     this.#method = null
+    this.#page.forget()
     this.#begun = writeLine(this.bytes, basePath, method, path)
     this.#basePath = basePath
     this.#method = method
     this.#path = path
     return this.#begun
   }
+
+  /** The line that tells how long the body is. */
+  #writeFraming({ method, body }: RequestParts): boolean {
+    if (body !== null && 'getReader' in body) return this.#page.line('transfer-encoding', 'chunked')
+    const isBodyMeant = body !== null || method === 'POST' || method === 'PUT' || method === 'PATCH'
+    if (!isBodyMeant) return true
+    let size = 0
+    for (const slice of body ?? NO_SLICES) size += slice.byteLength
+    if (size !== this.#size) {
+      this.#size = size
+      this.#digits = String(size)
+    }
+    return this.#page.line('content-length', this.#digits)
+  }
 }
+
+const NO_SLICES: readonly Uint8Array[] = []
 
 function writeLine(to: Uint8Array, basePath: string, method: string, path: string): number {
-  let at = put(to, 0, method, METHOD)
+  let at = part(to, 0, method, METHOD)
   if (at === 0) throw new UpstreamFailure('protocol', 'invalid request line')
-  to[at++] = BLANK
-  at = put(to, at, basePath, TARGET)
-  at = put(to, at, path, TARGET)
-  return put(to, at, ' HTTP/1.1\r\nhost: ', ANY)
+  at = part(to, at, ' ', ANY)
+  at = part(to, at, basePath, TARGET)
+  at = part(to, at, path, TARGET)
+  return part(to, at, ' HTTP/1.1\r\n', ANY)
 }
 
-/** Writes the headers and the blank line. */
-function writeHeaders(to: Uint8Array, from: number, headers: HeaderList): number {
-  let at = from
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!
-    if (name === '') throw new UpstreamFailure('protocol', 'invalid request header')
-    at = put(to, at, name, NAME)
-    to[at++] = COLON
-    to[at++] = BLANK
-    at = put(to, at, headers[i + 1]!, VALUE)
-    to[at++] = CR
-    to[at++] = LF
-  }
-  to[at++] = CR
-  to[at++] = LF
-  return at
-}
-
-/** Ends the line before, and writes the one that tells how long the body is. */
-function writeFraming(to: Uint8Array, from: number, { method, body }: RequestParts): number {
-  if (body !== null && 'getReader' in body) return put(to, from, '\r\ntransfer-encoding: chunked\r\n', ANY)
-  const isBodyMeant = body !== null || method === 'POST' || method === 'PUT' || method === 'PATCH'
-  if (!isBodyMeant) return put(to, from, '\r\n', ANY)
-  let size = 0
-  for (const slice of body ?? []) size += slice.byteLength
-  const at = put(to, from, '\r\ncontent-length: ', ANY)
-  return put(to, put(to, at, String(size), VALUE), '\r\n', ANY)
-}
-
-/** Writes a text whose characters must be of this kind; gives where it ends. */
-function put(to: Uint8Array, at: number, text: string, kind: number): number {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if ((KINDS[code]! & kind) === 0) throw brokenBy(kind)
-    to[at + i] = code
-  }
-  return at + text.length
-}
-
-function brokenBy(kind: number): UpstreamFailure {
-  const isInLine = kind === METHOD || kind === TARGET
-  return new UpstreamFailure('protocol', `invalid request ${isInLine ? 'line' : 'header'}`)
+/** Writes a part of the line; gives where it ends. */
+function part(to: Uint8Array, at: number, text: string, kind: number): number {
+  const end = put(to, at, text, kind)
+  if (end < 0) throw new UpstreamFailure('protocol', 'invalid request line')
+  return end
 }

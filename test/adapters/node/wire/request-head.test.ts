@@ -49,6 +49,9 @@ test('a head says nothing of the one that lay there before', () => {
   for (const outgoing of heads) assert.equal(written(outgoing, room), written(outgoing))
   assert.throws(() => written({ path: '/a b' }, room), UpstreamFailure)
   assert.equal(written({}, room), written({}))
+  // It was longer than the line that lay there, up to where it is broken.
+  assert.throws(() => written({ path: `/${'a'.repeat(99)} b` }, room), UpstreamFailure)
+  assert.equal(written({}, room), written({}))
 })
 
 test('a head that needs more room than there is gets it', () => {
