@@ -1,6 +1,8 @@
 // Writes the heads of responses, as node:http would.
 import { STATUS_CODES } from 'node:http'
-import { isMadeOf, isName, VALUE } from '../wire/letters.ts'
+import { isNamed } from '../../../src/forward/names.ts'
+import { isMadeOf, VALUE } from '../wire/letters.ts'
+import type { Page } from '../wire/page.ts'
 import type { Head } from './exchange.ts'
 
 /** What a head is written for. */
@@ -14,9 +16,10 @@ export interface Asked {
   readonly kept: string
 }
 
-/** A head as latin1 text, and what it says of the message. */
+/** How large a head is, and what it says of the message. */
 export interface Written {
-  readonly text: string
+  /** Bytes. */
+  readonly size: number
   readonly isChunked: boolean
   /** The end of the body can be told from a connection that broke. */
   readonly isDelimited: boolean
@@ -54,32 +57,37 @@ function usualLine(status: number): string {
   return usual.line
 }
 
-/** Writes a response head. Throws a TypeError where a part could break out of its line. */
-export function writeHead({ status, statusText, headers }: Head, asked: Asked, date: DateLine): Written {
+/** Writes a response head to a page. Throws a TypeError where a part could break out of its line. */
+export function writeHead(
+  page: Page,
+  { status, statusText, headers }: Head,
+  asked: Asked,
+  date: DateLine,
+): Written {
   const hasBody = !asked.isHead && status !== 204 && status !== 304
-  let text = statusText === '' ? usualLine(status) : `HTTP/1.1 ${status} ${statusText}\r\n`
   if (!isMadeOf(statusText, VALUE)) throw new TypeError('invalid status text')
+  page.begin(0)
+  page.text(statusText === '' ? usualLine(status) : `HTTP/1.1 ${status} ${statusText}\r\n`)
   let connection: string | null = null
   let isSized = false
   let isDated = false
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
     const value = headers[i + 1]!
-    if (!isName(name) || !isMadeOf(value, VALUE)) throw new TypeError(`invalid response header ${name}`)
-    // Lengths first: most names are ruled out without lower-casing them.
-    if (name.length === 4) isDated ||= name.toLowerCase() === 'date'
-    else if (name.length === 14) isSized ||= name.toLowerCase() === 'content-length'
-    else if (name.length === 10 && name.toLowerCase() === 'connection') connection = value.toLowerCase()
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') continue
-    text += `${name}: ${value}\r\n`
+    // Lengths first: most names are ruled out by them.
+    const size = name.length
+    if (size === 4) isDated ||= isNamed(name, 'date')
+    else if (size === 14) isSized ||= isNamed(name, 'content-length')
+    else if (size === 10 && isNamed(name, 'connection')) connection = value.toLowerCase()
+    else if (size === 17 && isNamed(name, 'transfer-encoding')) continue
+    if (!page.line(name, value)) throw new TypeError(`invalid response header ${name}`)
   }
-  if (!isDated) text += date.text
+  if (!isDated) page.text(date.text)
   const isChunked = hasBody && !isSized && asked.isModern
   const isDelimited = isSized || isChunked || !hasBody
   let isLast = !asked.keepsAlive || !isDelimited
   if (connection !== null) isLast ||= connection.includes('close')
-  else if (isLast) text += 'Connection: close\r\n'
-  else text += asked.kept
-  if (isChunked) text += 'Transfer-Encoding: chunked\r\n'
-  return { text: `${text}\r\n`, isChunked, isDelimited, hasBody, isLast }
+  else page.text(isLast ? 'Connection: close\r\n' : asked.kept)
+  if (isChunked) page.text('Transfer-Encoding: chunked\r\n')
+  return { size: page.end(), isChunked, isDelimited, hasBody, isLast }
 }

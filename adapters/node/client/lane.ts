@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import type { OnHead, Parser, ParserShape } from './parser.ts'
-import { Turn, type LaneSide } from './turn.ts'
+import type { LaneSide } from './lane-side.ts'
+import { Turn } from './turn.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16

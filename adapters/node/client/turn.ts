@@ -1,37 +1,16 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
-import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
 import { isNamed } from '../../../src/forward/names.ts'
 import { numberOf } from '../wire/letters.ts'
-import { isTcp, type SocketWriter } from '../writer.ts'
+import { isTcp } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
-import { writeHead, type Asked, type DateLine } from './head.ts'
+import { desk } from './desk.ts'
+import type { Asked } from './head.ts'
+import type { LaneSide, RequestHead } from './lane-side.ts'
 import { SMALL, writePiece } from './pieces.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
 const HIGH_WATER = 65_536
-
-/** The request line and headers, as the parser tells them. */
-export interface RequestHead {
-  readonly method: string
-  readonly target: string
-  readonly headers: HeaderList
-  readonly isModern: boolean
-  readonly keepsAlive: boolean
-}
-
-/** What a lane lends its turns. */
-export interface LaneSide {
-  readonly socket: Socket
-  readonly writer: SocketWriter
-  readonly date: DateLine
-  /** Lines that tell how long an idle connection is kept. */
-  readonly kept: string
-  /** Holds the client back, or reads on, as its turns have room. */
-  steer(): void
-  /** The response is out. `isLast`: the connection ends with it; `lingers`: not before its request's body is dropped. */
-  done(isLast: boolean, lingers: boolean): void
-}
 
 export class Turn implements Exchange, Asked {
   readonly method: string
@@ -55,8 +34,8 @@ export class Turn implements Exchange, Asked {
   #taker: BodyTaker | null = null
   #isHeld = false
   #lingers = false
-  /** What waits for more to go out with: the head, and the last piece, which waits for the end. */
-  #head = ''
+  /** What waits for more to go out with: the head, which the desk has, and the last piece, which waits for the end. */
+  #isHeadDue = false
   #last: Uint8Array | null = null
   #isChunked = false
   #isDelimited = false
@@ -171,8 +150,8 @@ export class Turn implements Exchange, Asked {
 
   begin(head: Head, onRoom: () => void): void {
     this.hasBegun = true
-    const written = writeHead(head, this, this.#lane.date)
-    this.#head = written.text
+    const written = desk.write(this, head, this.#lane.date)
+    this.#isHeadDue = true
     this.#isChunked = written.isChunked
     this.#isDelimited = written.isDelimited
     this.#hasBody = written.hasBody
@@ -212,7 +191,7 @@ export class Turn implements Exchange, Asked {
 
   break(): void {
     const { socket } = this.#lane
-    const isSent = this.hasBegun && this.#head === '' && this.#last === null
+    const isSent = this.hasBegun && !this.#isHeadDue && this.#last === null
     // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
     if (isSent && !this.#isDelimited && isTcp(socket)) socket.resetAndDestroy()
     socket.destroy()
@@ -235,15 +214,19 @@ export class Turn implements Exchange, Asked {
 
   /** Sends what is held, and `end` behind it. */
   #flush(end = ''): boolean {
-    const head = this.#head
     const piece = this.#last
-    this.#head = ''
+    const isHead = this.#isHeadDue
+    this.#isHeadDue = false
     this.#last = null
-    if (piece === null) return head === '' && end === '' ? !this.#isFull : this.#send(head + end)
+    if (piece === null && !isHead) return end === '' ? !this.#isFull : this.#send(end)
     const { socket, writer } = this.#lane
     if (!socket.writable) return true
-    const lead = this.#isChunked ? `${head}${piece.byteLength.toString(16)}\r\n` : head
-    return this.#put(writePiece(writer, lead, piece, this.#isChunked ? `\r\n${end}` : end))
+    const isFramed = this.#isChunked && piece !== null
+    const lead = isFramed ? `${piece.byteLength.toString(16)}\r\n` : ''
+    const tail = isFramed ? `\r\n${end}` : end
+    if (!isHead) return this.#put(writePiece(writer, lead, piece!, tail))
+    desk.fetch(this)
+    return this.#put(desk.send(writer, piece, lead, tail))
   }
 
   #send(text: string): boolean {
@@ -257,9 +240,10 @@ export class Turn implements Exchange, Asked {
     const { socket } = this.#lane
     if (!socket.writable) return true
     socket.cork()
-    const before = this.#isChunked ? `${this.#head}${bytes.byteLength.toString(16)}\r\n` : this.#head
-    if (before !== '') this.#put(socket.write(before, 'latin1'))
-    this.#head = ''
+    const lead = this.#isChunked ? `${bytes.byteLength.toString(16)}\r\n` : ''
+    const before = this.#isHeadDue ? desk.copy(this, lead) : lead
+    this.#isHeadDue = false
+    if (before.length > 0) this.#put(socket.write(before, 'latin1'))
     this.#put(socket.write(bytes))
     if (this.#isChunked) this.#put(socket.write('\r\n', 'latin1'))
     socket.uncork()
