@@ -10,6 +10,14 @@ export interface Kernel extends Strings, Stripes {
   load(text: ByteText, from: number): void
   /** From an opening bracket or brace to behind the one that closes it; 0: none does, or the nesting is broken. */
   skip(at: number, end: number): number
+  /**
+   * Finds the members of an object from behind its opening brace on: four positions of each are added to `marks`, where its key (without
+   * quotes) and its value begin and end. Behind its closing brace; 0: the object has to be read otherwise, be it for an escape in a key.
+   * Numbers and words are found, not checked.
+   */
+  scan(at: number, end: number, marks: number[]): number
+  /** A bit for each member that was found last: a list or object in which prompts are not cut, for it has neither cache marks nor media. */
+  plain: number
   /** Position of the next `"`, `\` or control character at or after `at`, or `end`. */
   stop(at: number, end: number): number
 }

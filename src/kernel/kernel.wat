@@ -3,9 +3,13 @@
 ;; src/prefix/{strings,stripes}.ts), bit for bit. `node tools/kernel.mjs` makes module.ts of it.
 ;;
 ;; Memory: 0 the lanes a0..a7, 32 the lanes b0..b7, 64 a stripe of 64 bytes, 128 where a found string ends,
-;; 132 and 136 where the one before it began and ended, 1024 up to 512 hashes; the body lies from 5120 on.
+;; 132 and 136 where the one before it began and ended, 144 how many members were found, 148 a bit for each of them,
+;; 512 up to 32 members, 1024 up to 512 hashes; the body lies from 5120 on.
 (module
   (memory (export "memory") 18)
+
+  ;; Not 0: a value that was skipped holds what prompts are cut at.
+  (global $odd (mut i32) (i32.const 0))
 
   ;; Behind the closing quote of the string whose text begins at `at`; 0: not before `end`.
   (func $close (param $at i32) (param $end i32) (result i32)
@@ -31,9 +35,26 @@
       (br_if $next (i32.and (local.get $slash) (i32.const 1))))
     (local.get $at))
 
+  ;; Whether prompts are cut at the string from `at` to `close`, or may be: a cache mark's key, or a long text that begins
+  ;; with `data` or has a key, which is the string before it, of the size that media's keys have.
+  (func $isOdd (param $at i32) (param $close i32) (param $keySize i32) (result i32)
+    (local $size i32)
+    (local.set $size (i32.sub (local.get $close) (local.get $at)))
+    (if (i32.ge_u (local.get $size) (i32.const 1024)) (then
+      (return (i32.or
+        (i32.eq (i32.load (i32.add (local.get $at) (i32.const 1))) (i32.const 0x61746164))
+        (i32.or
+          (i32.eq (local.get $keySize) (i32.const 6))
+          (i32.or (i32.eq (local.get $keySize) (i32.const 10)) (i32.eq (local.get $keySize) (i32.const 11))))))))
+    (if (i32.ne (local.get $size) (i32.const 15)) (then (return (i32.const 0))))
+    (i32.and
+      (i64.eq (i64.load (local.get $at)) (i64.const 0x635f656863616322))
+      (i64.eq (i64.load offset=7 (local.get $at)) (i64.const 0x226c6f72746e6f63))))
+
   ;; From an opening bracket or brace to behind the one that closes it; 0: there is none, or they do not match.
-  (func (export "skip") (param $at i32) (param $end i32) (result i32)
+  (func $skip (export "skip") (param $at i32) (param $end i32) (result i32)
     (local $brackets i32) (local $braces i32) (local $found i32) (local $bytes v128) (local $folded v128)
+    (local $keySize i32) (local $open i32)
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
       (local.set $bytes (v128.load (local.get $at)))
@@ -52,8 +73,12 @@
       (local.set $found (i32.load8_u (local.get $at)))
       (local.set $at (i32.add (local.get $at) (i32.const 1)))
       (if (i32.eq (local.get $found) (i32.const 0x22)) (then
-        (br_if $next (local.tee $at (call $close (local.get $at) (local.get $end))))
-        (return (i32.const 0))))
+        (local.set $open (i32.sub (local.get $at) (i32.const 1)))
+        (local.set $at (call $close (local.get $at) (local.get $end)))
+        (if (i32.eqz (local.get $at)) (then (return (i32.const 0))))
+        (global.set $odd (i32.or (global.get $odd) (call $isOdd (local.get $open) (local.get $at) (local.get $keySize))))
+        (local.set $keySize (i32.sub (local.get $at) (local.get $open)))
+        (br $next)))
       (if (i32.eq (local.get $found) (i32.const 0x5b)) (then (local.set $brackets (i32.add (local.get $brackets) (i32.const 1)))))
       (if (i32.eq (local.get $found) (i32.const 0x5d)) (then (local.set $brackets (i32.sub (local.get $brackets) (i32.const 1)))))
       (if (i32.eq (local.get $found) (i32.const 0x7b)) (then (local.set $braces (i32.add (local.get $braces) (i32.const 1)))))
@@ -90,7 +115,7 @@
     (local.get $end))
 
   ;; Where the next quote, backslash or control character stands, or `end`.
-  (func (export "stop") (param $at i32) (param $end i32) (result i32)
+  (func $stop (export "stop") (param $at i32) (param $end i32) (result i32)
     (local $found i32) (local $bytes v128)
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
@@ -105,6 +130,154 @@
         (br $next))))
     (local.set $at (i32.add (local.get $at) (i32.ctz (local.get $found))))
     (select (local.get $at) (local.get $end) (i32.lt_u (local.get $at) (local.get $end))))
+
+  ;; Where the next byte stands that is no blank, or `end`.
+  (func $blank (param $at i32) (param $end i32) (result i32)
+    (local $byte i32)
+    (loop $next
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
+      (local.set $byte (i32.load8_u (local.get $at)))
+      (if (i32.gt_u (local.get $byte) (i32.const 0x20)) (then (return (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      ;; A bit each for blank, line feed, carriage return and tab.
+      (br_if $next (i32.wrap_i64 (i64.and
+        (i64.shr_u (i64.const 0x100002600) (i64.extend_i32_u (local.get $byte)))
+        (i64.const 1)))))
+    (i32.sub (local.get $at) (i32.const 1)))
+
+  (func $isHex (param $byte i32) (result i32)
+    (i32.or
+      (i32.lt_u (i32.sub (local.get $byte) (i32.const 0x30)) (i32.const 10))
+      (i32.lt_u (i32.sub (i32.or (local.get $byte) (i32.const 0x20)) (i32.const 0x61)) (i32.const 6))))
+
+  ;; Behind the escape that begins at `at`; 0: it is none.
+  (func $escape (param $at i32) (param $end i32) (result i32)
+    (local $byte i32)
+    (local.set $byte (i32.load8_u offset=1 (local.get $at)))
+    (if (i32.eq (local.get $byte) (i32.const 0x75)) (then
+      (return (select
+        (i32.add (local.get $at) (i32.const 6))
+        (i32.const 0)
+        (i32.and
+          (i32.le_u (i32.add (local.get $at) (i32.const 6)) (local.get $end))
+          (i32.and
+            (i32.and
+              (call $isHex (i32.load8_u offset=2 (local.get $at)))
+              (call $isHex (i32.load8_u offset=3 (local.get $at))))
+            (i32.and
+              (call $isHex (i32.load8_u offset=4 (local.get $at)))
+              (call $isHex (i32.load8_u offset=5 (local.get $at))))))))))
+    ;; A bit each for " and /, then for \ b f n r t.
+    (select
+      (i32.add (local.get $at) (i32.const 2))
+      (i32.const 0)
+      (i32.and
+        (i32.lt_u (i32.add (local.get $at) (i32.const 1)) (local.get $end))
+        (i32.and
+          (i32.lt_u (local.get $byte) (i32.const 0x80))
+          (i32.wrap_i64 (i64.and
+            (i64.shr_u
+              (select (i64.const 0x0014404410000000) (i64.const 0x800400000000) (i32.and (local.get $byte) (i32.const 0x40)))
+              (i64.extend_i32_u (local.get $byte)))
+            (i64.const 1)))))))
+
+  ;; Behind the closing quote of a text that begins at `at`; 0: there is none, or the text is not as JSON has it.
+  (func $string (param $at i32) (param $end i32) (result i32)
+    (local $byte i32)
+    (loop $next
+      (local.set $at (call $stop (local.get $at) (local.get $end)))
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
+      (local.set $byte (i32.load8_u (local.get $at)))
+      (if (i32.eq (local.get $byte) (i32.const 0x22)) (then (return (i32.add (local.get $at) (i32.const 1)))))
+      (if (i32.ne (local.get $byte) (i32.const 0x5c)) (then (return (i32.const 0))))
+      (br_if $next (local.tee $at (call $escape (local.get $at) (local.get $end)))))
+    (i32.const 0))
+
+  ;; Where the key that begins at `at` ends, if it is ASCII without escapes; 0: it is not.
+  (func $key (param $at i32) (param $end i32) (result i32)
+    (local $found i32) (local $bytes v128)
+    (loop $next
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
+      (local.set $bytes (v128.load (local.get $at)))
+      ;; Signed: bytes beyond ASCII are below 0x20, too.
+      (local.set $found (i8x16.bitmask (v128.or
+        (i8x16.lt_s (local.get $bytes) (v128.const i32x4 0x20202020 0x20202020 0x20202020 0x20202020))
+        (v128.or
+          (i8x16.eq (local.get $bytes) (v128.const i32x4 0x22222222 0x22222222 0x22222222 0x22222222))
+          (i8x16.eq (local.get $bytes) (v128.const i32x4 0x5c5c5c5c 0x5c5c5c5c 0x5c5c5c5c 0x5c5c5c5c))))))
+      (if (i32.eqz (local.get $found)) (then
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (br $next))))
+    (local.set $at (i32.add (local.get $at) (i32.ctz (local.get $found))))
+    (select
+      (local.get $at)
+      (i32.const 0)
+      (i32.and
+        (i32.lt_u (local.get $at) (local.get $end))
+        (i32.eq (i32.load8_u (local.get $at)) (i32.const 0x22)))))
+
+  ;; Behind a number or word that begins at `at`, whatever it is.
+  (func $scalar (param $at i32) (param $end i32) (result i32)
+    (local $byte i32)
+    (loop $next
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
+      (local.set $byte (i32.load8_u (local.get $at)))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      ;; Above blanks and within ASCII, no comma and no closing bracket or brace.
+      (br_if $next (i32.and
+        (i32.lt_u (i32.sub (local.get $byte) (i32.const 0x21)) (i32.const 0x5f))
+        (i32.and
+          (i32.ne (local.get $byte) (i32.const 0x2c))
+          (i32.ne (i32.or (local.get $byte) (i32.const 0x20)) (i32.const 0x7d))))))
+    (i32.sub (local.get $at) (i32.const 1)))
+
+  ;; From behind the brace that opens an object to behind the one that closes it, noting where its members' keys (without
+  ;; quotes) and values lie. 0: whoever has more time has to read it. Numbers and words are found, not checked.
+  (func (export "scan") (param $at i32) (param $end i32) (result i32)
+    (local $member i32) (local $value i32) (local $byte i32) (local $plain i32) (local $bit i32)
+    (local.set $member (i32.const 512))
+    (local.set $bit (i32.const 1))
+    (local.set $at (call $blank (local.get $at) (local.get $end)))
+    (loop $next
+      ;; A bit that was shifted out: no room is left.
+      (if (i32.eqz (local.get $bit)) (then (return (i32.const 0))))
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
+      (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 0x22)) (then (return (i32.const 0))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (i32.store (local.get $member) (local.get $at))
+      (local.set $at (call $key (local.get $at) (local.get $end)))
+      (if (i32.eqz (local.get $at)) (then (return (i32.const 0))))
+      (i32.store offset=4 (local.get $member) (local.get $at))
+      (local.set $at (call $blank (i32.add (local.get $at) (i32.const 1)) (local.get $end)))
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
+      (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 0x3a)) (then (return (i32.const 0))))
+      (local.set $value (call $blank (i32.add (local.get $at) (i32.const 1)) (local.get $end)))
+      (if (i32.ge_u (local.get $value) (local.get $end)) (then (return (i32.const 0))))
+      (local.set $byte (i32.load8_u (local.get $value)))
+      (if (i32.eq (local.get $byte) (i32.const 0x22))
+        (then (local.set $at (call $string (i32.add (local.get $value) (i32.const 1)) (local.get $end))))
+        (else (if (i32.eq (i32.or (local.get $byte) (i32.const 0x20)) (i32.const 0x7b))
+          (then
+            (global.set $odd (i32.const 0))
+            (local.set $at (call $skip (local.get $value) (local.get $end)))
+            (if (i32.eqz (global.get $odd)) (then (local.set $plain (i32.or (local.get $plain) (local.get $bit))))))
+          (else (local.set $at (call $scalar (local.get $value) (local.get $end)))))))
+      (if (i32.eqz (local.get $at)) (then (return (i32.const 0))))
+      (i32.store offset=8 (local.get $member) (local.get $value))
+      (i32.store offset=12 (local.get $member) (local.get $at))
+      (local.set $member (i32.add (local.get $member) (i32.const 16)))
+      (local.set $bit (i32.shl (local.get $bit) (i32.const 1)))
+      (local.set $at (call $blank (local.get $at) (local.get $end)))
+      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
+      (local.set $byte (i32.load8_u (local.get $at)))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (if (i32.eq (local.get $byte) (i32.const 0x2c)) (then
+        (local.set $at (call $blank (local.get $at) (local.get $end)))
+        (br $next))))
+    (if (i32.ne (local.get $byte) (i32.const 0x7d)) (then (return (i32.const 0))))
+    (i32.store (i32.const 144) (i32.shr_u (i32.sub (local.get $member) (i32.const 512)) (i32.const 4)))
+    (i32.store (i32.const 148) (local.get $plain))
+    (local.get $at))
 
   ;; Mixes stripes of 64 bytes into the lanes.
   (func $mix (export "mix") (param $at i32) (param $stripes i32)

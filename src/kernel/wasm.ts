@@ -6,7 +6,9 @@ import { MODULE } from './module.ts'
 
 /** Where things lie in the memory: see kernel.wat. */
 const REST = 64
-const FOUND = 128 / 4
+const FOUND = 128
+const MEMBERS = 512
+const MOST_MEMBERS = 32
 const HASHES = 1024
 const BODY = HASHES + 8 * MAX_BLOCKS
 /** So many bytes before a text are copied sooner than a view without them is made. */
@@ -15,6 +17,7 @@ const LITTLE = 1024
 interface Loops {
   readonly memory: WebAssembly.Memory
   skip(at: number, end: number): number
+  scan(at: number, end: number): number
   stop(at: number, end: number): number
   find(at: number, end: number, limit: number): number
   mix(at: number, stripes: number): void
@@ -42,12 +45,14 @@ class WasmKernel implements Kernel {
   close = 0
   keyStart = 0
   keyEnd = 0
+  plain = 0
   readonly lanes: Int32Array
   readonly rest: Uint8Array
   readonly hashes: Float64Array
   readonly #loops: Loops
   readonly #bytes: Uint8Array
   readonly #found: Int32Array
+  readonly #members: Int32Array
   /** What is loaded, from where on, and what leads from its positions to those in memory. */
   #text: ByteText | null = null
   #from = 0
@@ -57,7 +62,8 @@ class WasmKernel implements Kernel {
     const { buffer } = loops.memory
     this.#loops = loops
     this.#bytes = new Uint8Array(buffer)
-    this.#found = new Int32Array(buffer, FOUND * 4, 3)
+    this.#found = new Int32Array(buffer, FOUND, 6)
+    this.#members = new Int32Array(buffer, MEMBERS, 4 * MOST_MEMBERS)
     this.lanes = new Int32Array(buffer, 0, 16)
     this.rest = new Uint8Array(buffer, REST, STRIPE)
     this.hashes = new Float64Array(buffer, HASHES, MAX_BLOCKS)
@@ -77,6 +83,23 @@ class WasmKernel implements Kernel {
     const shift = this.#shift
     const behind = this.#loops.skip(at + shift, end + shift)
     return behind === 0 ? 0 : behind - shift
+  }
+
+  scan(at: number, end: number, marks: number[]): number {
+    const shift = this.#shift
+    const behind = this.#loops.scan(at + shift, end + shift)
+    if (behind === 0) return 0
+    const members = this.#members
+    const size = this.#found[4]! * 4
+    for (let i = 0; i < size; i += 4)
+      marks.push(
+        members[i]! - shift,
+        members[i + 1]! - shift,
+        members[i + 2]! - shift,
+        members[i + 3]! - shift,
+      )
+    this.plain = this.#found[5]!
+    return behind - shift
   }
 
   stop(at: number, end: number): number {

@@ -1,5 +1,6 @@
 // Reads the top level of a JSON object in place: where each key and value lies, decoding only what is asked for.
-import { BodyError, skipBlank, skipString, skipValue } from './skip.ts'
+import { kernelFor } from '../kernel/kernel.ts'
+import { BodyError, skipBlank, skipScalar, skipString, skipValue } from './skip.ts'
 import { shortText } from './short-text.ts'
 import { textOf } from './words.ts'
 import type { ByteText } from './words.ts'
@@ -25,9 +26,21 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COLON = 0x3a
+const COMMA = 0x2c
 /** First letters of JSON values that are no object. */
 const BEGINS = /["[\-0-9tfn]/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** What a look at an object gathers. */
+interface Found {
+  /** Four offsets a member: key without its quotes, value. */
+  readonly marks: number[]
+  /** Keys that had to be decoded to be compared: escapes or bytes beyond ASCII. */
+  decoded: Map<number, string> | null
+  /** A bit for each of the first 32 members that is known to be a list or object without cache marks and media. */
+  plain: number
+}
 
 /**
  * The members of one JSON object, as they lie in the bytes. Reads take the last of equal keys (as Python's json does) and
@@ -39,24 +52,19 @@ export class TopLevel {
   readonly text: ByteText
   /** The object itself, braces included. */
   readonly object: Span
-  /** Four offsets a member: key without its quotes, value. */
   readonly #marks: readonly number[]
   /** A bit for each length that a key has, modulo 32: most keys that are asked for are not there, and shown so by it alone. */
   readonly #lengths: number
-  /** Keys that had to be decoded to be compared: escapes or bytes beyond ASCII. */
   readonly #decoded: ReadonlyMap<number, string> | null
+  readonly #plain: number
 
-  constructor(
-    text: ByteText,
-    object: Span,
-    marks: readonly number[],
-    decoded: ReadonlyMap<number, string> | null,
-  ) {
+  constructor(text: ByteText, object: Span, { marks, decoded, plain }: Readonly<Found>) {
     this.bytes = text.bytes
     this.text = text
     this.object = object
     this.#marks = marks
     this.#decoded = decoded
+    this.#plain = plain
     let lengths = decoded === null ? 0 : -1
     for (let at = 0; at < marks.length; at += 4) lengths |= 1 << (marks[at + 1]! - marks[at]!)
     this.#lengths = lengths
@@ -106,24 +114,41 @@ export class TopLevel {
     return index < 0 ? null : { start: this.#marks[index * 4 + 2]!, end: this.#marks[index * 4 + 3]! }
   }
 
+  /** Where the value of a member begins. */
+  startAt(index: number): number {
+    return this.#marks[index * 4 + 2]!
+  }
+
+  /** Where the value of a member ends. */
+  endAt(index: number): number {
+    return this.#marks[index * 4 + 3]!
+  }
+
+  /** Whether the value of a member is known to be a list or object that holds neither cache marks nor media. */
+  isPlainAt(index: number): boolean {
+    return index < 32 && (this.#plain & (1 << index)) !== 0
+  }
+
   kind(key: string): Kind | null {
-    const span = this.span(key)
-    return span === null ? null : kindOf(this.bytes[span.start]!)
+    const index = this.lastIndex(key)
+    return index < 0 ? null : kindOf(this.bytes[this.startAt(index)]!)
   }
 
   /** The value's JSON text as it came, e.g. an integer too large for a number. */
   raw(key: string): string | null {
-    const span = this.span(key)
-    return span === null ? null : decode(this.bytes, span.start, span.end)
+    const index = this.lastIndex(key)
+    return index < 0 ? null : decode(this.bytes, this.startAt(index), this.endAt(index))
   }
 
   string(key: string): string | null {
-    const span = this.span(key)
-    if (span === null || this.bytes[span.start] !== QUOTE) return null
-    const short = shortText(this.bytes, span.start + 1, span.end - 1)
+    const index = this.lastIndex(key)
+    if (index < 0 || this.bytes[this.startAt(index)] !== QUOTE) return null
+    const start = this.startAt(index) + 1
+    const end = this.endAt(index) - 1
+    const short = shortText(this.bytes, start, end)
     if (short !== null) return short
-    const text = decode(this.bytes, span.start + 1, span.end - 1)
-    return text.includes('\\') ? (parse(`"${text}"`, span.start) as string) : text
+    const text = decode(this.bytes, start, end)
+    return text.includes('\\') ? (parse(`"${text}"`, start - 1) as string) : text
   }
 
   number(key: string): number | null {
@@ -131,9 +156,10 @@ export class TopLevel {
   }
 
   boolean(key: string): boolean | null {
-    const span = this.span(key)
-    if (span === null || kindOf(this.bytes[span.start]!) !== 'boolean') return null
-    return this.bytes[span.start] === 0x74
+    const index = this.lastIndex(key)
+    if (index < 0) return null
+    const first = this.bytes[this.startAt(index)]!
+    return kindOf(first) === 'boolean' ? first === 0x74 : null
   }
 
   /** The parsed value, whatever it is; undefined when absent. */
@@ -173,25 +199,45 @@ export function scanTop(bytes: Uint8Array, span: Span = { start: 0, end: bytes.l
         : 'expected a JSON object, got no JSON',
       open,
     )
-  const marks: number[] = []
-  let decoded: Map<number, string> | null = null
-  at = skipBlank(text, open + 1)
-  if (at < text.end && bytes[at] === CLOSE_OBJECT)
-    return finish(text, { start: open, end: at + 1 }, marks, decoded)
+  const found: Found = { marks: [], decoded: null, plain: 0 }
+  const end = scanByKernel(text, open, found) || scanMembers(text, open + 1, found)
+  const rest = skipBlank(text, end)
+  if (rest < text.end) throw new BodyError('unexpected text after the JSON object', rest)
+  return new TopLevel(text, { start: open, end }, found)
+}
+
+/** Finds the members at once; 0: the kernel is not there, or leaves this object to others. */
+function scanByKernel(text: ByteText, open: number, found: Found): number {
+  const kernel = kernelFor(text, open)
+  const end = kernel?.scan(open + 1, text.end, found.marks) ?? 0
+  if (end === 0) return 0
+  for (let at = 2; at < found.marks.length; at += 4) {
+    const value = found.marks[at]!
+    const kind = kindOf(text.bytes[value]!)
+    if (kind !== 'string' && kind !== 'object' && kind !== 'array') skipScalar(text, value)
+  }
+  found.plain = kernel!.plain
+  return end
+}
+
+/** Finds the members from behind the opening brace on; behind the closing one. */
+function scanMembers(text: ByteText, start: number, found: Found): number {
+  const { bytes, end } = text
+  let at = skipBlank(text, start)
+  if (at < end && bytes[at] === CLOSE_OBJECT) return at + 1
   for (;;) {
-    if (at >= text.end || bytes[at] !== QUOTE) throw new BodyError('expected a key in quotes', at)
+    if (at >= end || bytes[at] !== QUOTE) throw new BodyError('expected a key in quotes', at)
     const keyEnd = skipString(text, at + 1)
     const key = unescapeKey(bytes, at + 1, keyEnd - 1)
-    if (key !== null) (decoded ??= new Map()).set(marks.length / 4, key)
+    if (key !== null) (found.decoded ??= new Map()).set(found.marks.length / 4, key)
     const colon = skipBlank(text, keyEnd)
-    if (colon >= text.end || bytes[colon] !== 0x3a) throw new BodyError("expected ':'", colon)
+    if (colon >= end || bytes[colon] !== COLON) throw new BodyError("expected ':'", colon)
     const value = skipBlank(text, colon + 1)
     const valueEnd = skipValue(text, value)
-    marks.push(at + 1, keyEnd - 1, value, valueEnd)
+    found.marks.push(at + 1, keyEnd - 1, value, valueEnd)
     at = skipBlank(text, valueEnd)
-    if (at < text.end && bytes[at] === CLOSE_OBJECT)
-      return finish(text, { start: open, end: at + 1 }, marks, decoded)
-    if (at >= text.end || bytes[at] !== 0x2c) throw new BodyError("expected ',' or '}'", at)
+    if (at < end && bytes[at] === CLOSE_OBJECT) return at + 1
+    if (at >= end || bytes[at] !== COMMA) throw new BodyError("expected ',' or '}'", at)
     at = skipBlank(text, at + 1)
   }
 }
@@ -203,17 +249,6 @@ export function kindOf(byte: number): Kind {
   if (byte === OPEN_ARRAY) return 'array'
   if (byte === 0x74 || byte === 0x66) return 'boolean'
   return byte === 0x6e ? 'null' : 'number'
-}
-
-function finish(
-  text: ByteText,
-  object: Span,
-  marks: readonly number[],
-  decoded: Map<number, string> | null,
-): TopLevel {
-  const rest = skipBlank(text, object.end)
-  if (rest < text.end) throw new BodyError('unexpected text after the JSON object', rest)
-  return new TopLevel(text, object, marks, decoded)
 }
 
 /** The key's text when its bytes are not already that text in ASCII, else null. */

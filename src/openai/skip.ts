@@ -35,6 +35,11 @@ export function skipValue(text: ByteText, at: number): number {
   const byte = at < text.end ? text.bytes[at]! : 0
   if (byte === QUOTE) return skipString(text, at + 1, kernelFor(text, at))
   if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return skipNested(text, at)
+  return skipScalar(text, at)
+}
+
+/** The same for a number, `true`, `false` or `null`. */
+export function skipScalar(text: ByteText, at: number): number {
   let end = at
   while (end < text.end && isScalarByte(text.bytes[end]!)) end++
   if (end - at >= 4 && end - at <= 5 && isLiteral(text.bytes, at, end)) return end

@@ -46,8 +46,9 @@ export function readPrompt(top: TopLevel, model: string | null): Prompt {
   const draft: Draft = { spans: [], length: 0 }
   const keys: number[] = []
   for (let kind = 0; kind < KEYS.length; kind++) {
-    const span = top.span(KEYS[kind]!)
-    if (span !== null && !isNull(top.bytes, span.start)) keys.push(kind, span.start, span.end)
+    const index = top.lastIndex(KEYS[kind]!)
+    if (index >= 0 && !isNull(top.bytes, top.startAt(index)))
+      keys.push(kind, top.startAt(index), top.endAt(index))
   }
   for (const name of MEDIA) addValue(draft, top, name, true)
   for (const name of HEADS) addValue(draft, top, name, false)
@@ -58,27 +59,27 @@ export function readPrompt(top: TopLevel, model: string | null): Prompt {
 
 /** Texts and lists; an object is something else by that name (Responses have a `text` and a `prompt` of settings). */
 function addValue(draft: Draft, top: TopLevel, name: string, isMedia: boolean): void {
-  const span = top.span(name)
-  if (span === null) return
-  const bytes = top.bytes
-  const first = bytes[span.start]
+  const index = top.lastIndex(name)
+  if (index < 0) return
+  const start = top.startAt(index)
+  const first = top.bytes[start]
   if (first === QUOTE) {
-    if (isMedia) addMedia(draft, span.start + 1, span.end - 1)
-    else addText(draft, span.start + 1, span.end - 1)
-  } else if (first === OPEN_ARRAY) addList(draft, top, span, isMedia)
+    if (isMedia) addMedia(draft, start + 1, top.endAt(index) - 1)
+    else addText(draft, start + 1, top.endAt(index) - 1)
+  } else if (first === OPEN_ARRAY) addList(draft, top, index, isMedia)
 }
 
 /**
  * What is inside the brackets, so that a longer list goes on where a shorter one ends. A list of texts is cut inside the first
- * quote too: then a text alone and the first of a list are the same prompt.
+ * quote too: then a text alone and the first of a list are the same prompt. Where it is known to be plain nothing is left out.
  */
-function addList(draft: Draft, top: TopLevel, span: { start: number; end: number }, isMedia: boolean): void {
+function addList(draft: Draft, top: TopLevel, index: number, isMedia: boolean): void {
   const { bytes } = top
-  let start = span.start
-  let end = span.end
+  let start = top.startAt(index)
+  let end = top.endAt(index)
   while (start < end && (bytes[start] === OPEN_ARRAY || bytes[start]! <= 0x20)) start++
   while (end > start && (bytes[end - 1] === CLOSE_ARRAY || bytes[end - 1]! <= 0x20)) end--
-  if (isMedia || bytes[start] === OPEN_OBJECT) {
+  if (isMedia || (bytes[start] === OPEN_OBJECT && !top.isPlainAt(index))) {
     walkParts(draft, top.text, { start, end }, isMedia)
     return
   }

@@ -119,6 +119,76 @@ test('any object is, inside a list and behind a long text', () => {
   )
 })
 
+test('objects with as many members as the kernel takes, and with more', () => {
+  const long = JSON.stringify('x'.repeat(600))
+  for (let count = 28; count < 38; count++) {
+    const members = Array.from({ length: count }, (_, nth) => `"key ${nth}":[{"a":${nth}}]`)
+    isSame(encode(`{${members.join(',')},"messages":[{"role":"user","content":${long}}]}`))
+  }
+})
+
+test('keys, numbers and words are told from what is none', () => {
+  const oddKeys = [
+    '',
+    'a'.repeat(15),
+    'a'.repeat(16),
+    'a'.repeat(17),
+    'a\\u0041',
+    'é',
+    'a\\',
+    'a\u0001',
+    'a\u007f',
+    'a"',
+  ]
+  const oddValues = [
+    '',
+    '1',
+    '-',
+    '01',
+    '-0.5e+3',
+    '1e',
+    'tru',
+    'true',
+    'nul',
+    '1 2',
+    'é',
+    '1\u007f',
+    '[}',
+    '[',
+    '\t7\n',
+  ]
+  const long = JSON.stringify('x'.repeat(600))
+  for (const key of oddKeys)
+    for (const value of oddValues)
+      for (const end of ['}', ' } ', ',}', '}x', ']', ''])
+        isSame(encode(`{"prompt":${long},"${key}":${value}${end}`))
+})
+
+test('a list is whole unless it holds a cache mark or a medium', () => {
+  const long = 'QUJD'.repeat(300)
+  const parts = [
+    '"cache_control"',
+    '"cache_control":1',
+    '"cache-control":1',
+    '"data":1',
+    `"data":"${long}"`,
+    `"date":"${long}"`,
+    `"b64_json":"${long}"`,
+    `"file_data" : "${long}"`,
+    `"url":"data:image/png;base64,${long}"`,
+    `"url":"datum:image/png;base64,${long}"`,
+    `"data":"a","content":"${long}"`,
+  ]
+  const spansOf = (text: string) => {
+    const reading = bothOf(encode(text))
+    assert.deepEqual(reading[0], reading[1])
+    return (reading[0] as { spans: readonly number[] }).spans.length / 3
+  }
+  const counts = parts.map((part) => spansOf(`{"messages":[{"role":"user",${part}},{"content":"${long}"}]}`))
+  assert.deepEqual(counts, [1, 2, 1, 1, 3, 1, 3, 3, 3, 1, 1])
+  assert.equal(spansOf(`{"image_data":["${long}"],"messages":[{"content":"${long}"}]}`), 4)
+})
+
 test('broken bodies are refused in the same words', () => {
   const noise = fc.array(
     fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d, 0x2c))),
