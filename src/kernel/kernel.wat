@@ -36,16 +36,18 @@
     (local.get $at))
 
   ;; Whether prompts are cut at the string from `at` to `close`, or may be: a cache mark's key, or a long text that begins
-  ;; with `data` or has a key, which is the string before it, of the size that media's keys have.
-  (func $isOdd (param $at i32) (param $close i32) (param $keySize i32) (result i32)
+  ;; with `data`, or that stands behind a string as media's keys are: `"data"`, `"b64_json"`, `"file_data"`.
+  (func $isOdd (param $at i32) (param $close i32) (param $key i32) (param $keyEnd i32) (result i32)
     (local $size i32)
     (local.set $size (i32.sub (local.get $close) (local.get $at)))
     (if (i32.ge_u (local.get $size) (i32.const 1024)) (then
-      (return (i32.or
-        (i32.eq (i32.load (i32.add (local.get $at) (i32.const 1))) (i32.const 0x61746164))
-        (i32.or
-          (i32.eq (local.get $keySize) (i32.const 6))
-          (i32.or (i32.eq (local.get $keySize) (i32.const 10)) (i32.eq (local.get $keySize) (i32.const 11))))))))
+      (if (i32.eq (i32.load offset=1 (local.get $at)) (i32.const 0x61746164)) (then (return (i32.const 1))))
+      (local.set $size (i32.sub (local.get $keyEnd) (local.get $key)))
+      (local.set $key (i32.load offset=1 (local.get $key)))
+      (if (i32.eq (local.get $size) (i32.const 6)) (then (return (i32.eq (local.get $key) (i32.const 0x61746164)))))
+      (if (i32.eq (local.get $size) (i32.const 10)) (then (return (i32.eq (local.get $key) (i32.const 0x5f343662)))))
+      (if (i32.eq (local.get $size) (i32.const 11)) (then (return (i32.eq (local.get $key) (i32.const 0x656c6966)))))
+      (return (i32.const 0))))
     (if (i32.ne (local.get $size) (i32.const 15)) (then (return (i32.const 0))))
     (i32.and
       (i64.eq (i64.load (local.get $at)) (i64.const 0x635f656863616322))
@@ -54,7 +56,7 @@
   ;; From an opening bracket or brace to behind the one that closes it; 0: there is none, or they do not match.
   (func $skip (export "skip") (param $at i32) (param $end i32) (result i32)
     (local $brackets i32) (local $braces i32) (local $found i32) (local $bytes v128) (local $folded v128)
-    (local $keySize i32) (local $open i32)
+    (local $open i32) (local $key i32) (local $keyEnd i32)
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
       (local.set $bytes (v128.load (local.get $at)))
@@ -76,8 +78,9 @@
         (local.set $open (i32.sub (local.get $at) (i32.const 1)))
         (local.set $at (call $close (local.get $at) (local.get $end)))
         (if (i32.eqz (local.get $at)) (then (return (i32.const 0))))
-        (global.set $odd (i32.or (global.get $odd) (call $isOdd (local.get $open) (local.get $at) (local.get $keySize))))
-        (local.set $keySize (i32.sub (local.get $at) (local.get $open)))
+        (global.set $odd (i32.or (global.get $odd) (call $isOdd (local.get $open) (local.get $at) (local.get $key) (local.get $keyEnd))))
+        (local.set $key (local.get $open))
+        (local.set $keyEnd (local.get $at))
         (br $next)))
       (if (i32.eq (local.get $found) (i32.const 0x5b)) (then (local.set $brackets (i32.add (local.get $brackets) (i32.const 1)))))
       (if (i32.eq (local.get $found) (i32.const 0x5d)) (then (local.set $brackets (i32.sub (local.get $brackets) (i32.const 1)))))

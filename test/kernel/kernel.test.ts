@@ -172,7 +172,7 @@ test('a list is whole unless it holds a cache mark or a medium', () => {
     '"cache-control":1',
     '"data":1',
     `"data":"${long}"`,
-    `"date":"${long}"`,
+    `"text":"${long}"`,
     `"b64_json":"${long}"`,
     `"file_data" : "${long}"`,
     `"url":"data:image/png;base64,${long}"`,
