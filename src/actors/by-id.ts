@@ -26,8 +26,13 @@ export class ById<T extends { readonly id: string }> {
   /** Adds it, in place of what had its id. */
   add(thing: T): void {
     const place = this.#places.get(thing.id)
-    if (place === undefined) this.#places.set(thing.id, this.#things.push(thing) - 1)
+    if (place === undefined) this.join(thing)
     else this.#things[place] = thing
+  }
+
+  /** The same, where nothing has its id: that is known, and not looked up again. */
+  join(thing: T): void {
+    this.#places.set(thing.id, this.#things.push(thing) - 1)
   }
 
   /** Takes it out; undefined: it is not there. The last one gets its place. */

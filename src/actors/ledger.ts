@@ -116,7 +116,7 @@ export class Ledger {
       pending,
       held,
     }
-    this.leases.add(lease)
+    this.leases.join(lease)
     this.reading?.joined(lease)
     return lease
   }

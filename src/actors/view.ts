@@ -14,6 +14,8 @@ interface Entry {
   capacity: number
   /** It is no worker: what it holds is no measure for others. */
   readonly isAside: boolean
+  /** Its place in the list of all. */
+  at: number
 }
 
 /** A part of a view that can be stored. */
@@ -26,8 +28,10 @@ export interface SavedView extends TreeSnapshot {
 export class PrefixView {
   readonly #tree: RadixTree
   readonly #entries = new Map<string, Entry>()
-  /** The one that was asked for last: several questions in a row are about the same worker. */
-  #last: Entry | null = null
+  /** The same, as they came. */
+  readonly #list: Entry[] = []
+  /** Which was asked for last: the next question is about the same worker, or the one after it. */
+  #last = 0
   #depths = new Int32Array(8)
   #place = 0
   /** `look` found nothing: all depths are 0. */
@@ -53,7 +57,15 @@ export class PrefixView {
   join(workerId: string, capacity: number, isAside = false): void {
     const entry = this.#entries.get(workerId)
     if (!entry) {
-      this.#entries.set(workerId, { id: workerId, number: this.#tree.add(capacity), capacity, isAside })
+      const made = {
+        id: workerId,
+        number: this.#tree.add(capacity),
+        capacity,
+        isAside,
+        at: this.#list.length,
+      }
+      this.#entries.set(workerId, made)
+      this.#list.push(made)
       if (isAside) this.#asides++
       if (this.#tree.width > this.#depths.length) this.#depths = new Int32Array(this.#tree.width * 2)
       return
@@ -68,7 +80,9 @@ export class PrefixView {
     const entry = this.#entries.get(workerId)
     if (!entry) return
     this.#entries.delete(workerId)
-    this.#last = null
+    this.#list.splice(entry.at, 1)
+    for (const [at, one] of this.#list.entries()) one.at = at
+    this.#last = 0
     if (entry.isAside) this.#asides--
     this.#tree.remove(entry.number)
     this.#depths[entry.number] = 0
@@ -140,9 +154,12 @@ export class PrefixView {
   }
 
   #find(workerId: string): Entry | undefined {
-    if (workerId === this.#last?.id) return this.#last
-    const entry = this.#entries.get(workerId)
-    if (entry) this.#last = entry
+    const list = this.#list
+    let entry = list[this.#last]
+    if (entry?.id === workerId) return entry
+    entry = list[this.#last + 1 < list.length ? this.#last + 1 : 0]
+    if (entry?.id !== workerId) entry = this.#entries.get(workerId)
+    if (entry) this.#last = entry.at
     return entry
   }
 

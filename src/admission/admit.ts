@@ -131,8 +131,9 @@ function knownModel(core: Core, call: Call): string | null | undefined {
   const named = namedBy(core, call)
   if (named === null) return null
   const model = aliasOf(core, named) ?? named
-  if (core.config.models === 'ignore') core.models.glance()
-  return core.config.models === 'ignore' || core.models.has(model) ? model : undefined
+  if (core.config.models !== 'ignore') return core.models.named(model)
+  core.models.glance()
+  return model
 }
 
 /** The same; asks for it where it is not known. */

@@ -18,11 +18,14 @@ export class Models {
     this.#host = host
   }
 
-  /** Whether the model is known; looks again beside the call now and then, so that it learns what is gone. */
-  has(name: string): boolean {
-    if (!this.#byName.has(name)) return false
-    this.#refreshLater()
-    return true
+  /**
+   * The name of a known model, as one and the same string for all calls: whoever compares it need not look at its letters.
+   * Undefined: unknown. Looks again beside the call now and then, so that it learns what is gone.
+   */
+  named(name: string): string | undefined {
+    const known = this.#byName.get(name)
+    if (known) this.#refreshLater()
+    return known?.id
   }
 
   /** Looks again beside the call now and then, so that names are known where nobody asks for them. */

@@ -33,17 +33,19 @@ export class Family<S extends Series> {
   #root: Tree<S> = new Map()
   #size = 0
   readonly #depth: number
+  /** That of a metric without labels. */
+  #only: S | undefined
 
   constructor(shape: FamilyShape<S>) {
     if (shape.labels.length > MOST_LABELS) throw new Error(`${shape.name}: at most ${MOST_LABELS} labels`)
     this.shape = shape
     this.#depth = Math.max(1, shape.labels.length)
-    if (shape.labels.length === 0) this.with() // shown as 0 from the start
+    if (shape.labels.length === 0) this.#only = this.with() // shown as 0 from the start
   }
 
   /** The series of these label values (in the order of `labels`), made when it is new and there is room. */
   with(a = '', b = '', c = '', d = ''): S {
-    return this.find(a, b, c, d) ?? this.#admit([a, b, c, d].slice(0, this.#depth))
+    return this.#only ?? this.find(a, b, c, d) ?? this.#admit([a, b, c, d].slice(0, this.#depth))
   }
 
   /** The series that has these label values; undefined: none has, and `with` may give the one for all that found no room. */
@@ -59,6 +61,7 @@ export class Family<S extends Series> {
   clear(): void {
     this.#root = new Map()
     this.#size = 0
+    this.#only = undefined
   }
 
   /** Drops the series with that value of that label. */
