@@ -35,11 +35,9 @@
       (br_if $next (i32.and (local.get $slash) (i32.const 1))))
     (local.get $at))
 
-  ;; Whether prompts are cut at the string from `at` to `close`, or may be: a cache mark's key, or a long text that begins
-  ;; with `data`, or that stands behind a string as media's keys are: `"data"`, `"b64_json"`, `"file_data"`.
-  (func $isOdd (param $at i32) (param $close i32) (param $key i32) (param $keyEnd i32) (result i32)
-    (local $size i32)
-    (local.set $size (i32.sub (local.get $close) (local.get $at)))
+  ;; Whether prompts are cut at a string of 15 bytes or of 1,024 and more, or may be: a cache mark's key, or a long text that begins with
+  ;; `data`, or that stands behind a string as media's keys are: `"data"`, `"b64_json"`, `"file_data"`.
+  (func $isOdd (param $at i32) (param $size i32) (param $key i32) (param $keyEnd i32) (result i32)
     (if (i32.ge_u (local.get $size) (i32.const 1024)) (then
       (if (i32.eq (i32.load offset=1 (local.get $at)) (i32.const 0x61746164)) (then (return (i32.const 1))))
       (local.set $size (i32.sub (local.get $keyEnd) (local.get $key)))
@@ -48,7 +46,6 @@
       (if (i32.eq (local.get $size) (i32.const 10)) (then (return (i32.eq (local.get $key) (i32.const 0x5f343662)))))
       (if (i32.eq (local.get $size) (i32.const 11)) (then (return (i32.eq (local.get $key) (i32.const 0x656c6966)))))
       (return (i32.const 0))))
-    (if (i32.ne (local.get $size) (i32.const 15)) (then (return (i32.const 0))))
     (i32.and
       (i64.eq (i64.load (local.get $at)) (i64.const 0x635f656863616322))
       (i64.eq (i64.load offset=7 (local.get $at)) (i64.const 0x226c6f72746e6f63))))
@@ -56,7 +53,7 @@
   ;; From an opening bracket or brace to behind the one that closes it; 0: there is none, or they do not match.
   (func $skip (export "skip") (param $at i32) (param $end i32) (result i32)
     (local $brackets i32) (local $braces i32) (local $found i32) (local $bytes v128) (local $folded v128)
-    (local $open i32) (local $key i32) (local $keyEnd i32)
+    (local $open i32) (local $size i32) (local $key i32) (local $keyEnd i32)
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
       (local.set $bytes (v128.load (local.get $at)))
@@ -78,7 +75,11 @@
         (local.set $open (i32.sub (local.get $at) (i32.const 1)))
         (local.set $at (call $close (local.get $at) (local.get $end)))
         (if (i32.eqz (local.get $at)) (then (return (i32.const 0))))
-        (global.set $odd (i32.or (global.get $odd) (call $isOdd (local.get $open) (local.get $at) (local.get $key) (local.get $keyEnd))))
+        (local.set $size (i32.sub (local.get $at) (local.get $open)))
+        ;; Most strings are of no such size.
+        (if (i32.or (i32.eq (local.get $size) (i32.const 15)) (i32.ge_u (local.get $size) (i32.const 1024))) (then
+          (if (call $isOdd (local.get $open) (local.get $size) (local.get $key) (local.get $keyEnd))
+            (then (global.set $odd (i32.const 1))))))
         (local.set $key (local.get $open))
         (local.set $keyEnd (local.get $at))
         (br $next)))
