@@ -4,9 +4,10 @@
 ;;
 ;; Memory: 0 the lanes a0..a7, 32 the lanes b0..b7, 64 a stripe of 64 bytes, 128 where a found string ends,
 ;; 132 and 136 where the one before it began and ended, 144 how many members were found, 148 a bit for each of them,
-;; 512 up to 32 members, 1024 up to 512 hashes; the body lies from 5120 on.
+;; 160 and 176 the factors that lanes are multiplied by, 512 up to 32 members, 1024 up to 512 hashes; the body lies from 5120 on.
 (module
   (memory (export "memory") 18)
+  (data (i32.const 160) "\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85")
 
   ;; Not 0: a value that was skipped holds what prompts are cut at.
   (global $odd (mut i32) (i32.const 0))
@@ -283,58 +284,47 @@
     (i32.store (i32.const 148) (local.get $plain))
     (local.get $at))
 
-  ;; Mixes stripes of 64 bytes into the lanes.
-  (func $mix (export "mix") (param $at i32) (param $stripes i32)
-    (local $end i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $x v128)
+  ;; Mixes blocks of so many stripes each into the lanes, and leaves a hash read off them for each block. The factors lie in
+  ;; memory, for V8 would make constants anew at each use: 1 µs of 10 for 128 KB.
+  (func (export "blocks") (param $at i32) (param $stripes i32) (param $count i32)
+    (local $out i32) (local $end i32) (local $h i32) (local $l i32) (local $before i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $x v128)
+    (local $factorA v128) (local $factorB v128)
+    (local.set $factorA (v128.load (i32.const 160)))
+    (local.set $factorB (v128.load (i32.const 176)))
     (local.set $a (v128.load (i32.const 0)))
     (local.set $c (v128.load (i32.const 16)))
     (local.set $b (v128.load (i32.const 32)))
     (local.set $d (v128.load (i32.const 48)))
-    (local.set $end (i32.add (local.get $at) (i32.shl (local.get $stripes) (i32.const 6))))
-    (block $done (loop $next
-      (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-      (local.set $x (v128.load (local.get $at)))
-      (local.set $b (i32x4.mul (v128.xor (local.get $b) (v128.load offset=16 (local.get $at))) (v128.const i32x4 0x85ebca77 0x85ebca77 0x85ebca77 0x85ebca77)))
-      (local.set $a (i32x4.mul (v128.xor (local.get $a) (local.get $x)) (v128.const i32x4 0x9e3779b1 0x9e3779b1 0x9e3779b1 0x9e3779b1)))
-      (local.set $a (v128.xor (local.get $a) (v128.or (i32x4.shl (local.get $b) (i32.const 15)) (i32x4.shr_u (local.get $b) (i32.const 17)))))
-      (local.set $b (v128.xor (local.get $x) (i32x4.add (local.get $b) (v128.or (i32x4.shl (local.get $a) (i32.const 11)) (i32x4.shr_u (local.get $a) (i32.const 21))))))
-      (local.set $x (v128.load offset=32 (local.get $at)))
-      (local.set $d (i32x4.mul (v128.xor (local.get $d) (v128.load offset=48 (local.get $at))) (v128.const i32x4 0x85ebca77 0x85ebca77 0x85ebca77 0x85ebca77)))
-      (local.set $c (i32x4.mul (v128.xor (local.get $c) (local.get $x)) (v128.const i32x4 0x9e3779b1 0x9e3779b1 0x9e3779b1 0x9e3779b1)))
-      (local.set $c (v128.xor (local.get $c) (v128.or (i32x4.shl (local.get $d) (i32.const 15)) (i32x4.shr_u (local.get $d) (i32.const 17)))))
-      (local.set $d (v128.xor (local.get $x) (i32x4.add (local.get $d) (v128.or (i32x4.shl (local.get $c) (i32.const 11)) (i32x4.shr_u (local.get $c) (i32.const 21))))))
-      (local.set $at (i32.add (local.get $at) (i32.const 64)))
-      (br $next)))
-    (v128.store (i32.const 0) (local.get $a))
-    (v128.store (i32.const 16) (local.get $c))
-    (v128.store (i32.const 32) (local.get $b))
-    (v128.store (i32.const 48) (local.get $d)))
-
-  ;; Mixes blocks of so many stripes each, and leaves a hash read off the lanes for each of them.
-  (func (export "blocks") (param $at i32) (param $stripes i32) (param $count i32)
-    (local $out i32) (local $h i32) (local $l i32) (local $before i32)
     (local.set $out (i32.const 1024))
     (block $done (loop $next
       (br_if $done (i32.eqz (local.get $count)))
-      (call $mix (local.get $at) (local.get $stripes))
-      (local.set $h (i32.const 0))
-      (local.set $l (i32.const 0))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=0 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=32 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=4 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=36 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=8 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=40 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=12 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=44 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=16 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=48 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=20 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=52 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=24 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=56 (i32.const 0))))
-      (local.set $h (i32.add (i32.mul (local.get $h) (i32.const 0x9e3779b1)) (i32.load offset=28 (i32.const 0))))
-      (local.set $l (i32.add (i32.mul (local.get $l) (i32.const 0x85ebca77)) (i32.load offset=60 (i32.const 0))))
+      (local.set $end (i32.add (local.get $at) (i32.shl (local.get $stripes) (i32.const 6))))
+      (block $mixed (loop $mix
+        (br_if $mixed (i32.ge_u (local.get $at) (local.get $end)))
+        (local.set $x (v128.load (local.get $at)))
+        (local.set $b (i32x4.mul (v128.xor (local.get $b) (v128.load offset=16 (local.get $at))) (local.get $factorB)))
+        (local.set $a (i32x4.mul (v128.xor (local.get $a) (local.get $x)) (local.get $factorA)))
+        (local.set $a (v128.xor (local.get $a) (v128.or (i32x4.shl (local.get $b) (i32.const 15)) (i32x4.shr_u (local.get $b) (i32.const 17)))))
+        (local.set $b (v128.xor (local.get $x) (i32x4.add (local.get $b) (v128.or (i32x4.shl (local.get $a) (i32.const 11)) (i32x4.shr_u (local.get $a) (i32.const 21))))))
+        (local.set $x (v128.load offset=32 (local.get $at)))
+        (local.set $d (i32x4.mul (v128.xor (local.get $d) (v128.load offset=48 (local.get $at))) (local.get $factorB)))
+        (local.set $c (i32x4.mul (v128.xor (local.get $c) (local.get $x)) (local.get $factorA)))
+        (local.set $c (v128.xor (local.get $c) (v128.or (i32x4.shl (local.get $d) (i32.const 15)) (i32x4.shr_u (local.get $d) (i32.const 17)))))
+        (local.set $d (v128.xor (local.get $x) (i32x4.add (local.get $d) (v128.or (i32x4.shl (local.get $c) (i32.const 11)) (i32x4.shr_u (local.get $c) (i32.const 21))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $mix)))
+      ;; The sums of the lanes by the powers of each factor.
+      (local.set $x (i32x4.add
+        (i32x4.mul (local.get $a) (v128.const i32x4 0x6364b0d1 0x5ecd5121 0x8bc6ba71 0x1f76bcc1))
+        (i32x4.mul (local.get $c) (v128.const i32x4 0xcc042811 0xffe6cc61 0x9e3779b1 0x00000001))))
+      (local.set $x (i32x4.add (local.get $x) (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $x) (local.get $x))))
+      (local.set $h (i32.add (i32x4.extract_lane 0 (local.get $x)) (i32x4.extract_lane 1 (local.get $x))))
+      (local.set $x (i32x4.add
+        (i32x4.mul (local.get $b) (v128.const i32x4 0x4e3db607 0xed07c4f1 0x2188ddd7 0x757effa1))
+        (i32x4.mul (local.get $d) (v128.const i32x4 0x129074a7 0xfc9a0351 0x85ebca77 0x00000001))))
+      (local.set $x (i32x4.add (local.get $x) (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $x) (local.get $x))))
+      (local.set $l (i32.add (i32x4.extract_lane 0 (local.get $x)) (i32x4.extract_lane 1 (local.get $x))))
       (local.set $before (local.get $h))
       (local.set $h (i32.xor
         (i32.mul (i32.xor (local.get $h) (i32.shr_u (local.get $h) (i32.const 16))) (i32.const 0x85ebca6b))
@@ -353,7 +343,10 @@
         (i64.shl (i64.extend_i32_u (i32.shr_u (local.get $h) (i32.const 12))) (i64.const 32))
         (i64.extend_i32_u (local.get $l)))))
       (local.set $out (i32.add (local.get $out) (i32.const 8)))
-      (local.set $at (i32.add (local.get $at) (i32.shl (local.get $stripes) (i32.const 6))))
       (local.set $count (i32.sub (local.get $count) (i32.const 1)))
-      (br $next))))
+      (br $next)))
+    (v128.store (i32.const 0) (local.get $a))
+    (v128.store (i32.const 16) (local.get $c))
+    (v128.store (i32.const 32) (local.get $b))
+    (v128.store (i32.const 48) (local.get $d)))
 )

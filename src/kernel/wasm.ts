@@ -20,7 +20,6 @@ interface Loops {
   scan(at: number, end: number): number
   stop(at: number, end: number): number
   find(at: number, end: number, limit: number): number
-  mix(at: number, stripes: number): void
   blocks(at: number, stripes: number, count: number): void
 }
 
@@ -119,11 +118,11 @@ class WasmKernel implements Kernel {
   }
 
   mix(at: number, stripes: number): void {
-    this.#loops.mix(at + this.#shift, stripes)
+    this.#loops.blocks(at + this.#shift, stripes, 1)
   }
 
   mixRest(): void {
-    this.#loops.mix(REST, 1)
+    this.#loops.blocks(REST, 1, 1)
   }
 
   mixBlocks(at: number, stripes: number, count: number): void {
