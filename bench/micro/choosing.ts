@@ -90,7 +90,7 @@ function measure(column: Column): Map<string, Float64Array> {
     note('scoring')
     const why = () => 'full' as const
     const about = { ask, policy: 'least_cost', weigh: null, attempt: 1, serving: seats, candidates: seats }
-    log.decided({ ...about, chosen: seat, sense, tried: [], why })
+    const record = log.decided({ ...about, chosen: seat, sense, tried: [], why })
     note('record')
     const plan: Plan = {
       kind: 'single',
@@ -101,7 +101,7 @@ function measure(column: Column): Map<string, Float64Array> {
       delay: 0,
     }
     const tokens = sense.promptTokens
-    const known = { tokens, matched: sense.match(seat.id), depth: sense.depth(seat.id) }
+    const known = { tokens, matched: sense.match(seat.id), depth: sense.depth(seat.id), record }
     const lease = ledger.open(ask, seat, plan, { tried: [], now: at, ...known })
     note('ledger')
     knowledge.opened(lease, false, at)
@@ -114,7 +114,7 @@ function measure(column: Column): Map<string, Float64Array> {
     const { lease: over } = ledger.close(ended, done, at)!
     knowledge.ended(over, done)
     if (knowledge.isOutgrown) knowledge.meet(seats, config.kvCapacity)
-    log.ended(ended, done, at)
+    log.ended(over, done, at)
     note('end')
   }
   return times

@@ -16,14 +16,15 @@ export function account(
   { ledger, knowledge }: Books,
   seat: Seat,
   plan: Plan,
-  { ask, tried, now }: { ask: Ask; tried: readonly string[]; now: number },
+  { ask, tried, now, record }: { ask: Ask; tried: readonly string[]; now: number; record: number },
 ): void {
   const { sense } = knowledge
   const tokens = sense.promptTokens
   const isPair = plan.kind === 'pair'
   // Of a pair this is the decode worker, which gets the prompt computed.
   const matched = isPair ? tokens : sense.match(seat.id)
-  const lease = ledger.open(ask, seat, plan, { tried, now, tokens, matched, depth: sense.depth(seat.id) })
+  const depth = sense.depth(seat.id)
+  const lease = ledger.open(ask, seat, plan, { tried, now, tokens, matched, depth, record })
   knowledge.opened(lease, isPair || plan.attempt > 1, now)
 }
 
@@ -39,6 +40,7 @@ export function accountLeg(
     tokens: sense.promptTokens,
     matched: sense.match(seat.id),
     depth: sense.depth(seat.id),
+    record: -1,
   }
   const lease = ledger.open({ ...ask, stream: true }, seat, plan, { tried, now, ...known })
   knowledge.opened(lease, plan.attempt > 1, now)

@@ -105,8 +105,8 @@ export class Choice {
     const asksLoad = health().loads.asksWith(ask, seat, knowledge.sense.now)
     const plan = this.pairs.plan(placement, asksLoad ? { ...how, asksLoad } : how)
     const { sense } = knowledge
-    decisions.decided(ask, turn, { candidates, sense, plan }, seat)
-    const by = { ask, tried, now: sense.now }
+    const record = decisions.decided(ask, turn, { candidates, sense, plan }, seat)
+    const by = { ask, tried, now: sense.now, record }
     account(this.#seams, seat, plan, by)
     this.pairs.open(placement, plan, by)
     this.line.served(ask)

@@ -50,6 +50,14 @@ export interface Decided {
   why(this: void, seat: Candidate, decided: Decided): Passed
 }
 
+/** Names an attempt: a lease does. */
+export interface Recorded {
+  /** Of its call. */
+  readonly id: string
+  /** The serial that `decided` returned. */
+  readonly record: number
+}
+
 /** The most that rows may take: some 4,000 decisions over 58 workers. */
 const ROW_BYTES = 32 * 2 ** 20
 
@@ -62,10 +70,10 @@ export class DecisionLog {
   /** Numbers of the slots, side by side: of a slot that was not touched for thousands of calls, a few lines of memory. */
   #heads = new Float64Array(0)
   /**
-   * The newest attempts of calls that have not ended, by their ids: as few as are under way, so that a call does not touch what
-   * thousands before it left. Those that ended are looked for one by one, which people can wait for.
+   * The newest attempts of calls of which another may follow, for they failed. Leases know their serials, so that most calls join
+   * no list; all others are looked for one by one, which people can wait for.
    */
-  readonly #open = new Map<string, number>()
+  readonly #failed = new Map<string, number>()
   readonly #rows = new Rows(ROW_WIDTH, ROW_BYTES)
   /** Names of workers by the list that they were handed over in: the same list means the same workers. */
   readonly #names = new WeakMap<readonly Candidate[], readonly Named[]>()
@@ -88,9 +96,9 @@ export class DecisionLog {
     return this.#rows.bytes
   }
 
-  /** Takes down a decision before it is accounted. */
-  decided(decided: Decided): void {
-    if (this.#limit === 0) return
+  /** Takes down a decision before it is accounted. Returns its serial, by which all that follows is told; -1: none is kept. */
+  decided(decided: Decided): number {
+    if (this.#limit === 0) return -1
     const { ask, chosen, prefill = null, sense } = decided
     const slot = this.#begin(ask, decided.attempt, sense.now)
     slot.policy = decided.policy
@@ -107,55 +115,58 @@ export class DecisionLog {
     heads[at + HEAD.bytesPerToken] = sense.bytesPerToken
     heads[at + HEAD.predicted] = chosen ? sense.match(prefill ?? chosen.id) : 0
     this.#copyRows(slot, decided)
+    return slot.serial
   }
 
-  /** How the newest decision of a call became a plan. */
-  planned(id: string, { waited, delay }: Pick<Plan, 'waited' | 'delay'>, isHeld = false): void {
-    const serial = this.#open.get(id)
-    if (serial === undefined) return
-    const at = this.#at(serial)
+  /** How a decision became a plan. */
+  planned(of: Recorded, { waited, delay }: Pick<Plan, 'waited' | 'delay'>, isHeld = false): void {
+    if (!this.#find(of)) return
+    const at = this.#at(of.record)
     this.#heads[at + HEAD.waited] = waited
     this.#heads[at + HEAD.delay] = delay
     this.#heads[at + HEAD.isHeld] = Number(isHeld)
   }
 
   /** The first token came after that many milliseconds. */
-  first(id: string, after: number): void {
-    const serial = this.#open.get(id)
-    if (serial === undefined) return
-    const at = this.#at(serial) + HEAD.firstToken
+  first(of: Recorded, after: number): void {
+    if (!this.#find(of)) return
+    const at = this.#at(of.record) + HEAD.firstToken
     if (this.#heads[at] === -1) this.#heads[at] = after
   }
 
-  /** The newest attempt of a call ended. Twice is harmless. */
-  ended(id: string, outcome: Outcome, now: number): void {
-    const serial = this.#open.get(id)
-    if (serial === undefined) return
-    // Another attempt may follow one that failed.
-    if (outcome.kind !== 'failed') this.#open.delete(id)
-    const slot = this.#slotOf(serial)
+  /** An attempt ended. Twice is harmless. */
+  ended(of: Recorded, outcome: Outcome, now: number): void {
+    const slot = this.#find(of)
+    if (!slot) return
+    if (outcome.kind === 'failed') this.#failed.set(slot.id, slot.serial)
+    else if (this.#failed.size > 0) this.#failed.delete(slot.id)
     // A router settles what was refused as well.
     if (slot.outcome === null && slot.refusal === null)
-      endSlot(slot, outcome, { now, numbers: this.#heads, at: this.#at(serial) })
+      endSlot(slot, outcome, { now, numbers: this.#heads, at: this.#at(slot.serial) })
   }
 
   /** The pool gave no worker, or no further one. */
-  refused(id: string, refusal: RefusalValue): void {
-    const serial = this.#open.get(id)
-    if (serial !== undefined) this.#slotOf(serial).refusal = refusal
+  refused(of: Recorded, refusal: RefusalValue): void {
+    const slot = this.#find(of)
+    if (slot) slot.refusal = refusal
   }
 
   /** A call that the router sent to those workers, and decided without the pool; it may have begun with the pool. */
   alone(id: string, workers: readonly string[], now: number): void {
     if (this.#limit === 0) return
     const known = this.find(id).length
-    if (known > 0) this.ended(id, { kind: 'failed' }, now)
+    if (known > 0) this.ended(this.newest(id), { kind: 'failed' }, now)
     for (let attempt = known + 1; attempt <= workers.length; attempt++) {
       const worker = workers[attempt - 1] as string
       const slot = this.#begin({ ...UNKNOWN, id }, attempt, now)
       slot.isDegraded = true
       slot.chosen = worker
     }
+  }
+
+  /** The newest attempt of a call, for who has no lease. */
+  newest(id: string): Recorded {
+    return { id, record: this.#newestOf(id) }
   }
 
   /** The attempts of a call that are still there, oldest first; empty when none is. */
@@ -191,18 +202,14 @@ export class DecisionLog {
     const at = this.#at(serial)
     let slot = this.#slots[serial % this.#limit]
     if (!slot) this.#slots.push((slot = emptySlot()))
-    else if (this.#hasNoEnd(slot)) this.#open.delete(slot.id)
+    else if (slot.outcome === 'failed' && this.#failed.get(slot.id) === slot.serial)
+      this.#failed.delete(slot.id)
     if (at >= this.#heads.length) this.#growHeads()
     beginSlot(slot, ask, { serial, attempt, now, numbers: this.#heads, at })
     if (attempt > 1) slot.prior = this.#newestOf(ask.id, serial)
+    if (this.#failed.size > 0) this.#failed.delete(ask.id)
     this.#heads[at + HEAD.firstRow] = this.#rows.end
-    this.#open.set(ask.id, serial)
     return slot
-  }
-
-  /** Nobody told how a call ended whose newest attempt this is. */
-  #hasNoEnd({ outcome, id, serial }: Slot): boolean {
-    return (outcome === null || outcome === 'failed') && this.#open.get(id) === serial
   }
 
   #growHeads(): void {
@@ -244,12 +251,18 @@ export class DecisionLog {
 
   /** Serial of the newest attempt of a call before that one; -1: none is kept. */
   #newestOf(id: string, before = this.#serial): number {
-    const open = this.#open.get(id)
-    if (open !== undefined) return open
+    const failed = this.#failed.get(id)
+    if (failed !== undefined) return failed
     const oldest = Math.max(0, before - this.#limit)
     for (let serial = before - 1; serial >= oldest; serial--)
       if (this.#slotOf(serial).id === id) return serial
     return -1
+  }
+
+  /** Undefined: nothing was taken down, or another attempt lies there now. */
+  #find({ id, record }: Recorded): Slot | undefined {
+    const slot = this.#slots[record % this.#limit]
+    return slot?.serial === record && slot.id === id ? slot : undefined
   }
 
   #slotOf(serial: number): Slot {

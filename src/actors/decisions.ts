@@ -2,10 +2,11 @@
 import type { Config } from '../config/schema.ts'
 import { chooserOf, policyOf, type Candidate, type PoolSense, type Weigh } from '../policies/policy.ts'
 import type { Ask, Failure, Outcome, Pick, Plan, RefusalValue } from './ask.ts'
-import { DecisionLog, type Decided, type Passed } from './decision-log.ts'
+import { DecisionLog, type Decided, type Passed, type Recorded } from './decision-log.ts'
 import { viewOfDecision, type DecisionView } from './decision-view.ts'
 import { exclusionOf, type Placement, type Turn } from './placement.ts'
 import type { Knowledge } from './knowledge.ts'
+import type { Lease } from './ledger.ts'
 import type { Roster } from './roster.ts'
 import type { PoolRules } from './rules.ts'
 import type { Seat } from './seat.ts'
@@ -67,26 +68,23 @@ export class Decisions {
       this.#shadow = this.#makeShadow()
   }
 
-  /** The pool chose, and has not accounted for it yet. */
+  /** The pool chose, and has not accounted for it yet. Returns the serial of what was taken down of it. */
   decided(
     ask: Ask,
     turn: Turn,
     { candidates, sense, plan }: { candidates: readonly Candidate[]; sense: PoolSense; plan: Plan },
     chosen: Candidate,
-  ): void {
+  ): number {
     const prefill = plan.kind === 'pair' ? plan.prefill.id : null
-    this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen, prefill }))
-    if (plan.waited > 0 || plan.delay > 0) this.#log.planned(ask.id, plan, turn.isHeld)
+    const record = this.#log.decided(this.#decided(ask, turn, { candidates, sense, chosen, prefill }))
+    if (plan.waited > 0 || plan.delay > 0) this.#log.planned({ id: ask.id, record }, plan, turn.isHeld)
     if (turn.attempt === 1) this.#shadow?.decided(ask, candidates, sense, chosen)
+    return record
   }
 
   /** The pool gave no worker, or no further one. */
   refused(ask: Ask, turn: Turn, refusal: RefusalValue): Pick {
-    if (turn.attempt === 1) {
-      const sense = this.#seams.knowledge.sense.look(ask, this.#seams.now())
-      this.#log.decided(this.#decided(ask, turn, { candidates: [], sense, chosen: null }))
-    }
-    this.#log.refused(ask.id, refusal)
+    this.#log.refused(turn.attempt === 1 ? this.#passed(ask, turn) : this.#log.newest(ask.id), refusal)
     return { refusal }
   }
 
@@ -96,21 +94,23 @@ export class Decisions {
     return pick instanceof Promise ? pick.then(noted) : noted(pick)
   }
 
-  /** The first token came after that many milliseconds. */
-  first(id: string, after: number): void {
-    this.#log.first(id, after)
+  /** The first token came after that many milliseconds. `lease`: null: nobody knows it. */
+  first(id: string, lease: Lease | null, after: number): void {
+    if (lease) this.#log.first(lease, after)
     this.#shadow?.first(id)
   }
 
   /** An attempt failed; the call may go on. */
-  failed(id: string, failure: Failure): void {
-    this.#log.ended(id, { kind: 'failed', failure }, this.#seams.now())
+  failed(id: string, lease: Lease | null, failure: Failure): void {
+    this.#log.ended(lease ?? this.#log.newest(id), { kind: 'failed', failure }, this.#seams.now())
   }
 
   /** The call ended. Twice is harmless. */
-  settled(id: string, outcome: Outcome, now: number): void {
+  settled(id: string, lease: Lease | null, outcome: Outcome, now: number): void {
     if (outcome.alone) this.#log.alone(id, outcome.alone, now)
-    this.#log.ended(id, outcome, now)
+    if (lease && !outcome.alone) this.#log.ended(lease, outcome, now)
+    // Who leaves without a lease was refused, or has ended before: nothing is to be told of that.
+    else if (outcome.alone || outcome.kind !== 'left') this.#log.ended(this.#log.newest(id), outcome, now)
     this.#shadow?.ended(id)
   }
 
@@ -141,8 +141,9 @@ export class Decisions {
       const waits = placement.kind === 'full' || mustWait(placement)
       const chosen = isSeat && !waits ? placement.seat : null
       const log = new DecisionLog(1)
-      log.decided(this.#decided(ask, { tried: [], attempt: 1 }, { candidates, sense, chosen }))
-      if (placement.kind === 'refused') log.refused(ask.id, placement.refusal)
+      const seen = { candidates, sense, chosen }
+      const record = log.decided(this.#decided(ask, FIRST, seen))
+      if (placement.kind === 'refused') log.refused({ id: ask.id, record }, placement.refusal)
       const view = viewOfDecision(log, log.find(ask.id), this.#members())
       const outcome = placement.kind === 'refused' ? 'would_refuse' : waits ? 'would_wait' : 'would_send'
       return { ...view, id: null, dry_run: true, outcome }
@@ -154,6 +155,13 @@ export class Decisions {
   /** Null: there is no shadow policy. */
   shadow(): ShadowView | null {
     return this.#shadow?.report() ?? null
+  }
+
+  /** Takes down that nobody was chosen. */
+  #passed(ask: Ask, turn: Turn): Recorded {
+    const sense = this.#seams.knowledge.sense.look(ask, this.#seams.now())
+    const record = this.#log.decided(this.#decided(ask, turn, { candidates: [], sense, chosen: null }))
+    return { id: ask.id, record }
   }
 
   #decided(ask: Ask, { attempt, tried }: Turn, { candidates, sense, chosen, prefill = null }: Seen): Decided {
@@ -186,5 +194,7 @@ export class Decisions {
     return new Shadow(rules, { prompts, speeds, random }, now())
   }
 }
+
+const FIRST: Turn = { tried: [], attempt: 1 }
 
 const weighOf = (config: Config): Weigh | null => policyOf(config.policy).weigh?.(config) ?? null

@@ -41,6 +41,8 @@ export interface Lease {
   pending: number
   /** KV tokens that it counts for. */
   readonly held: number
+  /** Serial of what was taken down of its decision; -1: nothing was. */
+  readonly record: number
 }
 
 /** What the end of a lease means for the pool. */
@@ -57,6 +59,7 @@ export interface Opening {
   readonly tokens: number
   readonly matched: number
   readonly depth: number
+  readonly record: number
 }
 
 /** Follows what workers have to read. */
@@ -86,7 +89,7 @@ export class Ledger {
   }
 
   /** A plan was made: its worker carries it from now on. */
-  open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched, depth }: Opening): Lease {
+  open(ask: Ask, seat: Seat, plan: Plan, { tried, now, tokens, matched, depth, record }: Opening): Lease {
     // A late renewal may have brought back what this call had before.
     this.close(ask.id, LEFT, now)
     enter(seat.breaker)
@@ -115,6 +118,7 @@ export class Ledger {
       work,
       pending,
       held,
+      record,
     }
     this.leases.join(lease)
     this.reading?.joined(lease)
@@ -122,9 +126,8 @@ export class Ledger {
   }
 
   /** The first token came after that many milliseconds. Returns true when it changed what all workers are measured by. */
-  first(id: string, after: number, now: number): boolean {
-    const lease = this.leases.get(id)
-    if (!lease || lease.isDecoding) return false
+  first(lease: Lease, after: number, now: number): boolean {
+    if (lease.isDecoding) return false
     lease.isDecoding = true
     lease.seat.streaming++
     lease.seat.lastGoodAt = now
@@ -211,6 +214,7 @@ export class Ledger {
       work: 0,
       pending,
       held,
+      record: -1,
     })
   }
 

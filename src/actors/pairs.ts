@@ -125,7 +125,8 @@ export class Pairs {
 
   /** The prompt is computed: its worker is free of it. Returns true when it changed what all workers are measured by. */
   handedOver({ id, after, usage }: Pick<Note & { kind: 'handover' }, 'id' | 'after' | 'usage'>, now: number) {
-    const hasLearned = this.#legs.first(id, after, now)
+    const lease = this.#legs.leases.get(id)
+    const hasLearned = lease !== undefined && this.#legs.first(lease, after, now)
     this.#close(id, { kind: 'done', status: 200, ...(usage && { usage }) }, now)
     return hasLearned
   }

@@ -107,8 +107,7 @@ export class Pool {
   note(notes: readonly Note[]): void {
     for (const note of notes) {
       if (note.kind === 'first') {
-        this.#decisions.first(note.id, note.after)
-        this.#progress.first(note)
+        this.#decisions.first(note.id, this.#progress.first(note), note.after)
       } else if (note.kind === 'load') this.report(note.worker, note.load)
       else if (note.kind === 'handover') this.#progress.handedOver(note)
       else this.#hold(note.id, note.state)
@@ -133,8 +132,7 @@ export class Pool {
     this.#choice.line.leave(id)
     if (outcome.state !== undefined) this.#hold(id, outcome.state)
     const now = this.#state.now()
-    this.#progress.end(id, outcome, now)
-    this.#decisions.settled(id, outcome, now)
+    this.#decisions.settled(id, this.#progress.end(id, outcome, now), outcome, now)
     this.#exchange.touch()
     this.#choice.line.serve()
   }
@@ -255,7 +253,7 @@ export class Pool {
     const failed = failure.leg && plan?.kind === 'pair' ? plan.prefill.id : lease?.seat.id
     const tried = lease && failed !== undefined ? [...lease.tried, failed] : known
     const turn = { tried, attempt: (plan?.attempt ?? known.length) + 1 }
-    this.#decisions.failed(ask.id, failure)
+    this.#decisions.failed(ask.id, lease, failure)
     this.#exchange.touch()
     const refusal = this.#choice.retries.whyNone(ask, failure, turn, plan?.kind === 'pair')
     const pick = refusal

@@ -22,14 +22,15 @@ export class Progress {
     this.#seams = seams
   }
 
-  /** The first token came. */
-  first({ id, after, load }: Pick<Note & { kind: 'first' }, 'id' | 'after' | 'load'>): void {
+  /** The first token came. Returns the lease of its call; null: there is none. */
+  first({ id, after, load }: Pick<Note & { kind: 'first' }, 'id' | 'after' | 'load'>): Lease | null {
     const { ledger, health } = this.#seams
-    const seat = ledger.leases.get(id)?.seat
-    if (seat && load) health.loads.heard(seat, load)
+    const lease = ledger.leases.get(id) ?? null
+    if (lease && load) health.loads.heard(lease.seat, load)
     // Who answers has the prompt.
     this.handedOver({ id, after })
-    if (ledger.first(id, after, this.#seams.now())) this.#settleSpeeds()
+    if (lease && ledger.first(lease, after, this.#seams.now())) this.#settleSpeeds()
+    return lease
   }
 
   /** The prefill worker of a pair has done its part. */

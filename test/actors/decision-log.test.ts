@@ -89,11 +89,28 @@ test('memory is bounded in bytes too: many workers make the record shorter', () 
   assert.deepEqual(viewOf(log, (asks[kept] as Ask).id)?.candidates.at(-1)?.worker, 'w511')
 })
 
+test('what is told of an attempt that is not kept any more changes no other', () => {
+  const log = new DecisionLog(2)
+  const asks = [ask(), ask(), ask()]
+  const [first] = asks.map((one) => {
+    decide(log, one)
+    return log.newest(one.id)
+  })
+  log.ended(first!, { kind: 'done' }, 1500)
+  // A log of another length begins anew, while there are leases.
+  log.ended({ id: 'd-of-another-log', record: 2 }, { kind: 'done' }, 1500)
+  log.ended({ id: 'd-of-another-log', record: 7 }, { kind: 'done' }, 1500)
+  assert.deepEqual(
+    asks.map(({ id }) => viewOf(log, id)?.outcome),
+    [undefined, 'running', 'running'],
+  )
+})
+
 test('a log of none keeps nothing', () => {
   const log = new DecisionLog(0)
   const one = ask()
   decide(log, one)
-  log.ended(one.id, { kind: 'done' }, 1)
+  log.ended(log.newest(one.id), { kind: 'done' }, 1)
   assert.deepEqual([log.find(one.id), log.size], [[], 0])
 })
 
@@ -117,9 +134,9 @@ test('matches, predictions and what the engine told stand beside each other', ()
     chosen: seats[1] as Candidate,
     sense: sense({ b: 64 }),
   })
-  log.first(one.id, 250)
+  log.first(log.newest(one.id), 250)
   const usage = { promptTokens: 110, cachedTokens: 48, completionTokens: 7, estimated: false }
-  log.ended(one.id, { kind: 'done', status: 200, usage }, 1500)
+  log.ended(log.newest(one.id), { kind: 'done', status: 200, usage }, 1500)
   const view = viewOf(log, one.id)
   assert.deepEqual(
     view?.candidates.map((candidate) => [candidate.matched_tokens, candidate.uncached_tokens]),
@@ -143,7 +160,7 @@ test('estimated counts are no engine’s word', () => {
   const one = ask()
   decide(log, one)
   const usage = { promptTokens: 110, cachedTokens: 0, completionTokens: 7, estimated: true }
-  log.ended(one.id, { kind: 'left', usage }, 1500)
+  log.ended(log.newest(one.id), { kind: 'left', usage }, 1500)
   assert.deepEqual([viewOf(log, one.id)?.cached_tokens, viewOf(log, one.id)?.outcome], [null, 'left'])
 })
 
@@ -152,7 +169,7 @@ test('an engine that does not tell what was cached leaves that open', () => {
   const one = ask()
   decide(log, one)
   const usage = { promptTokens: 110, cachedTokens: null, completionTokens: 7, estimated: false }
-  log.ended(one.id, { kind: 'done', usage }, 1500)
+  log.ended(log.newest(one.id), { kind: 'done', usage }, 1500)
   const view = viewOf(log, one.id)
   assert.deepEqual(
     [view?.prompt_tokens, view?.cached_tokens, view?.prediction_error_tokens],
@@ -165,7 +182,7 @@ test('attempts are listed in order, each with its failure and its exclusions', (
   const one = ask()
   const [a, b, c] = [seat('a'), seat('b'), seat('c')]
   decide(log, one, { serving: [a, b, c], candidates: [a, b, c], chosen: a })
-  log.ended(one.id, { kind: 'failed', failure: { kind: 'connect' } }, 1010)
+  log.ended(log.newest(one.id), { kind: 'failed', failure: { kind: 'connect' } }, 1010)
   decide(log, one, {
     attempt: 2,
     serving: [a, b, c],
@@ -173,8 +190,8 @@ test('attempts are listed in order, each with its failure and its exclusions', (
     chosen: b,
     why: (other) => (other === a ? 'tried' : 'breaker_open'),
   })
-  log.planned(one.id, { waited: 20, delay: 50 })
-  log.ended(one.id, { kind: 'done', status: 200 }, 1100)
+  log.planned(log.newest(one.id), { waited: 20, delay: 50 })
+  log.ended(log.newest(one.id), { kind: 'done', status: 200 }, 1100)
   const view = viewOf(log, one.id)
   assert.deepEqual(
     view?.attempts.map(({ attempt, worker, outcome, failure }) => [attempt, worker, outcome, failure?.kind]),
@@ -234,7 +251,7 @@ test('the policy’s terms are worked out from what was kept', () => {
 test('a decision that the router made alone says so', () => {
   const log = new DecisionLog(4)
   log.alone('d-x', ['a', 'b'], 1000)
-  log.ended('d-x', { kind: 'done', status: 200 }, 1200)
+  log.ended(log.newest('d-x'), { kind: 'done', status: 200 }, 1200)
   const view = viewOf(log, 'd-x')
   assert.deepEqual(
     [view?.degraded, view?.worker, view?.attempts.map((one) => one.worker), view?.candidates],
