@@ -4,7 +4,7 @@ import { createServer, Agent, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '../adapters/node/http.ts'
 import { relay } from '../adapters/node/relay.ts'
-import { createFetch } from '../adapters/node/upstream.ts'
+import { createFetch } from '../adapters/node/fetch.ts'
 
 const CASES = { json1: 1024, json16: 16_384, json128: 131_072, sse: 1024 } as const
 type Case = keyof typeof CASES

@@ -22,7 +22,7 @@ import { openTables } from './tables.ts'
 import { relay, reply } from './relay.ts'
 import { createUpgrade } from './upgrade.ts'
 import { reachOf, type Reach } from './certificates.ts'
-import { createFetch } from './upstream.ts'
+import { createFetch } from './fetch.ts'
 
 export interface NodeSeams extends Seams {
   readonly upgrade: NonNullable<Host['upgrade']>

@@ -1,10 +1,10 @@
-// Host.fetch on Node: HTTP/1.1 over our own connections, so that bytes reach the client's socket without passing web streams.
-import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure, WorkerRef } from '../../src/host.ts'
+// A worker's answer on Node, whose bytes reach the client's socket without passing web streams.
+import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure } from '../../src/host.ts'
+import type { Waiter } from '../../src/soon.ts'
 import { bodies } from './body-memory.ts'
-import { Workbench } from './wire/connection.ts'
-import type { Connection, Receiver } from './wire/connection.ts'
+import type { Receiver } from './wire/connection.ts'
 import type { ResponseHead } from './wire/head.ts'
-import { abortFailure, Origin, targetOf, type Certificates } from './wire/origin.ts'
+import { abortFailure } from './wire/origin.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
 export interface BodySink {
@@ -14,79 +14,8 @@ export interface BodySink {
   fail(failure: UpstreamFailure): void
 }
 
-export interface NodeFetch {
-  (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream>
-  /** Closes all connections to workers. */
-  close(): void
-}
-
 /** Bytes of a body that nobody asked for yet, above which the worker is told to wait. */
 const HIGH_WATER = 131_072
-/** A kept connection that had been closed already tells so within a round trip; one that breaks later broke at work. Milliseconds. */
-const STALE = 1000
-/** No engine closes a kept connection sooner than this: one that breaks in younger idleness broke at work. Milliseconds. */
-const RESTED = 1000
-
-/** How long connections are kept unless it is configured: uvicorn closes them after 5 s. Milliseconds. */
-const IDLE_MOST = 4000
-
-/**
- * Makes `Host.fetch`. Connections are kept per worker URL and used again for up to `idleMost` ms, or less as the worker's
- * Keep-Alive header tells. One that had been idle for `rested` ms and turns out closed before any byte of an answer
- * is replaced once, silently; what must be sent once goes over a new one.
- */
-export function createFetch(rested = RESTED, certificates?: Certificates, idleMost = IDLE_MOST): NodeFetch {
-  const origins = new Map<string, Origin>()
-  const workbench = new Workbench()
-  const originOf = (url: string) => {
-    const known = origins.get(url)
-    if (known) return known
-    const origin = new Origin(targetOf(url, certificates), workbench, idleMost)
-    origins.set(url, origin)
-    return origin
-  }
-  const overNew = async (origin: Origin, outgoing: Outgoing, isReplacing: boolean) => {
-    const connection = await origin.connect(outgoing.connectTimeout, outgoing.signal)
-    workbench.begin(origin.target, outgoing)
-    const exchange = new NodeUpstream(connection, outgoing.signal)
-    exchange.isReplacing = isReplacing
-    return exchange.send((receiver) => connection.send(outgoing, receiver))
-  }
-  const overKept = (origin: Origin, idle: Connection, outgoing: Outgoing) => {
-    const sentAt = performance.now()
-    const hasRested = sentAt - idle.idleSince >= rested
-    const exchange = new NodeUpstream(idle, outgoing.signal)
-    if (hasRested)
-      exchange.instead = (failure) => {
-        const isStale = performance.now() - sentAt <= STALE
-        const isAgain = isStale && isRetryable(exchange, failure, outgoing)
-        return isAgain ? overNew(origin, outgoing, true) : null
-      }
-    return exchange.send((receiver) => idle.send(outgoing, receiver))
-  }
-  // No async function: most calls wait for the head of the answer alone.
-  const fetch = (worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> => {
-    try {
-      const origin = originOf(worker.url)
-      workbench.begin(origin.target, outgoing)
-      if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
-      const idle = outgoing.isOnce ? null : origin.take()
-      return idle === null ? overNew(origin, outgoing, false) : overKept(origin, idle, outgoing)
-    } catch (error) {
-      return Promise.reject(error as Error)
-    }
-  }
-  const close = () => {
-    for (const origin of origins.values()) origin.close()
-  }
-  return Object.assign(fetch, { close })
-}
-
-/** A kept connection that the worker had closed meanwhile: no byte of an answer came, and the body can be sent again. */
-function isRetryable(exchange: NodeUpstream, failure: UpstreamFailure, outgoing: Outgoing): boolean {
-  if (failure.kind !== 'reset' || exchange.heard) return false
-  return outgoing.body === null || !('getReader' in outgoing.body)
-}
 
 /** What a response comes over: a connection of ours, or a stream inside a tunnel. */
 export interface Carrier {
@@ -100,6 +29,11 @@ export interface Carrier {
   destroy(): void
 }
 
+/** How a request gets out. */
+export interface Way {
+  send(outgoing: Outgoing, receiver: Receiver): void
+}
+
 /** One response. Before somebody takes its body by `pipe`, what comes early is kept, and the worker held back above a mark. */
 export class NodeUpstream implements Upstream, Receiver {
   status = 0
@@ -107,8 +41,6 @@ export class NodeUpstream implements Upstream, Receiver {
   /** The request went over another connection before, which may still have it. */
   isReplacing = false
   headers: HeaderList = []
-  /** Asked when it fails before its head came: what is to be the answer instead, if anything. */
-  instead: ((failure: UpstreamFailure) => Promise<NodeUpstream> | null) | null = null
   readonly #connection: Carrier
   readonly #signal: Signal
   #queue: Uint8Array[] = []
@@ -118,7 +50,8 @@ export class NodeUpstream implements Upstream, Receiver {
   #isPouring = false
   #state: 'open' | 'ended' | 'failed' | 'cancelled' = 'open'
   #failure: UpstreamFailure | null = null
-  #answer: PromiseWithResolvers<NodeUpstream> | null = null
+  /** Who waits for the head. */
+  #waiter: Waiter<NodeUpstream> | null = null
   /** Wakes `first`. */
   #wake: (() => void) | null = null
 
@@ -135,22 +68,23 @@ export class NodeUpstream implements Upstream, Receiver {
     return this.#queue.length > 0
   }
 
-  /** Has the request sent; resolves with itself when the head is here. */
-  send(begin: (receiver: Receiver) => void): Promise<NodeUpstream> {
-    const answer = Promise.withResolvers<NodeUpstream>()
-    this.#answer = answer
+  /** Sends the request; resolves with itself when the head is here. */
+  send(outgoing: Outgoing, way: Way): Promise<NodeUpstream> {
+    return new Promise((came, failed) => this.sendFor({ came, failed }, outgoing, way))
+  }
+
+  /** The same for one who is told without a promise, of the head and of all that came with it. */
+  sendFor(waiter: Waiter<NodeUpstream>, outgoing: Outgoing, way: Way): void {
+    this.#waiter = waiter
     // Aborted in the moment between connecting and sending.
-    if (this.#signal.aborted) this.handleEvent()
-    else {
-      this.#signal.addEventListener('abort', this)
-      try {
-        begin(this)
-      } catch (error) {
-        // What the connection says of it afterwards finds a promise that is settled, and seen.
-        answer.reject(error)
-      }
+    if (this.#signal.aborted) return this.handleEvent()
+    this.#signal.addEventListener('abort', this)
+    try {
+      way.send(outgoing, this)
+    } catch (error) {
+      // What the connection says of it afterwards finds nobody who waits.
+      this.#refuse(error)
     }
-    return answer.promise
   }
 
   async first(): Promise<Uint8Array | null> {
@@ -229,11 +163,16 @@ export class NodeUpstream implements Upstream, Receiver {
     this.fail(abortFailure(this.#signal))
   }
 
-  head(head: Pick<ResponseHead, 'status' | 'headers'>): void {
+  head(head: Pick<ResponseHead, 'status' | 'headers'>, isMoreHere = false): void {
     this.status = head.status
     this.headers = head.headers
-    this.#answer?.resolve(this)
-    this.#answer = null
+    if (!isMoreHere) this.arrived()
+  }
+
+  arrived(): void {
+    const waiter = this.#waiter
+    this.#waiter = null
+    waiter?.came(this)
   }
 
   data(bytes: Uint8Array, isLast: boolean): void {
@@ -254,19 +193,18 @@ export class NodeUpstream implements Upstream, Receiver {
     if (this.#state !== 'open') return
     this.#failure = failure
     this.#finish('failed')
-    this.#refuse(failure)
     this.#sink?.fail(failure)
     this.#wake?.()
+    // It may break behind the head, within what came with that.
+    if (this.status > 0) this.arrived()
+    else this.#refuse(failure)
   }
 
   /** The head will not come. */
-  #refuse(failure: UpstreamFailure): void {
-    const answer = this.#answer
-    if (answer === null) return
-    this.#answer = null
-    const other = this.instead?.(failure) ?? null
-    if (other === null) answer.reject(failure)
-    else answer.resolve(other)
+  #refuse(error: unknown): void {
+    const waiter = this.#waiter
+    this.#waiter = null
+    waiter?.failed(error)
   }
 
   #finish(state: 'ended' | 'failed' | 'cancelled'): void {

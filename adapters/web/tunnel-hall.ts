@@ -10,7 +10,7 @@ import {
   type Message,
   type NearSocket,
 } from '../../src/tunnel/socket.ts'
-import { NodeUpstream } from '../node/upstream.ts'
+import { NodeUpstream, type Way } from '../node/upstream.ts'
 import { refusedResponse } from './refused.ts'
 
 /**
@@ -46,15 +46,16 @@ export class TunnelHall {
   /** Sends a request through the tunnel of a worker. Errors as `Host.fetch`. */
   async fetch(worker: WorkerRef, outgoing: Outgoing): Promise<NodeUpstream> {
     const exchange = new Exchange()
-    return new NodeUpstream(exchange, outgoing.signal).send((receiver) => {
+    const send: Way['send'] = (sent, receiver) => {
       this.home
-        .ready(worker.url, outgoing)
-        .then((open) => exchange.send(open, outgoing, receiver))
+        .ready(worker.url, sent)
+        .then((open) => exchange.send(open, sent, receiver))
         .catch((error: unknown) => {
           const isOurs = error instanceof UpstreamFailure
           receiver.fail(isOurs ? error : new UpstreamFailure('protocol', String(error)))
         })
-    })
+    }
+    return new NodeUpstream(exchange, outgoing.signal).send(outgoing, { send })
   }
 
   /** Joins a client's WebSocket with one to the engine behind a tunnel. Errors as `Host.upgrade`. */

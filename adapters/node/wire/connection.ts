@@ -11,7 +11,9 @@ import { HeadRoom } from './request-head.ts'
 
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
 export interface Receiver {
-  head(head: ResponseHead): void
+  /** `isMoreHere`: what came with it is told at once; then comes `arrived`, also where that was nothing. */
+  head(head: ResponseHead, isMoreHere?: true): void
+  arrived(): void
   /** `isLast`: the end follows at once. */
   data(bytes: Uint8Array, isLast: boolean): void
   end(): void
@@ -214,11 +216,11 @@ export class Connection {
     if (framing.kind === 'chunked') this.#chunks = new ChunkDecoder()
     this.#left = framing.kind === 'length' ? framing.length : 0
     const receiver = this.#receiver
-    receiver?.head(head)
-    if (this.#receiver !== receiver) return
+    receiver?.head(head, true)
     if (framing.kind === 'none' || (framing.kind === 'length' && framing.length === 0))
       this.#complete(rest.length)
     else if (rest.length > 0) this.#readBody(rest)
+    receiver?.arrived()
   }
 
   #readBody(bytes: Buffer): void {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { after, before, test } from 'node:test'
 import { certificatesOf } from '../../../adapters/node/certificates.ts'
-import { createFetch } from '../../../adapters/node/upstream.ts'
+import { createFetch } from '../../../adapters/node/fetch.ts'
 import { configSchema } from '../../../src/config/schema.ts'
 
 const file = (name: string) => new URL(`tls/${name}`, import.meta.url).pathname

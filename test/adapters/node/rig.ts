@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import { serve } from '../../../adapters/node/http.ts'
 import type { ServeOptions } from '../../../adapters/node/http.ts'
 import { relay } from '../../../adapters/node/relay.ts'
-import { createFetch } from '../../../adapters/node/upstream.ts'
+import { createFetch } from '../../../adapters/node/fetch.ts'
 import type { HeaderList, UpstreamFailure, WorkerRef } from '../../../src/host.ts'
 
 /** What one connection of a scripted worker sees and does. */

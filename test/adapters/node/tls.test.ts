@@ -6,7 +6,7 @@ import { setDefaultCACertificates } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
 import { serve } from '../../../adapters/node/http.ts'
-import { createFetch } from '../../../adapters/node/upstream.ts'
+import { createFetch } from '../../../adapters/node/fetch.ts'
 import { createUpgrade } from '../../../adapters/node/upgrade.ts'
 import { client } from './rig.ts'
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { createFetch, NodeUpstream } from '../../../adapters/node/upstream.ts'
+import { createFetch } from '../../../adapters/node/fetch.ts'
+import { NodeUpstream } from '../../../adapters/node/upstream.ts'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { FailureKind, Outgoing } from '../../../src/host.ts'
 import { freePort } from '../../journeys/_sockets.ts'
@@ -293,9 +294,10 @@ test('what a carrier gives the moment it may go on comes behind what was kept', 
 test('a connection that breaks in the moment of sending is told once, to who waits', async () => {
   const carrier = { heard: false, pause() {}, resume() {}, destroy() {} }
   const exchange = new NodeUpstream(carrier, new AbortController().signal)
-  const sent = exchange.send(() => {
+  const send = () => {
     throw new UpstreamFailure('reset', 'broke while it was written to')
-  })
+  }
+  const sent = exchange.send(outgoing(), { send })
   // As its socket does next. Had nobody been told before, this would end the process.
   exchange.fail(new UpstreamFailure('reset', 'closed'))
   await assert.rejects(sent, /broke while it was written to/)

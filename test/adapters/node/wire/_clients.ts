@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { Client } from 'undici'
-import { createFetch } from '../../../../adapters/node/upstream.ts'
+import { createFetch } from '../../../../adapters/node/fetch.ts'
 import { UpstreamFailure } from '../../../../src/host.ts'
 import type { Case } from './_answers.ts'
 
