@@ -4,10 +4,18 @@
 ;;
 ;; Memory: 0 the lanes a0..a7, 32 the lanes b0..b7, 64 a stripe of 64 bytes, 128 where a found string ends,
 ;; 132 and 136 where the one before it began and ended, 144 how many members were found, 148 a bit for each of them,
-;; 160 and 176 the factors that lanes are multiplied by, 512 up to 32 members, 1024 up to 512 hashes; the body lies from 5120 on.
+;; 160 up to 272 constants, 512 up to 32 members, 1024 up to 512 hashes; the body lies from 5120 on.
 (module
   (memory (export "memory") 18)
-  (data (i32.const 160) "\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85")
+  ;; What lanes are multiplied by, and the bytes that are looked for. In memory, for V8 would make constants anew at each use:
+  ;; 1 µs of 10 for mixing 128 KB, 2 of 12 for scanning them.
+  (data (i32.const 160) "\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e\b1\79\37\9e")
+  (data (i32.const 176) "\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85\77\ca\eb\85")
+  (data (i32.const 192) "\22\22\22\22\22\22\22\22\22\22\22\22\22\22\22\22")
+  (data (i32.const 208) "\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c\5c")
+  (data (i32.const 224) "                ")
+  (data (i32.const 240) "{{{{{{{{{{{{{{{{")
+  (data (i32.const 256) "}}}}}}}}}}}}}}}}")
 
   ;; Not 0: a value that was skipped holds what prompts are cut at.
   (global $odd (mut i32) (i32.const 0))
@@ -15,10 +23,12 @@
   ;; Behind the closing quote of the string whose text begins at `at`; 0: not before `end`.
   (func $close (param $at i32) (param $end i32) (result i32)
     (local $start i32) (local $slash i32) (local $found i32)
+    (local $quote v128)
+    (local.set $quote (v128.load (i32.const 192)))
     (local.set $start (local.get $at))
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
-      (local.set $found (i8x16.bitmask (i8x16.eq (v128.load (local.get $at)) (v128.const i32x4 0x22222222 0x22222222 0x22222222 0x22222222))))
+      (local.set $found (i8x16.bitmask (i8x16.eq (v128.load (local.get $at)) (local.get $quote))))
       (if (i32.eqz (local.get $found)) (then
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next)))
@@ -55,16 +65,21 @@
   (func $skip (export "skip") (param $at i32) (param $end i32) (result i32)
     (local $brackets i32) (local $braces i32) (local $found i32) (local $bytes v128) (local $folded v128)
     (local $open i32) (local $size i32) (local $key i32) (local $keyEnd i32)
+    (local $quote v128) (local $blanks v128) (local $opening v128) (local $closing v128)
+    (local.set $quote (v128.load (i32.const 192)))
+    (local.set $blanks (v128.load (i32.const 224)))
+    (local.set $opening (v128.load (i32.const 240)))
+    (local.set $closing (v128.load (i32.const 256)))
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const 0))))
       (local.set $bytes (v128.load (local.get $at)))
       ;; [ and { differ in bit 5 only, so do ] and }.
-      (local.set $folded (v128.or (local.get $bytes) (v128.const i32x4 0x20202020 0x20202020 0x20202020 0x20202020)))
+      (local.set $folded (v128.or (local.get $bytes) (local.get $blanks)))
       (local.set $found (i8x16.bitmask (v128.or
-        (i8x16.eq (local.get $bytes) (v128.const i32x4 0x22222222 0x22222222 0x22222222 0x22222222))
+        (i8x16.eq (local.get $bytes) (local.get $quote))
         (v128.or
-          (i8x16.eq (local.get $folded) (v128.const i32x4 0x7b7b7b7b 0x7b7b7b7b 0x7b7b7b7b 0x7b7b7b7b))
-          (i8x16.eq (local.get $folded) (v128.const i32x4 0x7d7d7d7d 0x7d7d7d7d 0x7d7d7d7d 0x7d7d7d7d))))))
+          (i8x16.eq (local.get $folded) (local.get $opening))
+          (i8x16.eq (local.get $folded) (local.get $closing))))))
       (if (i32.eqz (local.get $found)) (then
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next)))
@@ -96,9 +111,11 @@
   ;; behind it; `end`: there is none. Its end and the string before it are left in memory.
   (func (export "find") (param $at i32) (param $end i32) (param $limit i32) (result i32)
     (local $found i32) (local $close i32) (local $size i32)
+    (local $quote v128)
+    (local.set $quote (v128.load (i32.const 192)))
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
-      (local.set $found (i8x16.bitmask (i8x16.eq (v128.load (local.get $at)) (v128.const i32x4 0x22222222 0x22222222 0x22222222 0x22222222))))
+      (local.set $found (i8x16.bitmask (i8x16.eq (v128.load (local.get $at)) (local.get $quote))))
       (if (i32.eqz (local.get $found)) (then
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next)))
@@ -122,14 +139,18 @@
   ;; Where the next quote, backslash or control character stands, or `end`.
   (func $stop (export "stop") (param $at i32) (param $end i32) (result i32)
     (local $found i32) (local $bytes v128)
+    (local $quote v128) (local $slashes v128) (local $blanks v128)
+    (local.set $quote (v128.load (i32.const 192)))
+    (local.set $slashes (v128.load (i32.const 208)))
+    (local.set $blanks (v128.load (i32.const 224)))
     (loop $next
       (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
       (local.set $bytes (v128.load (local.get $at)))
       (local.set $found (i8x16.bitmask (v128.or
-        (i8x16.lt_u (local.get $bytes) (v128.const i32x4 0x20202020 0x20202020 0x20202020 0x20202020))
+        (i8x16.lt_u (local.get $bytes) (local.get $blanks))
         (v128.or
-          (i8x16.eq (local.get $bytes) (v128.const i32x4 0x22222222 0x22222222 0x22222222 0x22222222))
-          (i8x16.eq (local.get $bytes) (v128.const i32x4 0x5c5c5c5c 0x5c5c5c5c 0x5c5c5c5c 0x5c5c5c5c))))))
+          (i8x16.eq (local.get $bytes) (local.get $quote))
+          (i8x16.eq (local.get $bytes) (local.get $slashes))))))
       (if (i32.eqz (local.get $found)) (then
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next))))
@@ -284,8 +305,7 @@
     (i32.store (i32.const 148) (local.get $plain))
     (local.get $at))
 
-  ;; Mixes blocks of so many stripes each into the lanes, and leaves a hash read off them for each block. The factors lie in
-  ;; memory, for V8 would make constants anew at each use: 1 µs of 10 for 128 KB.
+  ;; Mixes blocks of so many stripes each into the lanes, and leaves a hash read off them for each block.
   (func (export "blocks") (param $at i32) (param $stripes i32) (param $count i32)
     (local $out i32) (local $end i32) (local $h i32) (local $l i32) (local $before i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $x v128)
