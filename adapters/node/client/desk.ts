@@ -1,15 +1,15 @@
 // Where the heads of responses are written, and what goes out with them behind, by all lanes of a thread: so it is one plain write.
 import { ANY } from '../wire/letters.ts'
-import { Page, put } from '../wire/page.ts'
+import { put } from '../wire/page.ts'
 import type { SocketWriter } from '../writer.ts'
 import type { Head } from './exchange.ts'
-import { writeHead, type Asked, type DateLine, type Written } from './head.ts'
+import { newPage, writeHead, type Asked, type DateLine, type Written } from './head.ts'
 
 /** Bytes; there is more where a head needs it. */
 const ROOM = 32_768
 
 export class Desk {
-  readonly #page = new Page(ROOM)
+  readonly #page = newPage(ROOM)
   /** Whose head lies here, and its size. */
   #owner: Asked | null = null
   #size = 0
@@ -64,7 +64,7 @@ export class Desk {
     // A socket that is behind, or encrypts, keeps what it gets.
     if (!writer.isPlain || !writer.isEmpty) return writer.bytes(Buffer.from(bytes.subarray(0, size)))
     // A plain view costs half of what a Buffer does.
-    const hasRoom = writer.bytes(new Uint8Array(bytes.buffer, 0, size))
+    const hasRoom = writer.bytes(new Uint8Array(this.#page.memory, 0, size))
     // The kernel did not take all of it: now it is the socket's.
     if (!writer.isEmpty) this.#page.renew()
     return hasRoom

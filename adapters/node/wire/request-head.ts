@@ -45,10 +45,14 @@ export class HeadRoom {
     const page = this.#page
     const { headers } = outgoing
     page.begin(this.#begin(target, outgoing))
-    let isGood = page.line('host', target.authority) && this.#writeFraming(outgoing)
-    for (let i = 0; isGood && i < headers.length; i += 2) isGood = page.line(headers[i]!, headers[i + 1]!)
-    if (!isGood) throw new UpstreamFailure('protocol', 'invalid request header')
+    this.#line('host', target.authority)
+    this.#writeFraming(outgoing)
+    for (let i = 0; i < headers.length; i += 2) this.#line(headers[i]!, headers[i + 1]!)
     return page.end()
+  }
+
+  #line(name: string, value: string): void {
+    if (this.#page.line(name, value) < 0) throw new UpstreamFailure('protocol', 'invalid request header')
   }
 
   /** The request line. */
@@ -64,17 +68,17 @@ export class HeadRoom {
   }
 
   /** The line that tells how long the body is. */
-  #writeFraming({ method, body }: RequestParts): boolean {
-    if (body !== null && 'getReader' in body) return this.#page.line('transfer-encoding', 'chunked')
+  #writeFraming({ method, body }: RequestParts): void {
+    if (body !== null && 'getReader' in body) return this.#line('transfer-encoding', 'chunked')
     const isBodyMeant = body !== null || method === 'POST' || method === 'PUT' || method === 'PATCH'
-    if (!isBodyMeant) return true
+    if (!isBodyMeant) return
     let size = 0
     for (const slice of body ?? NO_SLICES) size += slice.byteLength
     if (size !== this.#size) {
       this.#size = size
       this.#digits = String(size)
     }
-    return this.#page.line('content-length', this.#digits)
+    this.#line('content-length', this.#digits)
   }
 }
 
