@@ -8,10 +8,12 @@
  */
 export class ById<T extends { readonly id: string }> {
   readonly #places = new Map<string, number>()
-  readonly #things: T[] = []
+  readonly #things: (T | undefined)[] = []
+  /** Places of those that went. */
+  readonly #free: number[] = []
 
   get size(): number {
-    return this.#things.length
+    return this.#things.length - this.#free.length
   }
 
   get(id: string): T | undefined {
@@ -19,8 +21,13 @@ export class ById<T extends { readonly id: string }> {
     return place === undefined ? undefined : this.#things[place]
   }
 
+  /** The one that has a place. */
+  at(place: number): T | undefined {
+    return this.#things[place]
+  }
+
   has(id: string): boolean {
-    return this.#things.length > 0 && this.#places.has(id)
+    return this.size > 0 && this.#places.has(id)
   }
 
   /** Adds it, in place of what had its id. */
@@ -30,26 +37,27 @@ export class ById<T extends { readonly id: string }> {
     else this.#things[place] = thing
   }
 
-  /** The same, where nothing has its id: that is known, and not looked up again. */
-  join(thing: T): void {
-    this.#places.set(thing.id, this.#things.push(thing) - 1)
+  /** The same, where nothing has its id: that is known, and not looked up again. Returns its place, which it has until it goes. */
+  join(thing: T): number {
+    const place = this.#free.pop() ?? this.#things.length
+    this.#things[place] = thing
+    this.#places.set(thing.id, place)
+    return place
   }
 
-  /** Takes it out; undefined: it is not there. The last one gets its place. */
+  /** Takes it out; undefined: it is not there. */
   take(id: string): T | undefined {
     const place = this.#places.get(id)
     if (place === undefined) return undefined
     this.#places.delete(id)
-    const taken = this.#things[place] as T
-    const last = this.#things.pop() as T
-    if (last === taken) return taken
-    this.#things[place] = last
-    this.#places.set(last.id, place)
+    const taken = this.#things[place]
+    this.#things[place] = undefined
+    this.#free.push(place)
     return taken
   }
 
   /** All of them, as they are now: they may go meanwhile. */
   values(): T[] {
-    return [...this.#things]
+    return this.#things.filter((thing) => thing !== undefined)
   }
 }

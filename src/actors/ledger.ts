@@ -43,6 +43,8 @@ export interface Lease {
   readonly held: number
   /** Serial of what was taken down of its decision; -1: nothing was. */
   readonly record: number
+  /** Its number in the line of calls without first tokens; -1: it is in none. */
+  quiet: number
 }
 
 /** What the end of a lease means for the pool. */
@@ -101,7 +103,6 @@ export class Ledger {
     seat.ownTokens += held
     seat.lastTurn = ++this.#turn
     seat.uses(ask.model)
-    if (!ask.stream) seat.quiet.add(ask.id, now + (1000 * work) / seat.speed)
     const lease: Lease = {
       id: ask.id,
       seat,
@@ -119,8 +120,10 @@ export class Ledger {
       pending,
       held,
       record,
+      quiet: -1,
     }
-    this.leases.join(lease)
+    const place = this.leases.join(lease)
+    if (!ask.stream) lease.quiet = seat.quiet.add(place, now + (1000 * work) / seat.speed)
     this.reading?.joined(lease)
     return lease
   }
@@ -146,7 +149,7 @@ export class Ledger {
   age(seat: Seat, now: number): void {
     seat.age(now)
     for (let due = seat.quiet.take(now); due !== null; due = seat.quiet.take(now)) {
-      const lease = this.leases.get(due)
+      const lease = this.leases.at(due)
       if (lease?.seat === seat) this.#fall(lease)
     }
   }
@@ -215,6 +218,7 @@ export class Ledger {
       pending,
       held,
       record: -1,
+      quiet: -1,
     })
   }
 
@@ -222,6 +226,8 @@ export class Ledger {
     if (lease.pending > 0) this.reading?.left(lease)
     lease.seat.backlogTokens -= lease.pending
     lease.pending = 0
+    if (lease.quiet >= 0) lease.seat.quiet.leave(lease.quiet)
+    lease.quiet = -1
   }
 
   #learn(lease: Lease, outcome: Outcome, now: number): boolean {

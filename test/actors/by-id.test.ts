@@ -26,6 +26,16 @@ test('it holds what a Map would hold, whatever comes and goes', () => {
   )
 })
 
+test('each has a place of its own while it is there', () => {
+  const things = new ById<{ id: string }>()
+  const [a, b, c] = [{ id: 'a' }, { id: 'b' }, { id: 'c' }]
+  const [first, second] = [things.join(a), things.join(b)]
+  things.take('a')
+  assert.deepEqual([things.at(first), things.at(second)], [undefined, b])
+  assert.equal(things.at(things.join(c)), c)
+  assert.equal(things.at(second), b)
+})
+
 test('what goes while all are looked at is seen once, and the others are not missed', () => {
   const things = new ById<{ id: string }>()
   for (const id of 'abcd') things.add({ id })
