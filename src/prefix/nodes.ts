@@ -3,7 +3,7 @@
 /** Blocks in a node at most. */
 export const NODE_BLOCKS = 16
 /** Bytes of one node with its two places in the table. */
-export const NODE_BYTES = (NODE_BLOCKS + 4) * 8 + 2 * 4
+export const NODE_BYTES = (NODE_BLOCKS + 4) * 8 + 2 * 8
 
 // A node's numbers lie side by side, for a call meets nodes that were not touched for long: first its popularity (see `warm`),
 // then six integers, then its blocks.
@@ -19,12 +19,14 @@ const HOLDERS = 7
 
 /**
  * A node is a number from 1 on; 0 is the root, which holds no blocks. Children are found through one hash table by parent and
- * first block (open addressing with linear probing; removal shifts back, so there are no tombstones).
+ * first block (open addressing with linear probing; removal shifts back, so there are no tombstones). A place in it has a node and
+ * its mark, the 32 bits that its key was mixed to: so neither a search nor a removal touches nodes that are not meant.
  */
 export class Nodes {
   #doubles = new Float64Array(0)
   /** The same memory. */
   #ints = new Int32Array(0)
+  /** Places by twos. */
   #table = new Int32Array(0)
   #capacity = 0
   /** The next number that was never used, and the list of those given back. */
@@ -54,7 +56,7 @@ export class Nodes {
     this.#capacity = capacity
     this.#doubles = grown(this.#doubles, new Float64Array(capacity * DOUBLES))
     this.#ints = new Int32Array(this.#doubles.buffer)
-    this.#table = new Int32Array(capacity * 2)
+    this.#table = new Int32Array(capacity * 4)
     for (let node = 1; node < this.#fresh; node++) if (this.fill(node) > 0) this.#enter(node)
   }
 
@@ -101,12 +103,13 @@ export class Nodes {
   /** The child that begins with this block, or 0. */
   find(parent: number, hash: number): number {
     const table = this.#table
-    for (let at = this.#home(parent, hash); ;) {
+    const mark = markOf(parent, hash)
+    for (let at = this.#home(mark); ; at = this.#after(at)) {
       const node = table[at]!
       if (node === 0) return 0
+      if (table[at + 1] !== mark) continue
       if (this.#ints[node * INTS + PARENT] === parent && this.#doubles[node * DOUBLES + BLOCKS] === hash)
         return node
-      if (++at === table.length) at = 0
     }
   }
 
@@ -219,27 +222,31 @@ export class Nodes {
     for (let at = from; at < to; at++) doubles[start + at] = path[depth + at - from]!
   }
 
-  /** Where the search begins: the mixed 32 bits scaled to the table, so that its size need not be a power of two. */
-  #home(parent: number, hash: number): number {
-    const mixed = Math.imul((hash >>> 0) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b)
-    return Math.floor(((mixed ^ (mixed >>> 15)) >>> 0) * (this.#table.length / 4294967296))
+  /** Where the search begins: the mark scaled to the table, so that its size need not be a power of two. */
+  #home(mark: number): number {
+    return 2 * Math.floor((mark >>> 0) * (this.#table.length / 8589934592))
   }
 
-  #homeOf(node: number): number {
-    return this.#home(this.parent(node), this.#doubles[node * DOUBLES + BLOCKS]!)
+  #after(place: number): number {
+    return place + 2 === this.#table.length ? 0 : place + 2
+  }
+
+  #markOf(node: number): number {
+    return markOf(this.parent(node), this.#doubles[node * DOUBLES + BLOCKS]!)
   }
 
   #enter(node: number): void {
     const table = this.#table
-    let at = this.#homeOf(node)
-    while (table[at] !== 0) if (++at === table.length) at = 0
+    const mark = this.#markOf(node)
+    let at = this.#home(mark)
+    while (table[at] !== 0) at = this.#after(at)
     table[at] = node
+    table[at + 1] = mark
   }
 
   #place(node: number): number {
-    const table = this.#table
-    let at = this.#homeOf(node)
-    while (table[at] !== node) if (++at === table.length) at = 0
+    let at = this.#home(this.#markOf(node))
+    while (this.#table[at] !== node) at = this.#after(at)
     return at
   }
 
@@ -248,14 +255,21 @@ export class Nodes {
     const table = this.#table
     const size = table.length
     let hole = place
-    for (let at = (place + 1) % size; table[at] !== 0; at = (at + 1) % size) {
-      const fromHome = (at - this.#homeOf(table[at]!) + size) % size
-      if (fromHome < (at - hole + size) % size) continue
+    for (let at = this.#after(place); table[at] !== 0; at = this.#after(at)) {
+      const home = this.#home(table[at + 1]!)
+      if ((at < home ? at + size : at) - home < (at < hole ? at + size : at) - hole) continue
       table[hole] = table[at]!
+      table[hole + 1] = table[at + 1]!
       hole = at
     }
     table[hole] = 0
   }
+}
+
+/** 32 bits of a node's key. */
+function markOf(parent: number, hash: number): number {
+  const mixed = Math.imul((hash >>> 0) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b)
+  return mixed ^ (mixed >>> 15)
 }
 
 /** The new array with the old one's content. */
