@@ -120,6 +120,13 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** Pieces of a body in memory that is used again after the call: of `bytes` from `places[0]` up to `places[1]`, and so on. */
+export interface Pieces {
+  readonly bytes: Uint8Array
+  readonly places: ArrayLike<number>
+  readonly count: number
+}
+
 /**
  * Looks at a body while the host relays it. Chunks that come back unchanged are passed on as they are.
  * Exactly one of `end`, `fail`, `leave` is called, once.
@@ -130,6 +137,8 @@ export interface Watch {
    * object; null: nothing now).
    */
   chunk(bytes: Uint8Array): Uint8Array | null
+  /** Whether the client gets all of these pieces as they are, which saves copying them. If not, none was noted: they come to `chunk`. */
+  pass?(pieces: Pieces): boolean
   /** Asked after a chunk by a host that can pass bytes unseen: may it from here on? After a yes only one of the three below is called. */
   mayPassUnseen?(): boolean
   /** The worker's body ended as it should. Returns last bytes for the client, or null. */

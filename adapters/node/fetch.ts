@@ -3,7 +3,7 @@ import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
 import type { Waiter } from '../../src/soon.ts'
 import { NodeUpstream } from './upstream.ts'
-import { Workbench } from './wire/connection.ts'
+import { Workbench } from './wire/workbench.ts'
 import type { Connection } from './wire/connection.ts'
 import { abortFailure, Origin, targetOf, type Certificates } from './wire/origin.ts'
 

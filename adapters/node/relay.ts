@@ -5,6 +5,7 @@ import { NativeResponse } from './response.ts'
 import type { Sink, Source } from './response.ts'
 import { NodeUpstream } from './upstream.ts'
 import type { BodySink } from './upstream.ts'
+import type { Frames } from './wire/frames.ts'
 
 /** The client's Response for an upstream made by `createFetch`. Its bytes start to flow when the Response is sent. */
 export function relay(upstream: Upstream, answer: Answer, watch: Watch): Response {
@@ -61,9 +62,25 @@ class Relay implements Source, BodySink {
       if (passed === null || passed.byteLength === 0) return
       if (!this.#sink!.write(passed, isLast)) this.#upstream.pause()
     } catch (error) {
-      this.#upstream.cancel()
-      this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))
+      this.#break(error)
     }
+  }
+
+  pass(frames: Frames): boolean {
+    const sink = this.#sink
+    if (this.#isOver || sink?.passes?.() !== true) return false
+    try {
+      if (this.#watch.pass?.(frames) !== true) return false
+      if (!sink.pass!(frames)) this.#upstream.pause()
+    } catch (error) {
+      this.#break(error)
+    }
+    return true
+  }
+
+  #break(error: unknown): void {
+    this.#upstream.cancel()
+    this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))
   }
 
   end(): void {

@@ -3,6 +3,7 @@ import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure } from '..
 import type { Waiter } from '../../src/soon.ts'
 import { bodies } from './body-memory.ts'
 import type { Receiver } from './wire/connection.ts'
+import type { Frames } from './wire/frames.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure } from './wire/origin.ts'
 
@@ -10,6 +11,8 @@ import { abortFailure } from './wire/origin.ts'
 export interface BodySink {
   /** `isLast`: the end follows at once. */
   data(bytes: Uint8Array, isLast: boolean): void
+  /** Whether it takes whole chunks with their framing, in memory that is used again after the call. */
+  pass?(frames: Frames): boolean
   end(): void
   fail(failure: UpstreamFailure): void
 }
@@ -181,6 +184,10 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#queued += bytes.byteLength
     if (this.#queued >= HIGH_WATER) this.#connection.pause()
     this.#wake?.()
+  }
+
+  pass(frames: Frames): boolean {
+    return this.#sink?.pass?.(frames) === true
   }
 
   end(): void {

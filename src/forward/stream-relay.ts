@@ -1,5 +1,5 @@
 // Passes an event stream on: its first token starts other clocks, and a death inside it is told as an error event.
-import { UpstreamFailure, type Watch } from '../host.ts'
+import { UpstreamFailure, type Pieces, type Watch } from '../host.ts'
 import { createStreamWatch, type StreamWatch } from '../openai/watch.ts'
 import type { Ending, Passage } from './closing.ts'
 
@@ -33,6 +33,14 @@ export class StreamRelay implements Watch {
     this.#lastAt = core.host.now()
     started.deadline.touch(this.#lastAt)
     return this.#stream.chunk(bytes)
+  }
+
+  pass(pieces: Pieces): boolean {
+    if (!this.#stream.pass(pieces)) return false
+    const { core, started } = this.#passage
+    this.#lastAt = core.host.now()
+    started.deadline.touch(this.#lastAt)
+    return true
   }
 
   /** After the first token, where nobody counts. How the unseen rest ended is told by its connection alone. */

@@ -23,6 +23,12 @@ export function append(parts: Uint8Array[], part: Uint8Array): void {
   else parts.push(part)
 }
 
+/** The bytes but those from `start` to `end`, for which the ones behind them move up. */
+export function without(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  bytes.copyWithin(start, end)
+  return bytes.subarray(0, bytes.length - (end - start))
+}
+
 /** The bytes of a text without characters above 0xff. */
 export const codes = (text: string): number[] => Array.from(text, (char) => char.charCodeAt(0))
 

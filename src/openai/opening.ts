@@ -1,16 +1,23 @@
 // The bytes that the events of a stream begin with: one that opens like an event before needs no look at its inside.
 
+const LF = 0x0a
 /** Longer openings are not kept. Bytes. */
 const MOST = 512
 
-let viewed: ArrayBufferLike | null = null
+let viewed: Uint8Array | null = null
+let buffer: ArrayBufferLike | null = null
 let view = new DataView<ArrayBufferLike>(new ArrayBuffer(0))
 
-/** All of a buffer, to be read as 32-bit words at any place. A socket's reads share buffers: most often it is here already. */
-function viewOf(buffer: ArrayBufferLike): DataView {
-  if (buffer !== viewed) {
+/**
+ * All of the buffer of these bytes, to be read as 32-bit words at any place. Most often it is here already: a chunk is looked at many
+ * times (to ask it for its buffer would cost more than to look), and a socket's reads share buffers.
+ */
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes === viewed) return view
+  viewed = bytes
+  if (bytes.buffer !== buffer) {
+    buffer = bytes.buffer
     view = new DataView(buffer)
-    viewed = buffer
   }
   return view
 }
@@ -20,7 +27,7 @@ function viewOf(buffer: ArrayBufferLike): DataView {
  * four at a time, which is exact (Bit Twiddling Hacks, "determine if a word has a byte less than n").
  */
 export function findLow(bytes: Uint8Array, at: number): number {
-  const words = viewOf(bytes.buffer)
+  const words = viewOf(bytes)
   const base = bytes.byteOffset
   const end = bytes.length
   for (const last = end - 4; at <= last; at += 4) {
@@ -31,34 +38,49 @@ export function findLow(bytes: Uint8Array, at: number): number {
   return at
 }
 
+/** Copies whole words, so up to three bytes more. */
+export function copyWords(bytes: Uint8Array, start: number, end: number, into: DataView): void {
+  const words = viewOf(bytes)
+  const base = bytes.byteOffset + start
+  for (let at = 0; at < end - start; at += 4) into.setInt32(at, words.getInt32(base + at, true), true)
+}
+
+const NO_WORDS = new Int32Array(0)
+
 export class Opening {
   /** 0: none is known. */
   length = 0
   /** Four bytes each; the last one has the last four, whatever of them the word before has, too. */
-  readonly #words: number[] = []
+  #words: Int32Array = NO_WORDS
 
   /** Takes another one; none where it is long, or hardly anything. */
   keep(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
     this.length = length >= 4 && length <= MOST ? length : 0
     if (this.length === 0) return
-    const words = viewOf(bytes.buffer)
+    const words = viewOf(bytes)
     const base = bytes.byteOffset + start
-    let word = 0
-    for (let at = 0; at < length - 4; at += 4) this.#words[word++] = words.getInt32(base + at, true)
-    this.#words[word] = words.getInt32(base + length - 4, true)
+    const count = Math.ceil(length / 4)
+    if (this.#words.length !== count) this.#words = new Int32Array(count)
+    for (let word = 0; word < count; word++)
+      this.#words[word] = words.getInt32(base + Math.min(4 * word, length - 4), true)
   }
 
   /** Whether it stands there, to its last byte. */
   standsAt(bytes: Uint8Array, start: number): boolean {
     const { length } = this
     if (length === 0 || bytes.length - start < length) return false
-    const words = viewOf(bytes.buffer)
+    const words = viewOf(bytes)
     const own = this.#words
     const base = bytes.byteOffset + start
     let word = 0
     for (let at = 0; at < length - 4; at += 4)
       if (words.getInt32(base + at, true) !== own[word++]) return false
     return words.getInt32(base + length - 4, true) === own[word]
+  }
+  /** Whether an event of one line lies there, ended by line feeds, that opens so. */
+  opensEvent(bytes: Uint8Array, start: number, end: number): boolean {
+    if (bytes[end - 1] !== LF || bytes[end - 2] !== LF || !this.standsAt(bytes, start)) return false
+    return findLow(bytes, start + this.length) === end - 2
   }
 }

@@ -1,5 +1,6 @@
 // Watches a stream of server-sent events go by: first token, token counts, how it ended. Its bytes stay as they are.
 import type { Usage } from '../actors/ask.ts'
+import type { Pieces } from '../host.ts'
 import {
   errorEvent,
   hasFinishReason,
@@ -10,15 +11,12 @@ import {
   typeOf,
 } from './shapes.ts'
 import type { Shape, StreamFailure } from './shapes.ts'
-import { append, join } from './bytes.ts'
+import { append, join, without } from './bytes.ts'
 import { LastEvents } from './last-events.ts'
 import { Opening } from './opening.ts'
 import { behindName, EventFinder, readEvent } from './sse.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
 import { behindFirstObject, isDone, isNoError, opensWithText, usageOfEvent } from './usual.ts'
-
-export { createJsonWatch } from './json-watch.ts'
-export type { JsonWatch } from './json-watch.ts'
 
 export interface StreamOptions {
   readonly shape: Shape
@@ -35,6 +33,8 @@ export interface StreamWatch {
    * something must be held back or taken out.
    */
   chunk(bytes: Uint8Array): Uint8Array | null
+  /** As `Watch.pass`: whether each is a whole event that opens like the last one with a token. */
+  pass(pieces: Pieces): boolean
   /** The engine's stream ended cleanly. Returns what was held back and belongs to the client. Look at `isFinished` after it. */
   end(): Uint8Array | null
   /** Time of the first token, or null. */
@@ -78,6 +78,8 @@ class SseWatch implements StreamWatch {
   readonly #isNamed: boolean
   readonly #isStripping: boolean
   readonly #finder = new EventFinder()
+  /** The next byte is the first one of an event, and it is known what one with a token opens with. */
+  #mayPass = false
   #isDone = false
   #usage: Usage | null = null
   #model: string | null = null
@@ -123,10 +125,22 @@ class SseWatch implements StreamWatch {
         from = end
       } else rest = without(rest, from, end)
     }
+    this.#mayPass = from === rest.length && this.#opening.length > 0 && this.#finder.isBetween
     if (from < rest.length) released = this.#keep(rest.subarray(from)) ?? released // never both
     const shown = this.#isHeld ? rest.subarray(0, from) : rest
     if (released !== null) return join([...released, shown])
     return shown.length > 0 ? shown : null
+  }
+
+  pass({ bytes, places, count }: Pieces): boolean {
+    if (!this.#mayPass) return false
+    // The last piece is the one that most often is something else.
+    for (let piece = count - 1; piece >= 0; piece--)
+      if (!this.#opening.opensEvent(bytes, places[2 * piece]!, places[2 * piece + 1]!)) return false
+    this.tokens += count
+    if (count > 1) this.#last.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
+    this.#last.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
+    return true
   }
 
   end(): Uint8Array | null {
@@ -281,10 +295,4 @@ class SseWatch implements StreamWatch {
     if (typeof response?.['model'] === 'string') this.#model = response['model']
     if (typeof response?.['created_at'] === 'number') this.#createdAt = response['created_at']
   }
-}
-
-/** The bytes but those of one event, for which the ones behind it move up. */
-function without(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  bytes.copyWithin(start, end)
-  return bytes.subarray(0, bytes.length - (end - start))
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createJsonWatch } from '../../src/openai/watch.ts'
+import { createJsonWatch } from '../../src/openai/json-watch.ts'
 import { encode } from './_json.ts'
 import { recorded, tear } from './_tear.ts'
 

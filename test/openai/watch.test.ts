@@ -91,6 +91,84 @@ test('any tearing of a real stream tells the same, and strips the usage event al
   )
 })
 
+test('events that pass where they lie tell the same as those that were handed over', () => {
+  const streams = recordings.map(([name, shape]) => ({ shape, events: encodeAll(recorded(name)) }))
+  const memory = new Uint8Array(65_536)
+  let passed = 0
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...streams),
+      fc.array(fc.integer({ min: 1, max: 4 })),
+      fc.nat(200),
+      fc.boolean(),
+      ({ shape, events }, sizes, shown, strip) => {
+        const seen = events.slice(0, shown)
+        const expected = run(shape, seen, strip, false)
+        const watch = createStreamWatch({ shape, stripUsage: strip, now: () => 0, onFirstToken() {} })
+        const out: Uint8Array[] = []
+        for (let at = 0, turn = 0; at < seen.length; turn++) {
+          const next = seen.slice(at, at + (sizes[turn % sizes.length] ?? 1))
+          at += next.length
+          const places: number[] = []
+          let end = 0
+          for (const event of next) {
+            memory.set(event, end + 7)
+            places.push(end + 7, end + 7 + event.length)
+            end += 7 + event.length
+          }
+          if (watch.pass({ bytes: memory, places, count: next.length })) {
+            passed += next.length
+            out.push(...next)
+          } else for (const event of next) out.push(watch.chunk(event.slice()) ?? encode(''))
+          memory.fill(0x78, 0, end)
+        }
+        assert.equal(decode(out), expected.text)
+        assert.equal(watch.tokens, expected.watch.tokens)
+        assert.deepEqual(watch.usageOrEstimate(9), expected.watch.usageOrEstimate(9))
+        assert.equal(watch.isFinished, expected.watch.isFinished)
+        const failure = { message: 'm', code: 'worker_died' }
+        assert.equal(watch.errorText(failure), expected.watch.errorText(failure))
+      },
+    ),
+  )
+  assert.ok(passed > 100)
+})
+
+for (const [what, text] of Object.entries({
+  'an event with another opening': `data: {"id":"d","choices":[{}]}\n\n`,
+  'the usage event': usageEvent,
+  '[DONE]': done,
+  'two events in one piece': chunk('b') + chunk('c'),
+  'an event without its blank line': chunk('b').slice(0, -1),
+  'an event of lines that end otherwise': chunk('b').replaceAll('\n', '\r\n'),
+  'an event of two lines': `${chunk('b').slice(0, -1)}id: 1\n\n`,
+}))
+  test(`${what} does not pass where it lies, and is not counted`, () => {
+    const { watch } = run('chat', [encode(chunk('a'))], false, false)
+    const pieces = (...texts: string[]) => {
+      const places = texts.flatMap((_, i) => [
+        texts.slice(0, i).join('').length,
+        texts.slice(0, i + 1).join('').length,
+      ])
+      return { bytes: encode(`${texts.join('')}\r\n\r\n`), places, count: texts.length }
+    }
+    assert.equal(watch.pass(pieces(text)), false)
+    assert.equal(watch.pass(pieces(chunk('b'), text)), false)
+    assert.equal(watch.pass(pieces(text, chunk('b'))), false)
+    assert.equal(watch.tokens, 1)
+    assert.equal(watch.pass(pieces(chunk('b'))), true)
+    assert.equal(watch.tokens, 2)
+  })
+
+test('nothing passes where it lies before the first token, or inside an event', () => {
+  const bytes = encode(`${chunk('a')}\r\n\r\n`)
+  const pieces = { bytes, places: [0, bytes.length - 4], count: 1 }
+  const { watch } = run('chat', [], false, false)
+  assert.equal(watch.pass(pieces), false)
+  watch.chunk(encode(chunk('a') + chunk('b').slice(0, 9)))
+  assert.equal(watch.pass(pieces), false)
+})
+
 test('no event is held back once it is whole', () => {
   const chunks = encodeAll([chunk('a'), chunk('b') + chunk('c').slice(0, 20), chunk('c').slice(20)])
   const { out } = run('chat', chunks, true, false)

@@ -1,4 +1,5 @@
 // Small pieces of a response go out with their head or frame in one plain write in place of a gathered one.
+import { Starts } from '../starts.ts'
 import type { SocketWriter } from '../writer.ts'
 
 /** Pieces up to this size do. Bytes. */
@@ -7,7 +8,9 @@ export const SMALL = 16_384
 const ROOM = 2 * SMALL
 
 /** Where pieces are put together, one at a time, by all lanes of a thread. */
-let bench: Buffer | null = null
+let bench: Starts | null = null
+/** Of what was read last. */
+let arrived: Starts | null = null
 
 /** A piece as latin1 text, framed as a chunk where its message is chunked. */
 export function pieceOf(bytes: Uint8Array, isChunked: boolean): string {
@@ -23,12 +26,26 @@ export function writePiece(writer: SocketWriter, lead: string, bytes: Uint8Array
   const size = lead.length + bytes.byteLength + tail.length
   // A socket that is behind, or encrypts, keeps what it gets.
   if (size > ROOM || !writer.isPlain || !writer.isEmpty) return writer.text(`${lead}${textOf(bytes)}${tail}`)
-  const whole = (bench ??= Buffer.allocUnsafeSlow(ROOM))
+  const { bytes: whole } = (bench ??= new Starts(Buffer.allocUnsafeSlow(ROOM)))
   whole.write(lead, 0, 'latin1')
   whole.set(bytes, lead.length)
   let at = lead.length + bytes.byteLength
   for (let i = 0; i < tail.length; i++) whole[at++] = tail.charCodeAt(i)
-  const hasRoom = writer.bytes(whole.subarray(0, size))
+  return writeBench(writer, size)
+}
+
+/** Writes the first `size` bytes of memory that is used again after the call. */
+export function writeStart(writer: SocketWriter, bytes: Buffer, size: number): boolean {
+  if (arrived?.bytes !== bytes) arrived = new Starts(bytes)
+  const start = arrived.of(size)
+  if (size > ROOM || !writer.isPlain || !writer.isEmpty) return writer.bytes(Buffer.from(start))
+  bench ??= new Starts(Buffer.allocUnsafeSlow(ROOM))
+  bench.bytes.set(start)
+  return writeBench(writer, size)
+}
+
+function writeBench(writer: SocketWriter, size: number): boolean {
+  const hasRoom = writer.bytes(bench!.of(size))
   // The kernel did not take all of it: now it is the socket's.
   if (!writer.isEmpty) bench = null
   return hasRoom

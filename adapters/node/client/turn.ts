@@ -1,13 +1,14 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { HeaderList } from '../../../src/host.ts'
 import { isNamed } from '../../../src/forward/names.ts'
+import type { Frames } from '../wire/frames.ts'
 import { numberOf } from '../wire/letters.ts'
 import { isTcp } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
 import type { LaneSide, RequestHead } from './lane-side.ts'
-import { SMALL, writePiece } from './pieces.ts'
+import { SMALL, writePiece, writeStart } from './pieces.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
 const HIGH_WATER = 65_536
@@ -167,6 +168,15 @@ export class Turn implements Exchange, Asked {
     if (size > SMALL) return this.#writeLarge(bytes)
     this.#last = bytes
     return isLast || this.#flush()
+  }
+
+  passes(): boolean {
+    return this.#isChunked && this.#hasBody && !this.#isHeadDue && this.#last === null
+  }
+
+  pass({ bytes, size }: Frames): boolean {
+    const { socket, writer } = this.#lane
+    return socket.writable ? this.#put(writeStart(writer, bytes, size)) : true
   }
 
   end(bytes: Uint8Array | null): void {

@@ -32,6 +32,11 @@ export class ChunkDecoder {
     return this.#state === STATE.done
   }
 
+  /** The next byte is the first one of a chunk. */
+  get isBetween(): boolean {
+    return this.#state === STATE.size && this.#digits === 0
+  }
+
   /** Moves the payload of `read` to its front (the read is ours alone) and returns it; throws `UpstreamFailure` (`protocol`). */
   decode(read: Uint8Array): Uint8Array {
     let at = 0
@@ -147,7 +152,8 @@ export class ChunkDecoder {
   }
 }
 
-function hex(byte: number): number {
+/** The value of a hexadecimal digit; below 0: it is none. */
+export function hex(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48
   if (byte >= 97 && byte <= 102) return byte - 87
   if (byte >= 65 && byte <= 70) return byte - 55

@@ -4,10 +4,9 @@ import { UpstreamFailure } from '../../../src/host.ts'
 import type { Outgoing } from '../../../src/host.ts'
 import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
-import { HeadReader } from './head.ts'
+import type { Frames } from './frames.ts'
 import type { ResponseHead } from './head.ts'
-import type { Target } from './origin.ts'
-import { HeadRoom } from './request-head.ts'
+import type { Workbench } from './workbench.ts'
 
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
 export interface Receiver {
@@ -16,50 +15,14 @@ export interface Receiver {
   arrived(): void
   /** `isLast`: the end follows at once. */
   data(bytes: Uint8Array, isLast: boolean): void
+  /** Whether it takes whole chunks as they came; if not, they come to `data`. */
+  pass?(frames: Frames): boolean
   end(): void
   fail(failure: UpstreamFailure): void
 }
 
 const MAX_HEAD = 262_144
-/** Up to this a request is copied into one buffer: one plain write is cheaper than a gathered one, at 128 KB by 4 % of a call. */
-const SMALL = 163_840
 const NOTHING = Buffer.alloc(0)
-
-/** Where small requests are put together and heads are read, one at a time, by all connections that share it. */
-export class Workbench {
-  readonly heads = new HeadReader()
-  #room: HeadRoom | null = null
-  /** Of the head that lies there. */
-  #size = 0
-
-  /** Writes the head of the request that is sent next. Throws `UpstreamFailure` (`protocol`). */
-  begin(target: Target, outgoing: Outgoing): void {
-    this.#room ??= new HeadRoom(SMALL)
-    this.#size = this.#room.write(target, outgoing)
-  }
-
-  /** A copy of the head. */
-  get head(): Uint8Array {
-    return Buffer.from(this.#room!.bytes.subarray(0, this.#size))
-  }
-
-  /** Sends the head and the slices behind it as one piece; false: they are too large for that. */
-  send(writer: SocketWriter, slices: readonly Uint8Array[]): boolean {
-    const { bytes } = this.#room!
-    let size = this.#size
-    for (const slice of slices) size += slice.byteLength
-    if (size > bytes.length) return false
-    let at = this.#size
-    for (const slice of slices) {
-      bytes.set(slice, at)
-      at += slice.byteLength
-    }
-    writer.bytes(bytes.subarray(0, at))
-    // Mostly the kernel has taken all of it; else the socket keeps these bytes.
-    if (!writer.isEmpty) this.#room = null
-    return true
-  }
-}
 
 const NO_SLICES: readonly Uint8Array[] = []
 
@@ -169,6 +132,21 @@ export class Connection {
       this.destroy()
       receiver.fail(new UpstreamFailure('aborted', 'the request body broke off'))
     }
+  }
+
+  /** Takes the next bytes of the socket, `size` of them, from memory that the next read uses again. */
+  arrive(bytes: Buffer, size: number): undefined {
+    if (this.#chunks !== null && this.#passes(bytes, size)) return
+    const own = Buffer.allocUnsafe(size)
+    bytes.copy(own, 0, 0, size)
+    this.read(own)
+  }
+
+  /** Whether they went on as they came. */
+  #passes(bytes: Buffer, size: number): boolean {
+    const { frames } = this.#workbench
+    if (!this.#chunks!.isBetween || !frames.find(bytes, size)) return false
+    return this.#receiver?.pass?.(frames) === true
   }
 
   /** Takes the next bytes of the socket, which are ours alone. */

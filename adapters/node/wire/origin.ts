@@ -4,8 +4,9 @@ import type { OnReadOpts, Socket } from 'node:net'
 import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure, type Signal } from '../../../src/host.ts'
+import { arrivals, readPast, type Take } from '../reader.ts'
 import { Connection } from './connection.ts'
-import type { Workbench } from './connection.ts'
+import type { Workbench } from './workbench.ts'
 
 /** PEM texts that TLS connections to workers are made with; what is left out is the system's. */
 export interface Certificates {
@@ -19,32 +20,27 @@ export interface Target {
   readonly authority: string
   /** Path that all of the worker's paths hang under, without a trailing slash. */
   readonly basePath: string
-  /** `read` may get what arrives in place of the socket's 'data' event. */
-  readonly open: (read?: Read) => Socket
+  /** `take` may get what arrives in place of the socket's 'data' event. */
+  readonly open: (take?: Take) => Socket
 }
 
-/** Takes bytes that just arrived, a copy that it may keep. */
-type Read = (bytes: Buffer) => void
+/** Deno's sockets are not read past their streams, but into one buffer for all of them, too. */
+const isDeno = 'deno' in process.versions
 
-/** Where all plain sockets read into, one at a time. A buffer of its own for each read would cost more than copying out what came. */
-const ARRIVALS = Buffer.allocUnsafeSlow(65_536)
-
-function arriving(read: Read | undefined): { onread?: OnReadOpts } {
-  if (!read) return {}
+function arriving(take: Take | undefined): { onread?: OnReadOpts } {
+  if (!take || !isDeno) return {}
   const callback = (size: number) => {
-    const bytes = Buffer.allocUnsafe(size)
-    ARRIVALS.copy(bytes, 0, 0, size)
-    read(bytes)
+    take(arrivals, size)
     return true
   }
-  return { onread: { buffer: ARRIVALS, callback } }
+  return { onread: { buffer: arrivals, callback } }
 }
 
 /** How to reach a worker's URL: `http://`, `https://`, or `unix:/path`. Throws `UpstreamFailure` (`connect`) for anything else. */
 export function targetOf(url: string, certificates: Certificates = {}): Target {
   if (url.startsWith('unix:')) {
     const path = url.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
-    return { authority: 'localhost', basePath: '', open: (read) => connectTcp({ path, ...arriving(read) }) }
+    return { authority: 'localhost', basePath: '', open: (take) => connectTcp({ path, ...arriving(take) }) }
   }
   if (!URL.canParse(url)) throw new UpstreamFailure('connect', 'the worker has no valid URL')
   const { protocol, hostname, port, host: authority, pathname } = new URL(url)
@@ -55,7 +51,7 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
     return {
       authority,
       basePath,
-      open: (read) => connectTcp({ ...common, port: Number(port || 80), ...arriving(read) }),
+      open: (take) => connectTcp({ ...common, port: Number(port || 80), ...arriving(take) }),
     }
   if (protocol !== 'https:')
     throw new UpstreamFailure('connect', 'a worker URL is http://, https:// or unix:')
@@ -69,9 +65,9 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
  * Opens a socket; resolves when it stands (TLS included). `timeout` in ms, 0: none.
  * Rejects with `UpstreamFailure`: `connect`, `connect_timeout` or what `failed` gives for an aborted signal.
  */
-export function openSocket(target: Target, timeout: number, signal: Signal, read?: Read): Promise<Socket> {
+export function openSocket(target: Target, timeout: number, signal: Signal, take?: Take): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = target.open(read)
+    const socket = target.open(take)
     const ready = 'encrypted' in socket ? 'secureConnect' : 'connect'
     const stop = (failure: UpstreamFailure) => {
       settle()
@@ -140,14 +136,14 @@ export class Origin {
 
   /** A new connection; errors as `openSocket`. */
   async connect(timeout: number, signal: Signal): Promise<Connection> {
-    const early: Buffer[] = []
-    let read: Read = (bytes) => {
-      early.push(bytes)
-    }
-    const socket = await openSocket(this.target, timeout, signal, (bytes) => read(bytes))
+    let early = 0
+    let take: Take = (_bytes, size) => void (early += size)
+    const socket = await openSocket(this.target, timeout, signal, (bytes, size) => take(bytes, size))
     const connection = new Connection(socket, this.#workbench, (idle) => this.#keep(idle))
-    read = (bytes) => connection.read(bytes)
-    early.forEach(read)
+    take = (bytes, size) => connection.arrive(bytes, size)
+    readPast(socket, take)
+    // Bytes that nobody asked for.
+    if (early > 0) socket.destroy()
     this.#open.add(connection)
     socket.once('close', () => this.#open.delete(connection))
     return connection

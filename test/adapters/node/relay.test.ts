@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ChunkDecoder } from '../../../adapters/node/wire/chunks.ts'
 import { lived } from '../../_lived.ts'
 import { client, exchange, GET, post, router, worker } from './rig.ts'
 
@@ -218,4 +219,72 @@ test('a slow client holds the worker back, and gets every byte in the end', asyn
   await peer.closed
   assert.ok(received > size)
   assert.deepEqual(front.told, ['end'])
+})
+
+for (const [what, pass, expected] of [
+  ['lets them pass', () => true, '0003\r\ntwo\r\n0003\r\nsix\r\n'],
+  ['wants to see them', () => false, '6\r\ntwosix\r\n'],
+] as const)
+  test(`whole chunks keep their framing where the watch ${what}, or else they are one`, async (t) => {
+    const first = Promise.withResolvers<void>()
+    const { ref } = await worker(t, async ({ socket, until }) => {
+      await until('\r\n\r\n')
+      socket.write(`${sse}3\r\none\r\n`)
+      await first.promise
+      socket.write('0003\r\ntwo\r\n0003\r\nsix\r\n')
+    })
+    const peer = await client(t, (await router(t, ref, { pass })).url)
+    peer.socket.write(GET)
+    await peer.until('one')
+    first.resolve()
+    await peer.until('six\r\n')
+    assert.ok(peer.text.endsWith(`3\r\none\r\n${expected}`), peer.text)
+  })
+
+test('streams of clients that do not read for a while come whole and in order, whatever passes as it came', async (t) => {
+  const count = 1200
+  let written = 0
+  const { ref } = await worker(t, async ({ socket, until }) => {
+    await until('\r\n\r\n')
+    socket.write(sse)
+    for (let i = 0; i < count; i++) {
+      const text = `${i} ${'x'.repeat((7919 * i) % 30_000)};`
+      written++
+      const hasRoom = socket.write(`${text.length.toString(16)}\r\n${text}\r\n`)
+      // Each comes by itself, until nobody takes them.
+      await new Promise((resolve) => (hasRoom ? setImmediate(resolve) : socket.once('drain', resolve)))
+    }
+    socket.write('0\r\n\r\n')
+  })
+  let asked = 0
+  const front = await router(t, ref, { pass: () => asked++ % 3 > 0 })
+  const open = async () => {
+    const peer = await client(t, front.url)
+    peer.socket.removeAllListeners('data')
+    peer.socket.pause()
+    peer.socket.write(GET)
+    return peer
+  }
+  const peers = [await open(), await open(), await open()]
+  for (let before = -1; before !== written || written === 0;) {
+    before = written
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  assert.ok(written < 3 * count, 'the workers were not held back')
+  const received = peers.map(async ({ socket, closed }) => {
+    const parts: Buffer[] = []
+    socket.on('data', (bytes: Buffer) => parts.push(bytes))
+    socket.resume()
+    await closed
+    const wire = Buffer.concat(parts)
+    const decoder = new ChunkDecoder()
+    const numbers = Buffer.from(decoder.decode(wire.subarray(wire.indexOf('\r\n\r\n') + 4)))
+      .toString()
+      .split(';')
+    assert.ok(decoder.done)
+    assert.equal(numbers.length, count + 1)
+    for (let i = 0; i < count; i++) assert.equal(numbers[i], `${i} ${'x'.repeat((7919 * i) % 30_000)}`)
+  })
+  await Promise.all(received)
+  assert.ok(asked > 100)
 })

@@ -98,6 +98,8 @@ export interface RouterOptions extends ServeOptions {
   readonly failWith?: string
   readonly extraHeaders?: HeaderList
   readonly change?: (bytes: Uint8Array) => Uint8Array | null
+  /** Whether the watch lets whole chunks pass as they came. */
+  readonly pass?: () => boolean
 }
 
 /** A router that passes every request to one worker. */
@@ -128,6 +130,8 @@ export async function router(t: TestContext, ref: WorkerRef, options: RouterOpti
         { status: answer.status, headers: [...answer.headers, ...(options.extraHeaders ?? [])] },
         {
           chunk: options.change ?? ((bytes) => bytes),
+          ...(options.pass && { pass: options.pass }),
+          ...(options.pass && { pass: options.pass }),
           end: () => (tell('end'), null),
           fail: (failure) => (tell(failure.kind), options.failWith ? Buffer.from(options.failWith) : null),
           leave: () => tell('leave'),
