@@ -14,6 +14,11 @@ export class HeaderView {
     this.#list = list
   }
 
+  /** Something was written: it is not what came any more. */
+  get isChanged(): boolean {
+    return this.#own !== null
+  }
+
   /** All headers in wire order with their spelling. */
   get list(): HeaderList {
     return this.#list

@@ -1,5 +1,6 @@
 // A Request look-alike over what the server has: every part of it is made only when somebody touches it.
 import { Stop } from '../../src/forward/stop.ts'
+import type { HeadMemory } from '../../src/openai/head.ts'
 import { bodies } from './body-memory.ts'
 import { plain, readBody, streamBody } from './body.ts'
 import type { Incoming } from './client/exchange.ts'
@@ -47,6 +48,12 @@ export class NodeRequest {
   get headers(): Headers {
     this.#headers ??= new HeaderView(this.#incoming.headers)
     return this.#headers as unknown as Headers
+  }
+
+  /** What is kept with a head that comes again. */
+  get memory(): HeadMemory | null {
+    if (this.#headers?.isChanged) return null
+    return this.#incoming.memory ?? null
   }
 
   /** Aborts when the client left before its response was finished; never after a normal end. */

@@ -4,6 +4,7 @@ import { HeaderView } from '../../adapters/node/headers.ts'
 import { localActors, memoryStorage } from '../../src/actors/local.ts'
 import { createApp, type App } from '../../src/app.ts'
 import { Stop } from '../../src/forward/stop.ts'
+import type { HeadMemory } from '../../src/openai/head.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import type { Answer, Host, Outgoing, Upstream, Watch } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
@@ -107,12 +108,14 @@ class RigRequest {
   readonly method = 'POST'
   readonly url = 'http://127.0.0.1:8000/v1/chat/completions'
   readonly headers: HeaderView
+  readonly memory: HeadMemory
   readonly received: number
   readonly #body: Uint8Array
   #leaving: Stop | null = null
 
-  constructor(headers: readonly string[], body: Uint8Array) {
+  constructor({ headers, memory }: Pick<Source, 'headers' | 'memory'>, body: Uint8Array) {
     this.headers = new HeaderView(headers)
+    this.memory = memory
     this.received = body.length
     this.#body = body
   }
@@ -168,7 +171,7 @@ export async function createRig(policy: string): Promise<Rig> {
 
   const send = async (shape: Shape): Promise<number> => {
     const source = sources.get(shape)!
-    const request = new RigRequest(source.headers, source.next()) as unknown as Request
+    const request = new RigRequest(source, source.next()) as unknown as Request
     const response = (await app.fetch(request)) as unknown as Relayed | Response
     if (response instanceof Relayed) return response.flow()
     throw new Error(`${response.status}: ${await response.text()}`)
@@ -186,6 +189,8 @@ export async function createRig(policy: string): Promise<Rig> {
 /** Bodies that differ each time, in one buffer that is written over. */
 class Source {
   readonly headers: readonly string[]
+  /** Kept with them, as a lane does that gets the same head again. */
+  readonly memory: HeadMemory = {}
   readonly #bodies: Bodies
   readonly #buffer: Buffer
 

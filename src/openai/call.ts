@@ -2,15 +2,17 @@
 import type { Caller } from '../admission/auth.ts'
 import { readBody, takeBody, type HeldBody } from '../admission/body.ts'
 import type { Core } from '../core.ts'
-import { readHeaders, type ClientHeaders } from '../forward/headers.ts'
+import type { ClientHeaders } from '../forward/headers.ts'
 import type { HeaderList, Signal, Watch } from '../host.ts'
 import type { Endpoint } from './endpoints.ts'
+import { headOf, newIdOf, type HeadFacts } from './head.ts'
 import { checkReach } from './reach.ts'
 import { formOf, read, unreadable, type CallBody, type Reading } from './reading.ts'
 import type { TopLevel } from './scan.ts'
 import type { Shape } from './shapes.ts'
 import { targetOf, type Target } from './target.ts'
 
+export { idNameOf, requestIdOf } from './head.ts'
 export type { CallBody, Reading } from './reading.ts'
 export { pathname, pathOf } from './target.ts'
 
@@ -26,6 +28,7 @@ export interface Call {
   /** The model that the client named, or null. */
   readonly model: string | null
   readonly isStream: boolean
+  /** As the configured headers tell it, then `session_id`, then `user`. */
   readonly session: string | null
   readonly priority: number
   /** A guess of the prompt's tokens. */
@@ -65,8 +68,7 @@ interface Head {
   readonly startedAt: number
   readonly target: Target
   readonly requestId: string
-  readonly idName: string
-  readonly headers: ClientHeaders
+  readonly facts: HeadFacts
 }
 
 /** Reads a request; a promise only where its body has not come yet. Throws a `Refusal` when it can't be read. */
@@ -77,7 +79,7 @@ export function readCall(
   who: { caller: Caller; signal: Signal },
 ): Call | Promise<Call> {
   const head = readHead(core, request, endpoint, who)
-  const form = formOf(core, request, endpoint)
+  const form = formOf(core, request, { endpoint, facts: head.facts })
   const held = form === null ? takeBody(request, core.buffers, core.config) : null
   if (held === null || core.surface?.hear) return readLater(core, head, form ?? held)
   return callOf(core, head, read(held, request, endpoint, null))
@@ -106,16 +108,13 @@ function readHead(
   endpoint: Endpoint,
   { caller, signal }: { caller: Caller; signal: Signal },
 ): Head {
-  const { config, host } = core
-  const startedAt = host.now()
+  const startedAt = core.host.now()
   const target = targetOf(request.url)
   // A path of the list is one without surprises.
   if (endpoint.name !== target.path) checkReach(request.method, target.pathname)
-  const requestId = requestIdOf(request.headers, core)
-  const idName = idNameOf(core)
-  const isOurs = config.apiKeys.length > 0 || config.apiKeyValidationUrls.length > 0
-  const headers = readHeaders(request.headers, idName, { isOurs, adminKey: config.adminKey })
-  return { request, endpoint, caller, signal, startedAt, target, requestId, idName, headers }
+  const facts = headOf(core, request)
+  const requestId = facts.requestId ?? newIdOf(core)
+  return { request, endpoint, caller, signal, startedAt, target, requestId, facts }
 }
 
 /** Gives the body back when it makes no sense. */
@@ -129,7 +128,7 @@ function callOf(core: Core, head: Head, reading: Reading): Call {
 }
 
 function callFrom(core: Core, head: Head, reading: Reading): Call {
-  const { request, endpoint, caller, signal, startedAt, target, requestId, idName, headers } = head
+  const { request, endpoint, caller, signal, startedAt, target, requestId, facts } = head
   const { method } = request
   const top = reading.body.kind === 'json' ? reading.body.top : null
   return {
@@ -141,14 +140,14 @@ function callFrom(core: Core, head: Head, reading: Reading): Call {
     path: target.path,
     model: reading.model,
     isStream: reading.isStream,
-    session: sessionOf(core, request.headers, top),
-    priority: priorityFor(caller, request.headers, top),
+    session: facts.session ?? (top?.string('session_id') || top?.string('user') || null),
+    priority: priorityFor(caller, facts, top),
     tokens: Math.ceil(reading.size / BYTES_PER_TOKEN),
     builtOn: endpoint.builtOn ?? (top ? builtOn(top) : null),
     makesState: method === 'POST' && (endpoint.makesState === true || top?.boolean('background') === true),
     body: reading.body,
-    headers,
-    ids: [idName, requestId],
+    headers: facts.headers,
+    ids: [facts.idName, requestId],
     signal,
     startedAt,
     release: reading.release,
@@ -165,43 +164,11 @@ function builtOn(top: TopLevel): string | null {
   return top.string('conversation')
 }
 
-/** The configured headers, then `session_id`, then `user`; null when the client sent none. */
-function sessionOf(core: Core, headers: Headers, top: TopLevel | null): string | null {
-  const { sessionHeaders: names } = core.config
-  // By index: over a frozen array the iterator is a call a step.
-  for (let i = 0; i < names.length; i++) {
-    const value = headers.get(names[i]!)
-    if (value) return value
-  }
-  return top?.string('session_id') || top?.string('user') || null
-}
-
 /** As asked for by header or body, but never before the place that the caller's key has. */
-function priorityFor(caller: Caller, headers: Headers, top: TopLevel | null): number {
-  const header = headers.get('x-priority')
-  const asked = header !== null ? Number(header) : top?.number('priority')
+function priorityFor(caller: Caller, { priority }: HeadFacts, top: TopLevel | null): number {
+  const asked = priority ?? top?.number('priority')
   const wanted = typeof asked === 'number' && Number.isFinite(asked) ? asked : caller.priority
   return caller.priority === null ? (wanted ?? 0) : Math.max(caller.priority, wanted ?? 0)
-}
-
-/** The header that carries the request's id to the worker and back. */
-export const idNameOf = ({
-  config,
-  surface,
-}: Pick<Core, 'config'> & Partial<Pick<Core, 'surface'>>): string =>
-  surface?.idName ?? config.requestIdHeaders[0] ?? 'x-request-id'
-
-/** The id that the client gave under one of the names, or a new one. An id that could not travel in a header is replaced. */
-export function requestIdOf(
-  headers: Headers,
-  core: Pick<Core, 'config' | 'host' | 'nextId' | 'surface'>,
-): string {
-  const { requestIdHeaders: names } = core.config
-  for (let i = 0; i < names.length; i++) {
-    const value = headers.get(names[i]!)
-    if (value && value.length <= 256) return value
-  }
-  return core.surface?.makeId?.(core) ?? `req-${core.nextId()}`
 }
 
 /** A part of a path without its percent encoding; as it came when that is broken. */

@@ -3,6 +3,7 @@ import { checkSize, lengthOf, readBody, type HeldBody } from '../admission/body.
 import type { Core } from '../core.ts'
 import type { Endpoint } from './endpoints.ts'
 import { Refusal } from './errors.ts'
+import type { HeadFacts } from './head.ts'
 import { readMultipart, streamMultipart } from './form.ts'
 import { BodyError, scanTop, type TopLevel } from './scan.ts'
 
@@ -24,8 +25,14 @@ export interface Reading {
 }
 
 /** The reading of a request that is no body to hold: a form, or nothing at all. Null: its body has to be read. */
-export function formOf(core: Core, request: Request, endpoint: Endpoint): Reading | Promise<Reading> | null {
-  const encoding = request.headers.get('content-encoding')
+export function formOf(
+  core: Core,
+  request: Request,
+  {
+    endpoint,
+    facts: { encoding, type },
+  }: { endpoint: Endpoint; facts: Pick<HeadFacts, 'encoding' | 'type'> },
+): Reading | Promise<Reading> | null {
   if (encoding !== null && encoding !== 'identity') {
     throw new Refusal(
       415,
@@ -36,7 +43,6 @@ export function formOf(core: Core, request: Request, endpoint: Endpoint): Readin
   if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') {
     if (!lengthOf(request.headers)) return nothing(request)
   }
-  const type = request.headers.get('content-type') ?? ''
   return isMultipart(type) ? readForm(core, request, endpoint, type) : null
 }
 

@@ -1,5 +1,6 @@
 // What the server sees of one request and of the way back to its client, whichever way it came.
 import type { HeaderList } from '../../../src/host.ts'
+import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { Sink } from '../response.ts'
 
 /** Who takes a request's body as it comes. Exactly one of `end` and `cut` is called. */
@@ -18,6 +19,8 @@ export interface Incoming {
   readonly headers: HeaderList
   /** Value of the Host header, or nothing. */
   readonly host: string
+  /** What is kept with a head that comes again; absent: nobody knows whether it does. */
+  readonly memory?: HeadMemory
   readonly remoteAddress: string | undefined
   /** Bytes of the body as its head tells them: 0 where it has none, null where it comes in chunks. */
   readonly length: number | null

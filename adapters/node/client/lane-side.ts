@@ -1,6 +1,7 @@
 // What a lane gives its turns.
 import type { Socket } from 'node:net'
 import type { HeaderList } from '../../../src/host.ts'
+import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 
@@ -9,6 +10,7 @@ export interface RequestHead {
   readonly method: string
   readonly target: string
   readonly headers: HeaderList
+  readonly memory: HeadMemory
   readonly isModern: boolean
   readonly keepsAlive: boolean
 }

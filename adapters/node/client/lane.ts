@@ -5,6 +5,7 @@ import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import type { OnHead, Parser, ParserShape } from './parser.ts'
 import type { LaneSide } from './lane-side.ts'
+import { LastHead } from './last-head.ts'
 import { Turn } from './turn.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
@@ -39,6 +40,7 @@ export class Lane implements LaneSide {
   #current: Turn | null = null
   /** Read, but not served yet: pipelined requests. */
   readonly #line: Turn[] = []
+  readonly #lastHead = new LastHead()
   /** The last response is out: what else comes is dropped. */
   #isEnding = false
   #isServing = false
@@ -114,7 +116,8 @@ export class Lane implements LaneSide {
       return this.#handOver(args)
     }
     const isModern = major === 1 && minor === 1
-    const turn = new Turn(this, { method, target, headers, isModern, keepsAlive })
+    const memory = this.#lastHead.memoryOf(headers)
+    const turn = new Turn(this, { method, target, headers, memory, isModern, keepsAlive })
     this.#reading = turn
     this.#line.push(turn)
     if (this.#line.length > MAX_LINE) this.steer()

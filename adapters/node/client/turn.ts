@@ -1,5 +1,6 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { HeaderList } from '../../../src/host.ts'
+import type { HeadMemory } from '../../../src/openai/head.ts'
 import { isNamed } from '../../../src/forward/names.ts'
 import type { Frames } from '../wire/frames.ts'
 import { numberOf } from '../wire/letters.ts'
@@ -17,6 +18,7 @@ export class Turn implements Exchange, Asked {
   readonly method: string
   readonly target: string
   readonly headers: HeaderList
+  readonly memory: HeadMemory
   readonly isModern: boolean
   readonly isHead: boolean
   readonly keepsAlive: boolean
@@ -46,11 +48,12 @@ export class Turn implements Exchange, Asked {
   #isFull = false
   #onRoom: () => void = nothing
 
-  constructor(lane: LaneSide, { method, target, headers, isModern, keepsAlive }: RequestHead) {
+  constructor(lane: LaneSide, { method, target, headers, memory, isModern, keepsAlive }: RequestHead) {
     this.#lane = lane
     this.method = method
     this.target = target
     this.headers = headers
+    this.memory = memory
     this.isModern = isModern
     this.isHead = method === 'HEAD'
     this.keepsAlive = keepsAlive
