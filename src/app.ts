@@ -26,10 +26,11 @@ import { endpoints, OTHER, type Endpoint } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
 import { targetOf, type Target } from './openai/target.ts'
 import { withCors } from './routes/cors.ts'
-import { inference } from './routes/inference.ts'
+import { answerCall, inference } from './routes/inference.ts'
 import { isKept, kept } from './routes/keeping.ts'
 import { metricsAlone, readForPeers } from './routes/metrics.ts'
 import { refuse } from './routes/reply.ts'
+import { Soon } from './soon.ts'
 import { version } from './version.ts'
 import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
 import { tunnel, TUNNEL_PATH } from './routes/tunnel.ts'
@@ -38,6 +39,8 @@ import { websocket } from './routes/websocket.ts'
 export interface App {
   /** Data plane, and the control plane unless that has a listener of its own. */
   fetch(request: Request): Promise<Response>
+  /** The same for a server that takes an answer without a promise. */
+  answer(request: Request): Soon<Response>
   /** The control plane's own listener. */
   admin(request: Request): Promise<Response>
   /** The listener of the metrics: they are what it answers, whatever the path. */
@@ -68,7 +71,7 @@ export interface App {
 export function createApp(config: Config, host: Host): App {
   const core = createCore(config, host)
   const { meter } = core
-  const { fetch, admin, vouched } = handlersOf(core)
+  const { answer, admin, vouched } = handlersOf(core)
   const line: RunLine = (call) => sendLine(core, call, vouched)
   let isHome = false
 
@@ -85,7 +88,8 @@ export function createApp(config: Config, host: Host): App {
   }
 
   return {
-    fetch,
+    fetch: (request) => answer(request).promise(),
+    answer,
     admin,
     extend,
     metrics: () => metricsAlone(core),
@@ -123,7 +127,7 @@ export function createApp(config: Config, host: Host): App {
 }
 
 /** Both planes as handlers. A dialect is fixed once the router runs: what listens speaks it or doesn't. */
-function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['fetch'] } {
+function handlersOf(core: Core): Pick<App, 'answer' | 'admin'> & { vouched: App['fetch'] } {
   const isNative = core.config.dialect === undefined
   const data = dataRoutes()
   const control = controlRoutes(isNative)
@@ -141,11 +145,11 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['
     (await route(request, path)) ?? elsewhere(core, request, path)
 
   /** The common case goes straight to its corridor, which answers its own errors. */
-  const direct = (request: Request): Promise<Response> => {
+  const direct = (request: Request): Soon<Response> => {
     const target = targetOf(request.url)
     const endpoint = endpointOf(core, request, target)
-    if (endpoint) return inference(core, request, endpoint)
-    return guarded(core, request, () => whole(request, target.pathname))
+    if (endpoint) return answerCall(core, request, endpoint)
+    return Soon.of(guarded(core, request, () => whole(request, target.pathname)))
   }
 
   const native: Route = async (request, path) => {
@@ -160,21 +164,23 @@ function handlersOf(core: Core): Pick<App, 'fetch' | 'admin'> & { vouched: App['
     throw notFound(request.method, pathname(pathOf(request.url)))
   }
 
-  const open = isNative ? direct : spoken(core, (request) => guarded(core, request, inDialect))
+  const speak = spoken(core, (request) => guarded(core, request, inDialect))
+  const open = isNative ? direct : (request: Request) => Soon.of(speak(request))
   const { corsOrigins } = core.config
   const validation = new Validation(core.host)
   // Vouched for by others, or by nobody: then this costs nothing.
-  const fetch: typeof open = (request) =>
-    core.config.apiKeyValidationUrls.length === 0
-      ? open(request)
-      : guarded(core, request, async () => {
-          await validation.check(core.config, request.headers)
-          return open(request)
-        })
+  const checked = (request: Request) =>
+    guarded(core, request, async () => {
+      await validation.check(core.config, request.headers)
+      return open(request).promise()
+    })
+  const closed: typeof open = (request) =>
+    core.config.apiKeyValidationUrls.length === 0 ? open(request) : Soon.of(checked(request))
+  const shared = withCors(corsOrigins, (request) => closed(request).promise(), corsRulesOf(core.config))
   return {
-    fetch: corsOrigins.length > 0 ? withCors(corsOrigins, fetch, corsRulesOf(core.config)) : fetch,
+    answer: corsOrigins.length > 0 ? (request) => Soon.of(shared(request)) : closed,
     admin: (request) => guarded(core, request, adminRoute),
-    vouched: open,
+    vouched: (request) => open(request).promise(),
   }
 }
 

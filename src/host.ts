@@ -11,6 +11,7 @@ import type { ProcessReadings } from './metrics/instruments.ts'
 import type { Reading } from './metrics/reading.ts'
 import type { Parts } from './parts.ts'
 import type { Recorder } from './replay/recorder.ts'
+import type { Waiter } from './soon.ts'
 import type { Sockets } from './zmtp/wire.ts'
 
 /** Header names and values in wire order: `[name, value, name, value, …]`, names spelled as they came. */
@@ -232,6 +233,8 @@ export interface Outside {
 export interface Host {
   /** Sends one request. Resolves when the head is here; rejects with `UpstreamFailure`. Never follows redirects, never decodes. */
   fetch(worker: WorkerRef, outgoing: Outgoing): Promise<Upstream>
+  /** The same, told in the turn of the event loop in which the head comes, with all that came with it; absent: `fetch` alone. */
+  send?(worker: WorkerRef, outgoing: Outgoing, waiter: Waiter<Upstream>): void
   /** The client's Response for an upstream: passes its bytes through `watch` with backpressure, by the runtime's cheapest way. */
   relay(upstream: Upstream, answer: Answer, watch: Watch): Response
   /** The client's Response for an answer that is here to its last byte; default: a plain `Response`. */

@@ -25,6 +25,21 @@ export class Soon<T> implements Waiter<T> {
     return soon
   }
 
+  /** What `next` makes of what a promise comes to. */
+  static after<T, R>(promise: Promise<T>, next: (value: T) => Soon<R>): Soon<R> {
+    const soon = new Soon<R>()
+    const failed = (error: unknown) => soon.failed(error)
+    const came = (value: T) => {
+      try {
+        next(value).tell(soon)
+      } catch (error) {
+        failed(error)
+      }
+    }
+    promise.then(came, failed)
+    return soon
+  }
+
   /** Only the first word counts. */
   came(value: T): void {
     if (this.#state !== 'open') return

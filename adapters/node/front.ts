@@ -33,7 +33,7 @@ export interface Front {
 export async function serveHere({ config, host, options }: Foundation): Promise<Front> {
   const app = createApp(config, host)
   await app.start()
-  const served = await serve((request) => app.fetch(request), options)
+  const served = await serve((request) => app.answer(request), options)
   return {
     url: served.url,
     app,

@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/schema.ts'
 import type { Host, LogEvent, Outgoing, WorkerRef } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
 import { Recorder } from '../../src/replay/recorder.ts'
+import { Soon } from '../../src/soon.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { OUTSIDE } from '../../src/admission/outside.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
@@ -26,12 +27,14 @@ import { createFetch } from './fetch.ts'
 
 export interface NodeSeams extends Seams {
   readonly upgrade: NonNullable<Host['upgrade']>
+  readonly send: NonNullable<Host['send']>
   /** Closes all connections to workers and stops all timers: actors ring no more, and the process may end. */
   close(): void
 }
 
 export interface NodeHost extends Host, NodeSeams {
   readonly upgrade: NodeSeams['upgrade']
+  readonly send: NodeSeams['send']
   readonly tunnels: Tunnels
   /** Ends the recording, if there is one: resolves when it is in its file. */
   recorded(): Promise<void>
@@ -79,6 +82,10 @@ export function withTunnels(plain: NodeSeams, tunnels: Tunnels): NodeSeams & { r
     ...plain,
     fetch: (worker: WorkerRef, outgoing: Outgoing) =>
       isTunnel(worker) ? tunnels.fetch(worker, outgoing) : plain.fetch(worker, outgoing),
+    send: (worker, outgoing, waiter) =>
+      isTunnel(worker)
+        ? Soon.of(tunnels.fetch(worker, outgoing)).tell(waiter)
+        : plain.send(worker, outgoing, waiter),
     upgrade: (worker, ...call) =>
       isTunnel(worker) ? tunnels.upgrade(worker, ...call) : upgrade(worker, ...call),
     tunnels,
@@ -98,6 +105,8 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
   const others = createFetch()
   const fetch: Host['fetch'] = (worker, outgoing) =>
     worker.engine === OUTSIDE ? others(worker, outgoing) : workers(worker, outgoing)
+  const send: NodeSeams['send'] = (worker, outgoing, waiter) =>
+    (worker.engine === OUTSIDE ? others : workers).send(worker, outgoing, waiter)
   const timers = createTimers()
   const sockets = createSockets()
   const { timeOrigin } = performance
@@ -109,6 +118,7 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
   }
   return {
     fetch,
+    send,
     relay,
     reply,
     upgrade: createUpgrade(reach.certificates),

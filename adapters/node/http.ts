@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Server as Door } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Soon, type Waiter } from '../../src/soon.ts'
 import type { Exchange } from './client/exchange.ts'
 import { Lanes, type LaneTimes } from './client/lanes.ts'
 import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
@@ -16,7 +17,7 @@ import { freeSocketFile } from './socket-file.ts'
 import { sendOnSocket, SocketResponse } from './upgrade.ts'
 import { Visit, type Ward } from './visit.ts'
 
-export type Handler = (request: Request) => Promise<Response> | Response
+export type Handler = (request: Request) => Promise<Response> | Soon<Response> | Response
 
 export interface ServeOptions {
   readonly host?: string
@@ -154,6 +155,10 @@ class Front implements Served, Ward {
     this.isDraining = true
   }
 
+  onError(error: unknown): void {
+    this.#options.onError?.(error)
+  }
+
   async close(graceMs: number): Promise<void> {
     this.isDraining = true
     const deadline = performance.now() + graceMs
@@ -229,28 +234,29 @@ class Front implements Served, Ward {
       socket.off('end', onEnd)
       response.attach(socket, Buffer.concat(early))
     }
-    this.#run(request, { answer, fail: () => socket.destroy() })
-  }
-
-  /** Calls the handler. `fail` is called when it throws, or the sending does. */
-  #run(request: NodeRequest, visit: Pick<Visit, 'answer' | 'fail'>): void {
-    const onError = (error: unknown) => {
-      this.#options.onError?.(error)
-      visit.fail()
+    const failed = (error: unknown) => {
+      this.onError(error)
+      socket.destroy()
     }
-    const answer = (response: Response) => {
+    const came = (response: Response) => {
       try {
-        visit.answer(response)
+        answer(response)
       } catch (error) {
-        onError(error)
+        failed(error)
       }
     }
+    this.#run(request, { came, failed })
+  }
+
+  /** Calls the handler, and tells what came of it. */
+  #run(request: NodeRequest, waiter: Waiter<Response>): void {
     try {
       const result = this.#handler(request as unknown as Request)
-      if (result instanceof Promise) result.then(answer, onError)
-      else answer(result)
+      if (result instanceof Soon) result.tell(waiter)
+      else if (result instanceof Promise) Soon.of(result).tell(waiter)
+      else waiter.came(result)
     } catch (error) {
-      onError(error)
+      waiter.failed(error)
     }
   }
 }

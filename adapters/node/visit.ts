@@ -1,4 +1,5 @@
 // One ordinary request under way: what becomes of it when its handler has answered or failed, or its client has left.
+import type { Waiter } from '../../src/soon.ts'
 import type { Exchange } from './client/exchange.ts'
 import { refuse } from './refusals.ts'
 import type { NodeRequest } from './request.ts'
@@ -13,11 +14,13 @@ export interface Ward {
   readonly isDraining: boolean
   /** A handler that throws breaks the connection in place of a 500. */
   readonly breaksOnError: boolean
+  /** Hears of a handler that threw. */
+  onError(error: unknown): void
   /** A visit is over. */
   finish(): void
 }
 
-export class Visit {
+export class Visit implements Waiter<Response> {
   readonly #ward: Ward
   readonly #exchange: Exchange
   readonly #request: NodeRequest
@@ -30,20 +33,30 @@ export class Visit {
     exchange.owner = this
   }
 
-  answer(response: Response): void {
+  /** Its handler has answered. */
+  came(response: Response): void {
+    try {
+      this.#send(response)
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  /** The handler threw, or the sending did. */
+  failed(error: unknown): void {
+    this.#ward.onError(error)
+    const exchange = this.#exchange
+    if (exchange.isOver || exchange.hasBegun || this.#ward.breaksOnError) exchange.destroy()
+    else refuse(exchange)
+  }
+
+  #send(response: Response): void {
     const exchange = this.#exchange
     if (exchange.isOver) return dropResponse(response)
     // Its body has not come as a whole: where the next request begins is not known.
     const isCut = exchange.isWaiting || !exchange.isWhole
     if (isCut && !exchange.isWaiting) exchange.linger()
     this.#onLeave = sendResponse(response, exchange, this.#ward.isDraining || isCut ? CLOSE : NONE)
-  }
-
-  /** The handler threw, or the sending did. */
-  fail(): void {
-    const exchange = this.#exchange
-    if (exchange.isOver || exchange.hasBegun || this.#ward.breaksOnError) exchange.destroy()
-    else refuse(exchange)
   }
 
   over(isSent: boolean): void {

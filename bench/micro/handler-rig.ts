@@ -6,8 +6,9 @@ import { createApp, type App } from '../../src/app.ts'
 import { Stop } from '../../src/forward/stop.ts'
 import type { HeadMemory } from '../../src/openai/head.ts'
 import { configSchema } from '../../src/config/schema.ts'
-import type { Answer, Host, Outgoing, Upstream, Watch } from '../../src/host.ts'
+import type { Answer, Host, Outgoing, Upstream, Watch, WorkerRef } from '../../src/host.ts'
 import { allParts } from '../../src/parts.ts'
+import type { Waiter } from '../../src/soon.ts'
 import { eventCount, makeBodies, type Bodies, type Column } from '../bodies.ts'
 
 /** What is sent and what comes back. */
@@ -130,16 +131,13 @@ class RigRequest {
   }
 }
 
-function engine(_worker: unknown, { path, body }: Outgoing): Promise<Upstream> {
+function engine({ path, body }: Outgoing): Upstream {
   if (path === '/v1/chat/completions') {
     const isStream = (body as readonly Uint8Array[]).length > 1
-    return Promise.resolve(
-      isStream ? new Ready(200, sseHead, events) : new Ready(200, jsonHead, [wholeAnswer]),
-    )
+    return isStream ? new Ready(200, sseHead, events) : new Ready(200, jsonHead, [wholeAnswer])
   }
-  if (path === '/v1/models')
-    return Promise.resolve(new Ready(200, ['content-type', 'application/json'], [models]))
-  return Promise.resolve(new Ready(404, [], []))
+  if (path === '/v1/models') return new Ready(200, ['content-type', 'application/json'], [models])
+  return new Ready(404, [], [])
 }
 
 /** Two workers, the policy given, and everything else as it comes: metrics, ids, timeouts, breakers, decision records. */
@@ -153,7 +151,9 @@ export async function createRig(policy: string): Promise<Rig> {
   const timers = createTimers()
   const { timeOrigin } = performance
   const seams = {
-    fetch: engine,
+    fetch: async (_worker: WorkerRef, outgoing: Outgoing) => engine(outgoing),
+    send: (_worker: WorkerRef, outgoing: Outgoing, waiter: Waiter<Upstream>) =>
+      queueMicrotask(() => waiter.came(engine(outgoing))),
     relay: (upstream: Upstream, answer: Answer, watch: Watch) =>
       new Relayed(upstream as Ready, answer, watch) as unknown as Response,
     now: () => timeOrigin + performance.now(),
@@ -172,7 +172,7 @@ export async function createRig(policy: string): Promise<Rig> {
   const send = async (shape: Shape): Promise<number> => {
     const source = sources.get(shape)!
     const request = new RigRequest(source, source.next()) as unknown as Request
-    const response = (await app.fetch(request)) as unknown as Relayed | Response
+    const response = (await app.answer(request).promise()) as unknown as Relayed | Response
     if (response instanceof Relayed) return response.flow()
     throw new Error(`${response.status}: ${await response.text()}`)
   }

@@ -3,6 +3,7 @@ import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Stop } from '../forward/stop.ts'
 import type { PairPlan, Plan } from '../actors/ask.ts'
+import { Soon } from '../soon.ts'
 import type { Attempted } from './attempted.ts'
 import { distserve } from './distserve.ts'
 import { dual } from './dual.ts'
@@ -15,9 +16,14 @@ const FORMS: Readonly<
   Record<Exclude<PairPlan['protocol'], 'sglang' | 'distserve'>, (occasion: Occasion) => Form>
 > = { nixl, nixl_p2p: nixlP2p, orchestrated, plain, p2p, mooncake, moriio }
 
-/** Never throws: what went wrong is a value. `abort` ends the attempt, on both legs of a pair. */
-export function execute(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Promise<Attempted> {
-  if (plan.kind === 'single') return single(core, admitted, plan, abort)
+/** Never fails: what went wrong is a value. `abort` ends the attempt, on both legs of a pair. */
+export function execute(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Soon<Attempted> {
+  return plan.kind === 'single'
+    ? single(core, admitted, plan, abort)
+    : Soon.of(executePair(core, admitted, plan, abort))
+}
+
+function executePair(core: Core, admitted: Admitted, plan: PairPlan, abort: Stop): Promise<Attempted> {
   if (plan.protocol === 'sglang') return dual(core, admitted, plan, abort)
   if (plan.protocol === 'distserve') return distserve(core, admitted, plan, abort)
   const form = FORMS[plan.protocol]({ core, admitted, plan })

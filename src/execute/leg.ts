@@ -65,8 +65,10 @@ export class Leg implements Late {
   /** Starts its clock: until its first token (whole answer), and that of the call. */
   time(firstToken: number): Deadline {
     const { alarms, config } = this.#core
-    const rules = { firstToken, idle: config.idleTimeout, total: config.totalTimeout }
+    const { idleTimeout, totalTimeout } = config
+    const rules = { firstTokenTimeout: firstToken, idleTimeout, totalTimeout }
     this.deadline = new Deadline(alarms, rules, this.#admitted.call.startedAt, this)
+    this.deadline.start(alarms.now())
     return this.deadline
   }
 

@@ -3,21 +3,28 @@ import type { Plan } from '../actors/ask.ts'
 import type { Admitted } from '../admission/admit.ts'
 import type { Core } from '../core.ts'
 import type { Stop } from '../forward/stop.ts'
-import { Deadline, type DeadlineRules, type Late } from '../forward/deadline.ts'
+import { Deadline, type Late } from '../forward/deadline.ts'
 import { headersFor, isEventStream } from '../forward/headers.ts'
 import { nameInBody, nameInHeaders } from '../forward/kv-session.ts'
 import { askLoad } from '../forward/load-report.ts'
 import { rankInBody } from '../forward/rank.ts'
-import type { Config } from '../config/schema.ts'
-import { UpstreamFailure, type Outgoing, type OutgoingBody, type Upstream } from '../host.ts'
-import type { Attempted, Failed, Started } from './attempted.ts'
+import {
+  UpstreamFailure,
+  type Host,
+  type Outgoing,
+  type OutgoingBody,
+  type Upstream,
+  type WorkerRef,
+} from '../host.ts'
+import { Soon, type Waiter } from '../soon.ts'
+import type { Attempted, Started } from './attempted.ts'
 
-/** Sends the call and waits for the first byte. Never throws: what went wrong is a value. `abort` ends the attempt. */
-export function single(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Promise<Attempted> {
+/** Sends the call and waits for the first byte. Never fails: what went wrong is a value. `abort` ends the attempt. */
+export function single(core: Core, admitted: Admitted, plan: Plan, abort: Stop): Soon<Attempted> {
   return new Single(core, admitted, plan, abort).send()
 }
 
-class Single implements Started, Late {
+class Single implements Started, Late, Waiter<Upstream> {
   readonly kind = 'started'
   readonly plan: Plan
   readonly deadline: Deadline
@@ -26,6 +33,7 @@ class Single implements Started, Late {
   readonly #core: Core
   readonly #admitted: Admitted
   readonly #abort: Stop
+  readonly #attempted = new Soon<Attempted>()
   #broken: UpstreamFailure | null = null
   /** The end of a body that streams is still to come. */
   #isSending = false
@@ -35,42 +43,40 @@ class Single implements Started, Late {
     this.#core = core
     this.#admitted = admitted
     this.#abort = abort
-    this.deadline = new Deadline(core.alarms, deadlineRules(core.config), admitted.call.startedAt, this)
     this.sentAt = core.host.now()
+    this.deadline = new Deadline(core.alarms, core.config, admitted.call.startedAt, this)
+    this.deadline.start(this.sentAt)
   }
 
-  send(): Promise<Attempted> {
-    const failed = (error: unknown) => this.#failed(error)
+  send(): Soon<Attempted> {
     try {
-      const sent = this.#core.host.fetch(this.plan.worker, this.#outgoing())
-      return sent.then((upstream) => this.#answered(upstream), failed)
+      sendBy(this.#core.host, this.plan.worker, this.#outgoing(), this)
     } catch (error) {
-      return Promise.resolve(failed(error))
+      this.failed(error)
     }
+    return this.#attempted
   }
 
-  #answered(upstream: Upstream): Attempted | Promise<Attempted> {
+  /** The head is here; the first byte is waited for. */
+  came(upstream: Upstream): void {
     this.upstream = upstream
-    return upstream.hasBegun ? this : this.#begun(upstream)
+    if (upstream.hasBegun) return this.#attempted.came(this)
+    const begun = (first: Uint8Array | null) => this.#begun(first)
+    const failed = (error: unknown) => this.failed(error)
+    upstream.first().then(begun, failed)
   }
 
-  /** Waits for the first byte. */
-  async #begun(upstream: Upstream): Promise<Attempted> {
-    try {
-      const first = await upstream.first()
-      // Nothing at all is no stream: another worker may do better.
-      if (first === null && upstream.status === 200 && isEventStream(upstream.headers)) {
-        throw new UpstreamFailure('reset', 'the stream ended before its first byte')
-      }
-      return this
-    } catch (error) {
-      return this.#failed(error)
-    }
-  }
-
-  #failed(error: unknown): Failed {
+  failed(error: unknown): void {
     this.deadline.stop()
-    return { kind: 'failed', plan: this.plan, failure: this.#broken ?? failureOf(error) }
+    this.#attempted.came({ kind: 'failed', plan: this.plan, failure: this.#broken ?? failureOf(error) })
+  }
+
+  #begun(first: Uint8Array | null): void {
+    const { status, headers } = this.upstream
+    // Nothing at all is no stream: another worker may do better.
+    const isNothing = first === null && status === 200 && isEventStream(headers)
+    if (isNothing) this.failed(new UpstreamFailure('reset', 'the stream ended before its first byte'))
+    else this.#attempted.came(this)
   }
 
   late(failure: UpstreamFailure): void {
@@ -109,11 +115,13 @@ class Single implements Started, Late {
   }
 }
 
-const deadlineRules = ({ firstTokenTimeout, idleTimeout, totalTimeout }: Config): DeadlineRules => ({
-  firstToken: firstTokenTimeout,
-  idle: idleTimeout,
-  total: totalTimeout,
-})
+/** By a promise where the host has nothing shorter. */
+function sendBy(host: Host, worker: WorkerRef, outgoing: Outgoing, waiter: Waiter<Upstream>): void {
+  if (host.send) return host.send(worker, outgoing, waiter)
+  const came = (upstream: Upstream) => waiter.came(upstream)
+  const failed = (error: unknown) => waiter.failed(error)
+  host.fetch(worker, outgoing).then(came, failed)
+}
 
 /** A client that reads no further, or whose upload stalls, is no fault of the worker: no breaker may count it. */
 export function blameless(failure: UpstreamFailure): UpstreamFailure {

@@ -90,7 +90,7 @@ export class Around implements Extensions {
       return relay(core, admitted, started)
     }
     const admitted = await admit(core, call, caller)
-    return attempt(core, admitted, relay)
+    return attempt(core, admitted, relay).promise()
   }
 
   async #rewritten(core: Core, { call }: Met): Promise<Call> {

@@ -105,7 +105,7 @@ async function attempts(
   for (let attempt = 1; ; attempt++) {
     const plan: SinglePlan = { kind: 'single', worker: ref, decision: call.id, attempt, waited: 0, delay: 0 }
     surface?.follow?.({ kind: 'sent', admitted, plan }, core)
-    const attempted = await single(hurried, admitted, plan, stop)
+    const attempted = await single(hurried, admitted, plan, stop).promise()
     if (call.signal.aborted && attempted.kind === 'started') attempted.upstream.cancel()
     if (call.signal.aborted) throw new ClientLeft()
     if (attempted.kind === 'started') return attempted

@@ -5,86 +5,87 @@ import type { Core } from '../core.ts'
 import type { Attempted, Failed, Started } from '../execute/attempted.ts'
 import { execute } from '../execute/execute.ts'
 import { Refusal } from '../openai/errors.ts'
+import { Soon, type Waiter } from '../soon.ts'
 import { ClientLeft } from './left.ts'
 import { Stop } from './stop.ts'
 import { retryAfterOf } from './headers.ts'
 
 /**
- * Gets an answer that has begun, and returns what `pass` makes of it: who waited for the answer itself would need a promise more.
- * Rejects with a `Refusal`, or `ClientLeft`: then the lease is settled.
+ * Gets an answer that has begun, and tells what `pass` makes of it. Fails with a `Refusal`, or `ClientLeft`: then the lease is
+ * settled.
  */
-export async function attempt<T>(
-  core: Core,
-  admitted: Admitted,
-  pass: (core: Core, admitted: Admitted, started: Started) => T,
-): Promise<T> {
-  let started: Started
-  const attempts = new Attempts(core, admitted)
-  const { signal } = admitted.call
-  // Until the answer is under way: from then on the host notices a client that leaves.
-  signal.addEventListener('abort', attempts)
-  try {
-    let attempted = await attempts.begin()
-    for (;;) {
-      const next = attempts.next(attempted)
-      const later = next === null ? null : await next
-      if (later === null) break
-      attempted = later
-    }
-    started = answer(attempted)
-  } catch (error) {
-    throw attempts.gaveUp(error)
-  } finally {
-    signal.removeEventListener('abort', attempts)
-  }
-  return pass(core, admitted, started)
+export function attempt<T>(core: Core, admitted: Admitted, pass: Pass<T>): Soon<T> {
+  return new Attempts(core, admitted, pass).begin()
 }
+
+type Pass<T> = (core: Core, admitted: Admitted, started: Started) => T
 
 /** Stays empty: V8 gives a list that grows room for seventeen at once, and most calls are tried at one worker. */
 const NOBODY: string[] = []
 
 /**
- * The attempts of one call. What an async function names is kept on the heap for each call, and each `await` makes some 300 bytes:
- * so there is but one of them on the way of a call that succeeds at once.
+ * The attempts of one call. No async function: what one names is kept on the heap for each call, and each `await` makes some 300
+ * bytes. There is none on the way of a call that succeeds at once.
  */
-class Attempts {
+class Attempts<T> implements Waiter<Attempted> {
   readonly #core: Core
   readonly #admitted: Admitted
+  readonly #pass: Pass<T>
+  readonly #answer = new Soon<T>()
   /** Ids of the workers that it was sent to. */
   #tried: string[] = NOBODY
   /** The attempt under way. */
   #plan: Plan | null = null
   #stop: Stop | null = null
 
-  constructor(core: Core, admitted: Admitted) {
+  constructor(core: Core, admitted: Admitted, pass: Pass<T>) {
     this.#core = core
     this.#admitted = admitted
-    core.notes.began(admitted.life)
+    this.#pass = pass
   }
 
-  /** The first one. */
-  begin(): Promise<Attempted> {
-    const { host } = this.#core
-    const { ask } = this.#admitted
+  /** Has it tried until it is answered, or nobody else can be tried. */
+  begin(): Soon<T> {
+    const { notes, host } = this.#core
+    const { ask, call, life } = this.#admitted
+    notes.began(life)
+    // Until the answer is under way: from then on the host notices a client that leaves.
+    call.signal.addEventListener('abort', this)
     const askedAt = host.now()
-    const pick = inTime(this.#core, ask, host.pool('main').pick(ask))
-    return pick instanceof Promise
-      ? pick.then((later) => this.#first(later, askedAt))
-      : this.#first(pick, askedAt)
+    try {
+      const pick = inTime(this.#core, ask, host.pool('main').pick(ask))
+      if (pick instanceof Promise) this.#when(pick.then((later) => this.#first(later, askedAt)))
+      else this.#first(pick, askedAt)
+    } catch (error) {
+      this.failed(error)
+    }
+    return this.#answer
   }
 
-  /** The one after that; null (or a promise of it): there is none, and what came is for the client. */
-  next(attempted: Attempted): Promise<Attempted | null> | null {
-    if (this.#admitted.call.signal.aborted) {
-      drop(attempted)
-      throw new ClientLeft()
+  /** An attempt has come to something: the client's answer, or a failure that another one may make good. */
+  came(attempted: Attempted): void {
+    try {
+      if (this.#admitted.call.signal.aborted) {
+        drop(attempted)
+        throw new ClientLeft()
+      }
+      const failure = failureOf(this.#core, attempted)
+      if (failure === null) this.#answered(attempted)
+      else this.#when(this.#again(attempted, failure))
+    } catch (error) {
+      this.failed(error)
     }
-    const failure = failureOf(this.#core, attempted)
-    if (failure === null) return null
-    const plan = this.#plan
-    if (failure.leg && plan?.kind === 'pair') this.#tried[this.#tried.length - 1] = plan.prefill.id
-    count(this.#core, attempted, failure, this.#admitted.ask.id)
-    return this.#again(attempted, failure)
+  }
+
+  /** Nothing came of it. */
+  failed(error: unknown): void {
+    const { id } = this.#admitted.ask
+    this.#core.notes.ended(this.#admitted.life)
+    this.#core.surface?.follow?.({ kind: 'over', id }, this.#core)
+    // Settling twice is harmless, and the listener may have been too early.
+    this.handleEvent()
+    this.#admitted.call.signal.removeEventListener('abort', this)
+    this.#answer.failed(error instanceof Refusal ? error.of(id, this.#tried.at(-1)) : error)
   }
 
   /** The client has left: the attempt under way ends, and so does the lease. */
@@ -94,21 +95,16 @@ class Attempts {
     host.after(Promise.resolve(host.pool('main').settle(this.#admitted.ask.id, { kind: 'left' })))
   }
 
-  /** Nothing came of it. Returns what is to be thrown. */
-  gaveUp(error: unknown): unknown {
-    const { id } = this.#admitted.ask
-    this.#core.notes.ended(this.#admitted.life)
-    this.#core.surface?.follow?.({ kind: 'over', id }, this.#core)
-    // Settling twice is harmless, and the listener may have been too early.
-    this.handleEvent()
-    return error instanceof Refusal ? error.of(id, this.#tried.at(-1)) : error
+  /** It goes on behind a promise. */
+  #when(work: Promise<void>): void {
+    work.catch((error: unknown) => this.failed(error))
   }
 
-  #first(pick: Pick, askedAt: number): Promise<Attempted> {
+  #first(pick: Pick, askedAt: number): void {
     const { instruments, host } = this.#core
     if ('plan' in pick)
       instruments.decisionTime.with().observe((host.now() - askedAt - pick.plan.waited) / 1000)
-    return this.#send(this.#planOf(pick))
+    this.#send(this.#planOf(pick))
   }
 
   #planOf(pick: Pick): Plan {
@@ -118,13 +114,13 @@ class Attempts {
     throw new Refusal(status, code, message, retryAfter)
   }
 
-  #send(plan: Plan): Promise<Attempted> {
-    return plan.delay > 0 && !this.#admitted.call.signal.aborted
-      ? sleep(this.#core, plan.delay).then(() => this.#execute(plan))
-      : this.#execute(plan)
+  #send(plan: Plan): void {
+    if (plan.delay > 0 && !this.#admitted.call.signal.aborted)
+      this.#when(sleep(this.#core, plan.delay).then(() => this.#execute(plan)))
+    else this.#execute(plan)
   }
 
-  #execute(plan: Plan): Promise<Attempted> {
+  #execute(plan: Plan): void {
     const { instruments, surface } = this.#core
     const { call, life } = this.#admitted
     if (call.signal.aborted) throw new ClientLeft()
@@ -135,34 +131,46 @@ class Attempts {
     surface?.follow?.({ kind: 'sent', admitted: this.#admitted, plan }, this.#core)
     this.#plan = plan
     this.#stop = new Stop()
-    return execute(this.#core, this.#admitted, plan, this.#stop)
+    execute(this.#core, this.#admitted, plan, this.#stop).tell(this)
   }
 
-  async #again(attempted: Attempted, failure: Failure): Promise<Attempted | null> {
+  /** Tries another worker; what came is for the client where there is none. */
+  async #again(attempted: Attempted, failure: Failure): Promise<void> {
     const { host, instruments } = this.#core
     const { ask, call, life } = this.#admitted
+    const plan = this.#plan
+    if (failure.leg && plan?.kind === 'pair') this.#tried[this.#tried.length - 1] = plan.prefill.id
+    count(this.#core, attempted, failure, ask.id)
     const pool = host.pool('main')
     if (call.body.kind === 'stream') {
       // Its bytes are gone: nobody else can be tried.
       await pool.settle(ask.id, { kind: 'failed', failure })
-      return null
+      return this.#answered(attempted)
     }
     life.worker = null
     const pick = await inTime(this.#core, ask, pool.repick(failure, ask, this.#tried))
     if ('refusal' in pick) {
       if (pick.refusal.code === 'retry_budget') instruments.retryBudgetExhausted.with().add()
-      return null
+      return this.#answered(attempted)
     }
     instruments.retried(failure.kind === 'status' ? `status_${failure.status}` : failure.kind)
     drop(attempted)
-    return this.#send(pick.plan)
+    this.#send(pick.plan)
   }
-}
 
-/** An answer goes to the client, a retryable one too when nobody else could be tried. */
-function answer(attempted: Attempted): Started {
-  if (attempted.kind === 'failed') throw refusalOf(attempted)
-  return attempted
+  /** The answer goes to the client, a retryable one too when nobody else could be tried. */
+  #answered(attempted: Attempted): void {
+    if (attempted.kind === 'failed') throw refusalOf(attempted)
+    this.#admitted.call.signal.removeEventListener('abort', this)
+    let made: T
+    try {
+      made = this.#pass(this.#core, this.#admitted, attempted)
+    } catch (error) {
+      // It has an answer under way: its lease is not settled by whoever gave up.
+      return this.#answer.failed(error)
+    }
+    this.#answer.came(made)
+  }
 }
 
 function drop(attempted: Attempted): void {

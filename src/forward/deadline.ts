@@ -1,13 +1,10 @@
 // The four clocks of a call after its connection: first token, silence inside the answer, and the whole. One alarm serves all.
+import type { Config } from '../config/schema.ts'
 import { UpstreamFailure, type FailureKind } from '../host.ts'
 import type { Alarm, Alarms } from './alarms.ts'
 
-export interface DeadlineRules {
-  /** All in ms; 0: no limit. */
-  readonly firstToken: number
-  readonly idle: number
-  readonly total: number
-}
+/** All in ms; 0: no limit. */
+export type DeadlineRules = Pick<Config, 'firstTokenTimeout' | 'idleTimeout' | 'totalTimeout'>
 
 const SENTENCES: Partial<Record<FailureKind, string>> = {
   first_token_timeout: 'The worker gave no token in time',
@@ -30,16 +27,20 @@ export class Deadline implements Alarm {
   readonly #totalAt: number
   #phase: 'first_token_timeout' | 'idle_timeout' = 'first_token_timeout'
   #isUnseen = false
-  #since: number
+  #since = 0
 
-  /** `startedAt`: when the whole call began (for `total`); the first-token clock starts now. */
+  /** `startedAt`: when the whole call began (for `totalTimeout`). */
   constructor(alarms: Alarms, rules: DeadlineRules, startedAt: number, owner: Late) {
     this.#alarms = alarms
     this.#rules = rules
     this.#owner = owner
-    this.#since = alarms.now()
-    this.#totalAt = rules.total > 0 ? startedAt + rules.total : Infinity
-    this.#arm(this.#since)
+    this.#totalAt = rules.totalTimeout > 0 ? startedAt + rules.totalTimeout : Infinity
+  }
+
+  /** The first-token clock starts. */
+  start(now: number): void {
+    this.#since = now
+    this.#arm(now)
   }
 
   /** Bytes came at that time. */
@@ -83,14 +84,16 @@ export class Deadline implements Alarm {
 
   #limitAt(kind: FailureKind): number {
     if (kind === 'total_timeout') return this.#totalAt
-    const limit = kind === 'first_token_timeout' ? this.#rules.firstToken : this.#rules.idle
+    const { firstTokenTimeout, idleTimeout } = this.#rules
+    const limit = kind === 'first_token_timeout' ? firstTokenTimeout : idleTimeout
     return limit > 0 ? this.#since + limit : Infinity
   }
 
   #arm(now: number): void {
     const at = this.#limitAt(this.#kind())
     // The idle clock may begin to count at any moment: never sleep longer than it lasts.
-    this.dueAt = this.#rules.idle > 0 ? Math.min(at, now + this.#rules.idle) : at
+    const { idleTimeout } = this.#rules
+    this.dueAt = idleTimeout > 0 ? Math.min(at, now + idleTimeout) : at
     if (this.dueAt < Infinity) this.#alarms.set(this, now)
   }
 }

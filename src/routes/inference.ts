@@ -1,36 +1,80 @@
 // Around the corridor: counts the call while it lives, keeps a waiting stream awake, and tells errors in the API's shape.
 import type { Core } from '../core.ts'
 import { refuseFor } from '../dialects/speak.ts'
-import { infer } from '../infer.ts'
+import { infer, type Asking } from '../infer.ts'
 import { ClientLeft, leavingOf } from '../forward/left.ts'
 import { awake } from '../forward/awake.ts'
+import type { Signal } from '../host.ts'
 import { requestIdOf, type Call } from '../openai/call.ts'
 import type { Endpoint } from '../openai/endpoints.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
 import { Refusal } from '../openai/errors.ts'
+import { Soon, type Waiter } from '../soon.ts'
 
 /** Answers an inference request; never rejects. */
 export function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
-  let call: Call | null = null
+  return answerCall(core, request, endpoint).promise()
+}
+
+/** The same without a promise, for who can take the answer in the turn in which it comes. */
+export function answerCall(core: Core, request: Request, endpoint: Endpoint): Soon<Response> {
   // A stream that is kept awake has an answer already: its client leaves by cancelling that.
   const leaving = core.config.keepAlive > 0 ? new AbortController() : null
   const signal = leaving ? AbortSignal.any([request.signal, leaving.signal]) : leavingOf(request)
-  const seen = (read: Call) => {
-    call = read
+  const asked = new Asked(core, request, endpoint, signal)
+  const answer = asked.run()
+  if (leaving === null) return answer
+  const leave = () => leaving.abort()
+  return Soon.of(awake(core, answer.promise(), { callOf: () => asked.call, leave }))
+}
+
+/** A call from its request to the head of its answer. */
+class Asked implements Asking, Waiter<Response> {
+  readonly signal: Signal
+  /** Null until it was read. */
+  call: Call | null = null
+  readonly #core: Core
+  readonly #request: Request
+  readonly #endpoint: Endpoint
+  readonly #answer = new Soon<Response>()
+
+  constructor(core: Core, request: Request, endpoint: Endpoint, signal: Signal) {
+    this.signal = signal
+    this.#core = core
+    this.#request = request
+    this.#endpoint = endpoint
   }
-  core.live++
-  const refused = (error: unknown): Response => {
-    core.live--
+
+  run(): Soon<Response> {
+    this.#core.live++
+    try {
+      infer(this.#core, this.#request, this.#endpoint, this).tell(this)
+    } catch (error) {
+      this.failed(error)
+    }
+    return this.#answer
+  }
+
+  seen(call: Call): void {
+    this.call = call
+  }
+
+  came(response: Response): void {
+    this.#answer.came(response)
+  }
+
+  failed(error: unknown): void {
+    const { call } = this
+    this.#core.live--
     call?.release()
-    return failed(core, request, endpoint, { call, error })
+    let response: Response
+    try {
+      response = failed(this.#core, this.#request, this.#endpoint, { call, error })
+    } catch (worse) {
+      return this.#answer.failed(worse)
+    }
+    this.#answer.came(response)
   }
-  let answer: Promise<Response>
-  try {
-    answer = infer(core, request, endpoint, { seen, signal }).catch(refused)
-  } catch (error) {
-    answer = Promise.resolve(refused(error))
-  }
-  return leaving ? awake(core, answer, { callOf: () => call, leave: () => leaving.abort() }) : answer
 }
 
 function failed(

@@ -4,14 +4,16 @@ import { Alarms } from '../../src/forward/alarms.ts'
 import { Deadline } from '../../src/forward/deadline.ts'
 import { createClock } from '../_clock.ts'
 
-function start(rules: Partial<{ firstToken: number; idle: number; total: number }>) {
+function start({ firstToken = 0, idle = 0, total = 0 }) {
   const clock = createClock()
   const late: [string, number][] = []
   const begin = clock.now()
   const alarms = new Alarms(clock)
-  const deadline = new Deadline(alarms, { firstToken: 0, idle: 0, total: 0, ...rules }, begin, {
+  const rules = { firstTokenTimeout: firstToken, idleTimeout: idle, totalTimeout: total }
+  const deadline = new Deadline(alarms, rules, begin, {
     late: (failure) => late.push([failure.kind, clock.now() - begin]),
   })
+  deadline.start(begin)
   return { alarms, clock, deadline, late }
 }
 

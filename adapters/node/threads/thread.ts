@@ -76,7 +76,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
     async listen(number: number) {
       await app.extend()
       const options = { ...listen, port: number, reusePort: true, onError }
-      served = await serve((request) => app.fetch(request), options)
+      served = await serve((request) => app.answer(request), options)
       return { url: served.url, port: served.port }
     },
     adopt(next: Config) {
