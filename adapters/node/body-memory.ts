@@ -6,6 +6,8 @@ const IS_SHELVED = Symbol('isShelved')
 
 /** Bodies below this are left to the collector, bytes. */
 const LEAST = 4096
+/** Smaller ones share buffers of this size, bytes. */
+const SLAB = 65_536
 /** Larger buffers are not kept, bytes. */
 const MOST = 1_048_576
 /** Bytes of buffers that are kept at once. */
@@ -28,6 +30,9 @@ export class BodyMemory {
   /** By size. */
   readonly #shelves = new Map<number, Shelf>()
   #kept = 0
+  /** Where small bodies are put, one behind the other. */
+  #slab: ArrayBufferLike | null = null
+  #slabAt = 0
   #sweeper: ReturnType<typeof setTimeout> | null = null
 
   /** Bytes of free buffers. */
@@ -47,10 +52,28 @@ export class BodyMemory {
     return marked(new Uint8Array(kept, 0, size), true)
   }
 
+  /** A body of these bytes. */
+  copyOf(bytes: Uint8Array): Uint8Array {
+    const size = bytes.byteLength
+    const copy = size < LEAST ? this.#among(size) : this.room(size)
+    copy.set(bytes)
+    return copy
+  }
+
+  #among(size: number): Uint8Array {
+    if (this.#slab === null || this.#slabAt + size > SLAB) {
+      this.#slab = fresh(SLAB).buffer
+      this.#slabAt = 0
+    }
+    const at = this.#slabAt
+    this.#slabAt = at + size
+    return new Uint8Array(this.#slab, at, size)
+  }
+
   /** Lets the memory of a body be freed that fills a buffer of its own. Returns the body. */
   mark(body: Uint8Array): Uint8Array {
     const isAlone = body.byteLength >= LEAST && body.byteLength === body.buffer.byteLength
-    return isAlone ? marked(body, false) : body
+    return isAlone && (body.buffer as Marked)[IS_SHELVED] === undefined ? marked(body, false) : body
   }
 
   /**

@@ -38,7 +38,7 @@ export function readBody(
     let at = 0
     let isOver = false
     incoming.take({
-      data(bytes) {
+      data(bytes, isLent) {
         if (isOver) return
         count(bytes.byteLength)
         const end = at + bytes.byteLength
@@ -47,16 +47,16 @@ export function readBody(
           incoming.pause()
           return reject(new BodyTooLarge(limit))
         }
-        if (bytes.byteLength === length) buffer = bodies.mark(plain(bytes))
+        if (bytes.byteLength === length && !isLent) buffer = bodies.mark(plain(bytes))
         else {
           buffer = roomFor(buffer, end, length)
           buffer.set(bytes, at)
-          free(bytes)
+          if (!isLent) free(bytes)
         }
         at = end
         if (at !== length) return
         isOver = true
-        resolve(buffer)
+        resolve(buffer.byteLength === at ? buffer : buffer.subarray(0, at))
       },
       end() {
         if (!isOver) resolve(buffer ? buffer.subarray(0, at) : new Uint8Array(0))
@@ -69,6 +69,9 @@ export function readBody(
 /** Pieces from this size on are given back at once, bytes. */
 const LARGE = 16_384
 
+/** More is not asked for before it is here, whatever the client says, bytes. */
+const AT_ONCE = 1_073_741_824
+
 /** Gives back the memory of a piece that was copied: while it waited to be collected, V8 would collect all the sooner. */
 function free({ buffer, byteLength }: Uint8Array): void {
   if (byteLength < LARGE || buffer.byteLength !== byteLength || !(buffer instanceof ArrayBuffer)) return
@@ -77,12 +80,13 @@ function free({ buffer, byteLength }: Uint8Array): void {
 
 /** Not a Buffer, whose methods differ. */
 export function plain(bytes: Uint8Array): Uint8Array {
+  if (!Buffer.isBuffer(bytes)) return bytes
   return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function roomFor(buffer: Uint8Array | null, end: number, length: number | null): Uint8Array {
   if (buffer && end <= buffer.byteLength) return buffer
-  if (length !== null) return bodies.room(length)
+  if (length !== null && length <= AT_ONCE) return bodies.room(length)
   // Not zeroed: every byte that is handed out was written. Large ones take up memory only as they fill.
   const grown = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(end, (buffer?.byteLength ?? 8192) * 2)).buffer)
   if (buffer) grown.set(buffer)
@@ -93,10 +97,10 @@ function roomFor(buffer: Uint8Array | null, end: number, length: number | null):
 export function streamBody(incoming: Incoming, count: (bytes: number) => void): ReadableStream<Uint8Array> {
   let isOver = false
   const takerFor = (controller: ReadableStreamDefaultController<Uint8Array>): BodyTaker => ({
-    data(bytes) {
+    data(bytes, isLent) {
       count(bytes.byteLength)
       if (isOver) return
-      controller.enqueue(plain(bytes))
+      controller.enqueue(isLent ? new Uint8Array(bytes) : plain(bytes))
       if ((controller.desiredSize ?? 0) <= 0) incoming.pause()
     },
     end() {

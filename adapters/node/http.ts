@@ -210,7 +210,8 @@ class Front implements Served, Ward {
     socket.on('error', () => undefined) // what matters is told by its 'close'
     const request = new NodeRequest(new OrdinaryIncoming(req), { ...this.#context, isUpgrade: true })
     // Read on while the handshake is under way: a client that leaves is noticed by reading alone.
-    const early = [head]
+    // It lies where the next connection is read to.
+    const early: Buffer[] = [Buffer.from(head)]
     let room = EARLY - head.length
     const onData = (bytes: Buffer) => {
       early.push(bytes)

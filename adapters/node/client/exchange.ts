@@ -5,7 +5,8 @@ import type { Sink } from '../response.ts'
 
 /** Who takes a request's body as it comes. Exactly one of `end` and `cut` is called. */
 export interface BodyTaker {
-  data(bytes: Uint8Array): void
+  /** `isLent`: they are what they are during the call only. */
+  data(bytes: Uint8Array, isLent: boolean): void
   end(): void
   /** The client left before its body was whole. */
   cut(): void

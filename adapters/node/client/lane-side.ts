@@ -1,19 +1,9 @@
-// What a lane gives its turns.
+// What a lane is given, and what it gives its turns.
 import type { Socket } from 'node:net'
-import type { HeaderList } from '../../../src/host.ts'
-import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
-
-/** The request line and headers, as the parser tells them. */
-export interface RequestHead {
-  readonly method: string
-  readonly target: string
-  readonly headers: HeaderList
-  readonly memory: HeadMemory
-  readonly isModern: boolean
-  readonly keepsAlive: boolean
-}
+import type { ParserShape } from './parser.ts'
+import type { Turn } from './turn.ts'
 
 /** What a lane lends its turns. */
 export interface LaneSide {
@@ -26,4 +16,16 @@ export interface LaneSide {
   steer(): void
   /** The response is out. `isLast`: the connection ends with it; `lingers`: not before its request's body is dropped. */
   done(isLast: boolean, lingers: boolean): void
+}
+
+/** What all lanes of a server share. */
+export interface LaneOptions {
+  readonly shape: ParserShape
+  readonly date: DateLine
+  /** Lines that tell how long an idle connection is kept. */
+  readonly kept: string
+  /** Calls the handler. What comes behind the request on its connection waits until its response is out. */
+  serve(turn: Turn): void
+  /** Hears of a client that ended its connection within a body. */
+  broken(socket: Socket): void
 }

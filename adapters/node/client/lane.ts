@@ -1,27 +1,22 @@
-// A client's connection without node:http's messages: its parser and its errors stay node:http's, but what the parser reads goes
+// A client's connection without node:http's messages: its parser and its errors stay node:http's, but what the parser tells goes
 // straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
+// A plain one is read past node:http, too: what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
+import { bodies } from '../body-memory.ts'
+import { readPast } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
-import type { OnHead, Parser, ParserShape } from './parser.ts'
-import type { LaneSide } from './lane-side.ts'
+import { KnownHeads } from './known-heads.ts'
+import { heldBy, type OnHead, type Parser, type ParserShape } from './parser.ts'
+import type { LaneOptions, LaneSide } from './lane-side.ts'
 import { LastHead } from './last-head.ts'
+import { readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
 /** How long a client may go on sending a body after its response, so that it comes to read it, ms. */
 export const LINGER = 5000
-
-/** What all lanes of a server share. */
-export interface LaneOptions {
-  readonly shape: ParserShape
-  readonly date: DateLine
-  /** Lines that tell how long an idle connection is kept. */
-  readonly kept: string
-  /** Calls the handler. What comes behind the request on its connection waits until its response is out. */
-  serve(turn: Turn): void
-}
 
 type Slot = Parser[number]
 
@@ -45,6 +40,18 @@ export class Lane implements LaneSide {
   #isEnding = false
   #isServing = false
   #hasServed = false
+  /** What the client sent before; null where node:http reads the connection. */
+  readonly #known: KnownHeads | null
+  /** Gives the connection back to node:net. */
+  readonly #giveBack: (() => void) | null
+  /** The parser is between two messages, so that one may pass it. */
+  #isBetween = true
+  /** So it will be at the end of the one that it reads. */
+  #endsClean = false
+  /** What it told first since its last read. */
+  #told: RequestHead | null = null
+  /** Bytes of a body that are still to come past the parser. */
+  #left = 0
   /** Something of a head is here, or the first one is due; and whether the parser told anything since its last read. */
   #isHeadDue = true
   #hasTold = false
@@ -66,19 +73,15 @@ export class Lane implements LaneSide {
     this.kept = options.kept
     this.#options = options
     this.#parser = parser
-    const { head, body, complete, execute } = options.shape.slots
-    this.#own = [head, body, complete].map((slot) => [slot, parser[slot]!] as const)
-    const onExecute = parser[execute] as (result: unknown) => void
-    parser[head] = ((...args) => this.#onHead(args)) satisfies OnHead as Slot
-    parser[body] = (bytes: Uint8Array) => this.#reading?.data(bytes)
-    parser[complete] = () => this.#onComplete()
-    parser[execute] = (result: unknown) => {
-      this.idleFor = 0
-      if (!this.#hasTold && this.#reading === null) this.#isHeadDue = true
-      this.#hasTold = false
-      onExecute(result)
-      // A body that goes on behind this read: its request is served meanwhile.
-      if (typeof result === 'number') this.#next()
+    this.#own = heldBy(parser, options.shape.slots)
+    this.#listen(options.shape.slots)
+    this.#giveBack = readPast(socket, (bytes, size) => this.#read(bytes, size))
+    this.#known = this.#giveBack === null ? null : new KnownHeads()
+    if (this.#giveBack !== null) {
+      // By this the parser no longer reads by itself, and gets what is told as 'data'.
+      socket.on('data', nothing).off('data', nothing)
+      // Before node:http, which sees nothing wrong with it.
+      socket.prependListener('end', () => this.#left > 0 && options.broken(socket))
     }
     socket.on('drain', () => this.#current?.drained())
     socket.once('close', () => this.#onClose())
@@ -100,9 +103,78 @@ export class Lane implements LaneSide {
     this.headFor = this.#isHeadDue && this.#own !== null ? this.headFor + 1 : 0
   }
 
+  #listen({ begin, head, body, complete, execute }: ParserShape['slots']): void {
+    const parser = this.#parser
+    const onExecute = parser[execute] as (result: unknown) => void
+    parser[begin] = () => {
+      this.#isBetween = false
+    }
+    parser[head] = ((...args) => this.#onHead(args)) satisfies OnHead as Slot
+    parser[body] = (bytes: Uint8Array) => this.#reading?.data(bytes, false)
+    parser[complete] = () => {
+      this.#isBetween = this.#endsClean
+      this.#onComplete()
+    }
+    parser[execute] = (result: unknown) => {
+      this.idleFor = 0
+      onExecute(result)
+      // A body that goes on behind this read: its request is served meanwhile.
+      if (typeof result === 'number') this.#parsed()
+    }
+  }
+
+  /** The parser has taken what was read. */
+  #parsed(): void {
+    if (!this.#hasTold && this.#reading === null) this.#isHeadDue = true
+    this.#hasTold = false
+    this.#next()
+  }
+
+  /** Bytes came that node:http did not read. */
+  #read(bytes: Buffer, size: number): undefined {
+    this.idleFor = 0
+    if (this.#left > 0) return this.#readBody(bytes, 0, size)
+    const canPass = this.#isBetween && !this.#isEnding && this.socket.writable
+    const head = canPass ? this.#known!.find(bytes, size) : null
+    if (head === null) return this.#parse(bytes, size, canPass)
+    this.#isHeadDue = false
+    this.#begin(head)
+    this.#left = head.length!
+    this.#readBody(bytes, this.#known!.size, size)
+  }
+
+  /** Bytes of a body that passes the parser, and of what follows it. */
+  #readBody(bytes: Buffer, from: number, size: number): undefined {
+    const turn = this.#reading
+    const to = Math.min(size, from + this.#left)
+    const isStart = from > 0
+    this.#left -= to - from
+    if (this.#left > 0) {
+      // Who is served now may say where the body goes.
+      if (isStart) this.#next()
+      turn?.data(bytes.subarray(from, to), true)
+      return
+    }
+    if (isStart && to > from) turn?.data(bodies.copyOf(bytes.subarray(from, to)), false)
+    else if (to > from) turn?.data(bytes.subarray(from, to), true)
+    this.#onComplete()
+    if (to < size) this.#parse(bytes.subarray(to), size - to, false)
+  }
+
+  /** Gives bytes to the parser, as node:http does with what it did not read by itself. */
+  #parse(bytes: Buffer, size: number, isFresh: boolean): undefined {
+    this.#told = null
+    this.#hasTold = false
+    // Nobody keeps what is not copied.
+    this.socket.emit('data', bytes.subarray(0, size))
+    if (isFresh && this.#told !== null) this.#known!.learn(bytes, size, this.#told)
+    this.#parsed()
+  }
+
   #onHead(args: Parameters<OnHead>): number {
     const parser = this.#parser
     const [major, minor, list, number, path, , , isUpgrade, keepsAlive] = args
+    this.#endsClean = keepsAlive && !isUpgrade
     this.#isHeadDue = false
     this.#hasTold = true
     const headers = list ?? parser._headers
@@ -117,11 +189,17 @@ export class Lane implements LaneSide {
     }
     const isModern = major === 1 && minor === 1
     const memory = this.#lastHead.memoryOf(headers)
-    const turn = new Turn(this, { method, target, headers, memory, isModern, keepsAlive })
+    const head = readRequest({ method, target, headers, memory, isModern, keepsAlive })
+    if (this.#endsClean) this.#told ??= head
+    this.#begin(head)
+    return 0
+  }
+
+  #begin(head: RequestHead): void {
+    const turn = new Turn(this, head)
     this.#reading = turn
     this.#line.push(turn)
     if (this.#line.length > MAX_LINE) this.steer()
-    return 0
   }
 
   /** Gives the connection back to node:http, which takes the socket out of HTTP. */
@@ -132,6 +210,7 @@ export class Lane implements LaneSide {
       return 0
     }
     this.#release()
+    this.#giveBack?.()
     const own = this.#parser[this.#options.shape.slots.head] as OnHead
     return own.apply(this.#parser, args)
   }
@@ -162,7 +241,7 @@ export class Lane implements LaneSide {
       const turn = this.#line.length === 1 ? this.#line.pop()! : this.#line.shift()!
       this.#current = turn
       this.#hasServed = true
-      if (turn.wrong === 0) this.#options.serve(turn)
+      if (turn.asked.wrong === 0) this.#options.serve(turn)
       else this.#refuse(turn)
     }
     this.#isServing = false
@@ -171,7 +250,7 @@ export class Lane implements LaneSide {
 
   #refuse(turn: Turn): void {
     turn.linger()
-    turn.refuse({ status: turn.wrong, statusText: '', headers: [] }, '')
+    turn.refuse({ status: turn.asked.wrong, statusText: '', headers: [] }, '')
   }
 
   steer(): void {
@@ -208,11 +287,4 @@ export class Lane implements LaneSide {
   }
 }
 
-function wantsWebSocket(method: string, headers: readonly string[]): boolean {
-  if (method !== 'GET') return false
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]!.length === 7 && headers[i]!.toLowerCase() === 'upgrade')
-      return headers[i + 1]!.toLowerCase() === 'websocket'
-  }
-  return false
-}
+function nothing(): void {}

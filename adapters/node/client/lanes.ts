@@ -34,7 +34,13 @@ export class Lanes {
     this.door = tls
       ? createTlsServer({ ALPNProtocols: ['http/1.1'], noDelay: true, ...tls })
       : createServer({ allowHalfOpen: true, noDelay: true })
-    const options = { shape, date: new DateLine(), kept: keptFor(times.keepAlive / 1000), serve }
+    const options = {
+      shape,
+      date: new DateLine(),
+      kept: keptFor(times.keepAlive / 1000),
+      serve,
+      broken: hearOf(http),
+    }
     this.door.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       http.emit('connection', socket)
       const lane = Lane.open(socket, options)
@@ -65,6 +71,12 @@ export class Lanes {
       else if (lane.headFor > head / looks) http.emit('clientError', slow(), lane.socket)
     }
   }
+}
+
+/** As node:http would tell of it itself. */
+function hearOf(http: HttpServer): (socket: Socket) => void {
+  const error = () => Object.assign(new Error('the body ended early'), { code: 'HPE_INVALID_EOF_STATE' })
+  return (socket) => void http.emit('clientError', error(), socket)
 }
 
 function slow(): Error {

@@ -62,7 +62,7 @@ export class OrdinaryIncoming implements Incoming {
     let isOver = false
     req.on('data', (bytes: Uint8Array) => {
       this.#taken += bytes.byteLength
-      taker.data(bytes)
+      taker.data(bytes, false)
     })
     req.on('end', () => {
       if (!isOver) taker.end()

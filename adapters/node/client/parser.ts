@@ -32,6 +32,8 @@ export type OnHead = (
 /** How this Node's parser is listened to. */
 export interface ParserShape {
   readonly slots: {
+    /** At the first byte of a message. Node leaves it empty. */
+    readonly begin: number
     readonly head: number
     readonly body: number
     readonly complete: number
@@ -43,6 +45,7 @@ export interface ParserShape {
 }
 
 const NAMES = {
+  begin: 'kOnMessageBegin',
   head: 'kOnHeadersComplete',
   body: 'kOnBody',
   complete: 'kOnMessageComplete',
@@ -73,22 +76,24 @@ export function probe(): ParserShape | null {
 
 function slotsOf(parser: Parser): ParserShape['slots'] | null {
   const known = parser.constructor as unknown as Record<string, unknown>
-  const { head, body, complete, execute } = NAMES
-  const numbers = [head, body, complete, execute].map((name) => known[name])
+  const { begin, head, body, complete, execute } = NAMES
+  const [beginSlot, ...numbers] = [begin, head, body, complete, execute].map((name) => known[name])
+  if (typeof beginSlot !== 'number' || parser[beginSlot] !== null) return null
   if (!numbers.every((slot) => typeof slot === 'number' && typeof parser[slot] === 'function')) return null
   const [headSlot, bodySlot, completeSlot, executeSlot] = numbers as [number, number, number, number]
-  return { head: headSlot, body: bodySlot, complete: completeSlot, execute: executeSlot }
+  return { begin: beginSlot, head: headSlot, body: bodySlot, complete: completeSlot, execute: executeSlot }
 }
 
 /** The shape, if the parser tells of some requests what was sent. */
 function tryAll(parser: Parser, slots: ParserShape['slots']): ParserShape | null {
-  const own = [slots.head, slots.body, slots.complete].map((slot) => [slot, parser[slot]!] as const)
+  const own = heldBy(parser, slots)
   const methods: string[] = []
   let told: unknown[] = []
   const onHead: OnHead = (...args) => {
     told.push(...args)
     return 0
   }
+  parser[slots.begin] = () => told.push('begin')
   parser[slots.head] = onHead as Parser[number]
   parser[slots.body] = (bytes: Buffer) => told.push(bytes.toString())
   parser[slots.complete] = () => told.push('complete')
@@ -97,8 +102,8 @@ function tryAll(parser: Parser, slots: ParserShape['slots']): ParserShape | null
       if (method === 'CONNECT') continue
       told = []
       parser.execute(Buffer.from(`${method} /a HTTP/1.1\r\nHost: b\r\nContent-Length: 1\r\n\r\nc`))
-      const number = told[3]
-      const wanted = [1, 1, ['Host', 'b', 'Content-Length', '1'], number, '/a']
+      const number = told[4]
+      const wanted = ['begin', 1, 1, ['Host', 'b', 'Content-Length', '1'], number, '/a']
       const rest = [undefined, undefined, false, true, 'c', 'complete']
       if (typeof number !== 'number' || !isSame(told, [...wanted, ...rest])) return null
       methods[number] = method
@@ -108,6 +113,14 @@ function tryAll(parser: Parser, slots: ParserShape['slots']): ParserShape | null
     // The parser goes back to a pool.
     for (const [slot, callback] of own) parser[slot] = callback
   }
+}
+
+/** What node:http has in the slots that tell of messages. */
+export function heldBy(
+  parser: Parser,
+  { begin, head, body, complete }: ParserShape['slots'],
+): readonly (readonly [number, Parser[number]])[] {
+  return [begin, head, body, complete].map((slot) => [slot, parser[slot]!] as const)
 }
 
 /** In JSON undefined and null look alike, and parsers give either. */

@@ -1,33 +1,22 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
-import { isNamed } from '../../../src/forward/names.ts'
 import type { Frames } from '../wire/frames.ts'
-import { numberOf } from '../wire/letters.ts'
 import { isTcp } from '../writer.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
-import type { LaneSide, RequestHead } from './lane-side.ts'
+import type { LaneSide } from './lane-side.ts'
 import { SMALL, writePiece, writeStart } from './pieces.ts'
+import type { RequestHead } from './request.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
 const HIGH_WATER = 65_536
 
 export class Turn implements Exchange, Asked {
-  readonly method: string
-  readonly target: string
-  readonly headers: HeaderList
-  readonly memory: HeadMemory
-  readonly isModern: boolean
-  readonly isHead: boolean
-  readonly keepsAlive: boolean
-  /** An answer that the head deserves before anybody looks at it: 400 without a Host, 417; else 0. */
-  readonly wrong: number
-  host = ''
-  length: number | null = 0
+  readonly asked: RequestHead
   isWhole = false
-  isWaiting = false
+  isWaiting: boolean
   waiting = 0
   isOver = false
   hasBegun = false
@@ -48,36 +37,46 @@ export class Turn implements Exchange, Asked {
   #isFull = false
   #onRoom: () => void = nothing
 
-  constructor(lane: LaneSide, { method, target, headers, memory, isModern, keepsAlive }: RequestHead) {
+  constructor(lane: LaneSide, asked: RequestHead) {
     this.#lane = lane
-    this.method = method
-    this.target = target
-    this.headers = headers
-    this.memory = memory
-    this.isModern = isModern
-    this.isHead = method === 'HEAD'
-    this.keepsAlive = keepsAlive
-    this.wrong = this.#readHeaders(headers)
+    this.asked = asked
+    this.isWaiting = asked.isWaiting
   }
 
-  #readHeaders(headers: HeaderList): number {
-    let hasHost = false
-    let expect: string | null = null
-    // llhttp has refused lengths that are not digits, and both framings at once.
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i]!
-      if (!hasHost && isNamed(name, 'host')) {
-        hasHost = true
-        this.host = headers[i + 1]!
-      } else if (isNamed(name, 'content-length')) this.length = numberOf(headers[i + 1]!)
-      else if (isNamed(name, 'transfer-encoding')) this.length = null
-      else if (isNamed(name, 'expect')) expect = headers[i + 1]!
-    }
-    if (!this.isModern) return 0
-    if (!hasHost) return 400
-    if (expect === null) return 0
-    this.isWaiting = /^100-continue$/i.test(expect)
-    return this.isWaiting ? 0 : 417
+  get method(): string {
+    return this.asked.method
+  }
+
+  get target(): string {
+    return this.asked.target
+  }
+
+  get headers(): HeaderList {
+    return this.asked.headers
+  }
+
+  get memory(): HeadMemory {
+    return this.asked.memory
+  }
+
+  get host(): string {
+    return this.asked.host
+  }
+
+  get length(): number | null {
+    return this.asked.length
+  }
+
+  get isModern(): boolean {
+    return this.asked.isModern
+  }
+
+  get isHead(): boolean {
+    return this.asked.isHead
+  }
+
+  get keepsAlive(): boolean {
+    return this.asked.keepsAlive
   }
 
   get remoteAddress(): string | undefined {
@@ -95,11 +94,12 @@ export class Turn implements Exchange, Asked {
 
   // From the parser.
 
-  data(bytes: Uint8Array): void {
-    if (this.#taker !== null) return this.#taker.data(bytes)
-    this.waiting += bytes.byteLength
-    if (this.#early === null) this.#early = [bytes]
-    else this.#early.push(bytes)
+  data(bytes: Uint8Array, isLent: boolean): void {
+    if (this.#taker !== null) return this.#taker.data(bytes, isLent)
+    const kept = isLent ? new Uint8Array(bytes) : bytes
+    this.waiting += kept.byteLength
+    if (this.#early === null) this.#early = [kept]
+    else this.#early.push(kept)
     if (this.isFull) this.#lane.steer()
   }
 
@@ -125,7 +125,7 @@ export class Turn implements Exchange, Asked {
     const early = this.#early
     this.#early = null
     this.waiting = 0
-    if (early !== null) for (const bytes of early) taker.data(bytes)
+    if (early !== null) for (const bytes of early) taker.data(bytes, false)
     if (this.isWhole) taker.end()
     else if (this.isOver) taker.cut()
     else this.#lane.steer()

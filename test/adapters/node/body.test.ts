@@ -9,7 +9,7 @@ function incoming(pieces: readonly Uint8Array[], length: number | null): Incomin
   return {
     length,
     take(taker: BodyTaker) {
-      for (const piece of pieces) taker.data(piece)
+      for (const piece of pieces) taker.data(piece, false)
       taker.end()
     },
     pause() {},
