@@ -1,4 +1,6 @@
 // Host.fetch on Node: HTTP/1.1 over our own connections.
+// The global of that name is a getter, which is called each time.
+import { performance } from 'node:perf_hooks'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Outgoing, WorkerRef } from '../../src/host.ts'
 import type { Waiter } from '../../src/soon.ts'

@@ -2,6 +2,8 @@
 import { connect as connectTcp } from 'node:net'
 import type { OnReadOpts, Socket } from 'node:net'
 import { isIP } from 'node:net'
+// The global of that name is a getter, which is called each time.
+import { performance } from 'node:perf_hooks'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure, type Signal } from '../../../src/host.ts'
 import { arrivals, readPast, type Take } from '../reader.ts'
