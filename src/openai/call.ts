@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoints.ts'
 import { headOf, newIdOf, type HeadFacts } from './head.ts'
 import { checkReach } from './reach.ts'
 import { formOf, read, unreadable, type CallBody, type Reading } from './reading.ts'
+import { bitsOf } from './key-bits.ts'
 import type { TopLevel } from './scan.ts'
 import type { Shape } from './shapes.ts'
 import { targetOf, type Target } from './target.ts'
@@ -132,7 +133,7 @@ function callFrom(core: Core, head: Head, reading: Reading): Call {
   const { method } = request
   const top = reading.body.kind === 'json' ? reading.body.top : null
   return {
-    id: `d-${core.nextId()}`,
+    id: core.ids.decision(),
     requestId,
     endpoint,
     shape: target.shape,
@@ -154,7 +155,10 @@ function callFrom(core: Core, head: Head, reading: Reading): Call {
   }
 }
 
+const STATE_BITS = bitsOf(['previous_response_id', 'conversation'])
+
 function builtOn(top: TopLevel): string | null {
+  if (!top.mayHave(STATE_BITS)) return null
   const previous = top.string('previous_response_id')
   if (previous !== null) return previous
   if (top.kind('conversation') === 'object') {

@@ -1,4 +1,5 @@
 // Keys by which engines hand KV over. They are the router's to set: what a client sends there is taken out on every path.
+import { bitsOf } from './key-bits.ts'
 import type { TopLevel } from './scan.ts'
 import type { Edit } from './spans.ts'
 
@@ -14,10 +15,11 @@ const PD_KEYS = [
   'preserve_cache',
 ]
 
+const BITS = bitsOf(PD_KEYS)
 const NONE: readonly Edit[] = []
 
 /** Edits that take a client's hand-over keys out; none where it sent none. */
 export function withoutPdKeys(top: TopLevel): readonly Edit[] {
-  if (!PD_KEYS.some((key) => top.has(key))) return NONE
+  if (!top.mayHave(BITS) || !PD_KEYS.some((key) => top.has(key))) return NONE
   return PD_KEYS.filter((key) => top.has(key)).map((key) => ({ kind: 'delete', key }))
 }

@@ -1,5 +1,6 @@
 // Reads the top level of a JSON object in place: where each key and value lies, decoding only what is asked for.
 import { kernelFor } from '../kernel/kernel.ts'
+import { bitOf } from './key-bits.ts'
 import { BodyError, skipBlank, skipScalar, skipString, skipValue } from './skip.ts'
 import { shortText } from './short-text.ts'
 import { textOf } from './words.ts'
@@ -53,8 +54,8 @@ export class TopLevel {
   /** The object itself, braces included. */
   readonly object: Span
   readonly #marks: readonly number[]
-  /** A bit for each length that a key has, modulo 32: most keys that are asked for are not there, and shown so by it alone. */
-  readonly #lengths: number
+  /** The bits of all keys: most that are asked for are not there, and shown so by them alone. */
+  readonly #bits: number
   readonly #decoded: ReadonlyMap<number, string> | null
   readonly #plain: number
 
@@ -65,9 +66,12 @@ export class TopLevel {
     this.#marks = marks
     this.#decoded = decoded
     this.#plain = plain
-    let lengths = decoded === null ? 0 : -1
-    for (let at = 0; at < marks.length; at += 4) lengths |= 1 << (marks[at + 1]! - marks[at]!)
-    this.#lengths = lengths
+    let bits = decoded === null ? 0 : -1
+    for (let at = 0; at < marks.length; at += 4) {
+      const start = marks[at]!
+      bits |= bitOf(marks[at + 1]! - start, this.bytes[start]!, this.bytes[start + 1]!)
+    }
+    this.#bits = bits
   }
 
   /** How many members there are, duplicates counted. */
@@ -92,9 +96,14 @@ export class TopLevel {
 
   /** Index of the last member below `before` that has this key, or -1. */
   lastIndex(key: string, before: number = this.size): number {
-    if ((this.#lengths & (1 << key.length)) === 0) return -1
+    if ((this.#bits & bitOf(key.length, key.charCodeAt(0), key.charCodeAt(1))) === 0) return -1
     for (let index = before - 1; index >= 0; index--) if (this.#isKey(index, key)) return index
     return -1
+  }
+
+  /** False: none of the keys whose bits these are (`bitsOf`) is there. */
+  mayHave(bits: number): boolean {
+    return (this.#bits & bits) !== 0
   }
 
   has(key: string): boolean {

@@ -1,4 +1,5 @@
 // Finds the canonical bytes of a prompt: those parts of a JSON body that the engine makes the prompt of, in the prompt's order.
+import { bitsOf } from '../openai/key-bits.ts'
 import type { TopLevel } from '../openai/scan.ts'
 import type { ByteText } from '../openai/words.ts'
 import { addMedia, addText, type Draft } from './draft.ts'
@@ -31,6 +32,9 @@ const MEDIA = ['image_data', 'video_data', 'audio_data'] as const
 /** The prompt itself is the first of these that there is. */
 const BODIES = ['messages', 'prompt', 'input', 'text', 'input_ids'] as const
 
+/** Chats mostly have none of what comes before the prompt. */
+const LEAD_BITS = bitsOf([...KEYS, ...MEDIA, ...HEADS])
+
 const QUOTE = 0x22
 const OPEN_OBJECT = 0x7b
 const OPEN_ARRAY = 0x5b
@@ -45,6 +49,17 @@ const CLOSE_ARRAY = 0x5d
 export function readPrompt(top: TopLevel, model: string | null): Prompt {
   const draft: Draft = { spans: [], length: 0 }
   const keys: number[] = []
+  if (top.mayHave(LEAD_BITS)) readLead(draft, keys, top)
+  const head = draft.length
+  for (const name of BODIES) {
+    addValue(draft, top, name, false)
+    if (draft.length > head) break
+  }
+  return { bytes: top.bytes, text: top.text, model, keys, spans: draft.spans, length: draft.length }
+}
+
+/** What keeps caches apart, and what comes before the prompt. */
+function readLead(draft: Draft, keys: number[], top: TopLevel): void {
   for (let kind = 0; kind < KEYS.length; kind++) {
     const index = top.lastIndex(KEYS[kind]!)
     if (index >= 0 && !isNull(top.bytes, top.startAt(index)))
@@ -52,9 +67,6 @@ export function readPrompt(top: TopLevel, model: string | null): Prompt {
   }
   for (const name of MEDIA) addValue(draft, top, name, true)
   for (const name of HEADS) addValue(draft, top, name, false)
-  const head = draft.length
-  for (const name of BODIES) if (draft.length === head) addValue(draft, top, name, false)
-  return { bytes: top.bytes, text: top.text, model, keys, spans: draft.spans, length: draft.length }
 }
 
 /** Texts and lists; an object is something else by that name (Responses have a `text` and a `prompt` of settings). */
