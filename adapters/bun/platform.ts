@@ -8,6 +8,7 @@ import { filesOf } from '../web/storage.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { nearOf } from '../web/websocket.ts'
 import { runtime, type BunServeOptions, type BunServer } from './bun-types.ts'
+import { relay } from './relay.ts'
 import { openBunTables } from './tables.ts'
 
 /** Connections that bring no whole request in this time are closed, seconds. */
@@ -20,7 +21,7 @@ const switched = new Response(null, { status: 101 })
 export const bunPlatform: Platform = {
   host: (config, log) => {
     const tables = () => openBunTables(config)
-    return createSocketHost(config, { log, storage: filesOf(config, log), tables, take })
+    return createSocketHost(config, { log, storage: filesOf(config, log), tables, take, relay })
   },
 
   async listen(handler, options) {

@@ -1,6 +1,7 @@
 // Reads plain sockets past node:stream into one buffer that all of a thread share: its bookkeeping, and a buffer of its own for each
 // read, would cost 1.5 µs a read. A socket's own timeout (`setTimeout`) does not hear of these reads.
 import type { Socket } from 'node:net'
+import { readPushed } from './pushed.ts'
 
 /**
  * Takes what was read: it lies at the start of `bytes`, `size` of it, and only during the call. May return where the next bytes are
@@ -34,9 +35,9 @@ interface Known {
 /** Where sockets are read into, one at a time. */
 export const arrivals: Buffer = Buffer.allocUnsafeSlow(65_536)
 
+const isBun = 'bun' in process.versions
 /** Undefined: nobody has looked. Other runtimes lend other things under these names. */
-let known: Known | null | undefined =
-  'deno' in process.versions || 'bun' in process.versions ? null : undefined
+let known: Known | null | undefined = 'deno' in process.versions || isBun ? null : undefined
 
 /**
  * From now on `take` gets what arrives; ends, errors and holding back (`pause`) are the socket's, as ever. Call it where the socket is
@@ -44,11 +45,12 @@ let known: Known | null | undefined =
  * this runtime's sockets can't be read so, or this one encrypts: nothing was done.
  */
 export function readPast(socket: Socket, take: Take): (() => void) | null {
+  if ('encrypted' in socket || socket.readableLength > 0) return null
+  if (isBun) return readPushed(socket, take, arrivals)
   const inner = socket as unknown as Inner
   const handle = inner._handle
   if (known === undefined) known = look(inner)
   if (known === null || !isAsKnown(handle) || inner[known.buffer] !== null) return null
-  if ('encrypted' in socket || socket.readableLength > 0) return null
   const { state, at, buffer, callback } = known
   const own = handle.onread
   let into = arrivals

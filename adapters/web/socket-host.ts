@@ -15,7 +15,7 @@ import { createSockets } from '../node/sockets.ts'
 import { createFetch } from '../node/fetch.ts'
 import { createWebHost, type WebHost } from './host.ts'
 import { refusedResponse } from './refused.ts'
-import { relay } from './socket-relay.ts'
+import { relay as relayQueued } from './socket-relay.ts'
 import type { TakeSocket } from './tunnel-hall.ts'
 import { createTunnels, type Tunnels } from './tunnels.ts'
 import { openWorkerSocket } from './websocket.ts'
@@ -27,6 +27,8 @@ export interface SocketHostOptions {
   readonly tables: NonNullable<Host['tables']>
   /** How the runtime's server takes WebSockets. */
   readonly take: TakeSocket
+  /** What the runtime has of its own. Default: by a stream with a queue. */
+  readonly relay?: Host['relay']
 }
 
 export interface SocketHost extends WebHost {
@@ -36,7 +38,7 @@ export interface SocketHost extends WebHost {
 /** Puts the host together; its `close` also closes all connections to workers. */
 export function createSocketHost(
   config: Config,
-  { log, storage, tables, take }: SocketHostOptions,
+  { log, storage, tables, take, relay = relayQueued }: SocketHostOptions,
 ): SocketHost {
   const direct = createFetch()
   const sockets = createSockets()

@@ -1,0 +1,124 @@
+// Host.relay on Bun: a worker's body goes to the client's socket by one call for each read, without a queue or promises between.
+import { UpstreamFailure } from '../../src/host.ts'
+import type { Answer, Upstream, Watch } from '../../src/host.ts'
+import { NodeUpstream } from '../node/upstream.ts'
+import type { BodySink } from '../node/upstream.ts'
+import type { Frames } from '../node/wire/frames.ts'
+import { headersOf, isBare, relayNothing } from '../web/relay.ts'
+import { Views } from './views.ts'
+
+/** What Bun gives a stream of type `direct` to write to. It copies what it gets. */
+interface Controller {
+  /** A promise: the client reads slower than this, until it settles. */
+  write(bytes: Uint8Array): number | Promise<number>
+  flush(): void
+  end(): void
+  /** With an error: the connection breaks. */
+  close(error: Error): void
+}
+
+/** The client's Response for an upstream made by `createFetch`. Its bytes start to flow when the Response is sent. */
+export function relay(upstream: Upstream, answer: Answer, watch: Watch): Response {
+  if (!(upstream instanceof NodeUpstream)) throw new TypeError('relay needs an upstream of this host')
+  if (isBare(answer)) return relayNothing(upstream, answer, watch)
+  const source = new Relay(upstream, watch)
+  const body = new ReadableStream({
+    type: 'direct',
+    pull: (controller: Controller) => source.pull(controller),
+    cancel: () => source.leave(),
+  } as unknown as UnderlyingDefaultSource<Uint8Array>)
+  return new Response(body, { status: answer.status, headers: headersOf(answer) })
+}
+
+const views = new Views()
+
+/** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */
+class Relay implements BodySink {
+  readonly #upstream: NodeUpstream
+  readonly #watch: Watch
+  #controller: Controller | null = null
+  #isOver = false
+  #finish: () => void = nothing
+
+  constructor(upstream: NodeUpstream, watch: Watch) {
+    this.#upstream = upstream
+    this.#watch = watch
+  }
+
+  /** Starts to write; resolves when there is nothing more to write. */
+  pull(controller: Controller): Promise<void> | undefined {
+    this.#controller = controller
+    this.#upstream.pipe(this)
+    if (this.#isOver) return undefined
+    return new Promise((resolve) => (this.#finish = resolve))
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#isOver) return
+    try {
+      const passed = this.#watch.chunk(bytes)
+      if (passed !== null && passed.byteLength > 0) this.#write(passed)
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  pass(frames: Frames): boolean {
+    if (this.#isOver) return false
+    try {
+      if (this.#watch.pass?.(frames) !== true) return false
+      this.#write(views.of(frames))
+    } catch (error) {
+      this.#break(error)
+    }
+    return true
+  }
+
+  end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#close(this.#watch.end())
+  }
+
+  fail(failure: UpstreamFailure): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const tail = this.#watch.fail(failure)
+    if (tail !== null) return this.#close(tail)
+    this.#controller!.close(failure)
+    this.#finish()
+  }
+
+  leave(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#upstream.cancel()
+    this.#watch.leave()
+    this.#finish()
+  }
+
+  #write(bytes: Uint8Array): void {
+    const controller = this.#controller!
+    const written = controller.write(bytes)
+    controller.flush()
+    if (typeof written === 'number') return
+    this.#upstream.pause()
+    const goOn = () => this.#upstream.resume()
+    // It rejects for a client that has left, which `leave` tells.
+    written.then(goOn, nothing)
+  }
+
+  #break(error: unknown): void {
+    this.#upstream.cancel()
+    this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))
+  }
+
+  #close(tail: Uint8Array | null): void {
+    const controller = this.#controller!
+    if (tail !== null && tail.byteLength > 0) void controller.write(tail)
+    controller.end()
+    this.#finish()
+  }
+}
+
+function nothing(): void {}
