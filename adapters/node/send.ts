@@ -5,11 +5,11 @@ import { listOf } from './headers.ts'
 import { NativeResponse } from './response.ts'
 import type { Source } from './response.ts'
 
-/**
- * Sends a response. `extra` headers are put behind its own. Returns what the server calls when the client has gone
- * before the end: it cancels the body's source.
- */
-export function sendResponse(response: Response, exchange: Exchange, extra: HeaderList): () => void {
+/** What the server lets know that the client has gone before the end. */
+export type Leaving = Pick<Source, 'cancel'>
+
+/** Sends a response; `extra` headers are put behind its own. Returns the source of its body, where it has one. */
+export function sendResponse(response: Response, exchange: Exchange, extra: HeaderList): Leaving | null {
   if (response instanceof NativeResponse) {
     const { source, status, list } = response
     if (source) return sendSource(source, exchange, { status, statusText: '', headers: joined(list, extra) })
@@ -19,42 +19,43 @@ export function sendResponse(response: Response, exchange: Exchange, extra: Head
   if (body !== null) return sendStream(body, exchange, { status, statusText, headers })
   const isBare = status === 204 || status === 304 || exchange.isHead
   if (!isBare && !hasName(headers, 'content-length')) headers.push('Content-Length', '0')
-  exchange.begin({ status, statusText, headers }, nothing)
+  exchange.begin({ status, statusText, headers }, { resume: nothing })
   exchange.end(null)
-  return nothing
+  return null
 }
 
 function joined(list: HeaderList, extra: HeaderList): HeaderList {
   return extra.length === 0 ? list : [...list, ...extra]
 }
 
-function sendSource(source: Source, exchange: Exchange, head: Head): () => void {
-  exchange.begin(head, () => source.resume())
+function sendSource(source: Source, exchange: Exchange, head: Head): Leaving {
+  exchange.begin(head, source)
   source.flow(exchange)
   // A body that has not begun yet must not hold back its head.
   exchange.flush()
-  return () => source.cancel()
+  return source
 }
 
 function sendStream(
   body: ReadableStream<Uint8Array>,
   exchange: Exchange,
   head: Head & { headers: string[] },
-): () => void {
+): Leaving {
   const reader = body.getReader()
   let isGone = false
   let wake = nothing
   const room = () => new Promise<void>((resolve) => (isGone ? resolve() : (wake = resolve)))
-  const begin = () => exchange.begin(head, () => wake())
+  const begin = () => exchange.begin(head, { resume: () => wake() })
   pump(reader, exchange, { head, begin, room }).catch((error: unknown) => {
     // The body broke: its maker knows why; the client must see that it did.
     if (!isGone) exchange.break(error as Error)
   })
-  return () => {
+  const cancel = () => {
     isGone = true
     wake()
     reader.cancel(new Error('the client left')).catch(nothing) // a source may be closed already
   }
+  return { cancel }
 }
 
 interface Pumped {

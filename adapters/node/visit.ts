@@ -3,7 +3,7 @@ import type { Waiter } from '../../src/soon.ts'
 import type { Exchange } from './client/exchange.ts'
 import { refuse } from './refusals.ts'
 import type { NodeRequest } from './request.ts'
-import { dropResponse, sendResponse } from './send.ts'
+import { dropResponse, sendResponse, type Leaving } from './send.ts'
 
 const CLOSE = ['Connection', 'close']
 const NONE: string[] = []
@@ -24,7 +24,7 @@ export class Visit implements Waiter<Response> {
   readonly #ward: Ward
   readonly #exchange: Exchange
   readonly #request: NodeRequest
-  #onLeave: (() => void) | null = null
+  #sent: Leaving | null = null
 
   constructor(ward: Ward, exchange: Exchange, request: NodeRequest) {
     this.#ward = ward
@@ -56,14 +56,14 @@ export class Visit implements Waiter<Response> {
     // Its body has not come as a whole: where the next request begins is not known.
     const isCut = exchange.isWaiting || !exchange.isWhole
     if (isCut && !exchange.isWaiting) exchange.linger()
-    this.#onLeave = sendResponse(response, exchange, this.#ward.isDraining || isCut ? CLOSE : NONE)
+    this.#sent = sendResponse(response, exchange, this.#ward.isDraining || isCut ? CLOSE : NONE)
   }
 
   over(isSent: boolean): void {
     this.#ward.finish()
     if (isSent) return
     // First the body, then the signal: a leave must not look like an upstream that failed.
-    this.#onLeave?.()
+    this.#sent?.cancel()
     this.#request.leave()
   }
 }

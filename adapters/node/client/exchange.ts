@@ -1,7 +1,7 @@
 // What the server sees of one request and of the way back to its client, whichever way it came.
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
-import type { Sink } from '../response.ts'
+import type { Sink, Source } from '../response.ts'
 
 /** Who takes a request's body as it comes. Exactly one of `end` and `cut` is called. */
 export interface BodyTaker {
@@ -49,8 +49,8 @@ export interface Head {
 export interface Outlet extends Sink {
   /** No body follows the head: it answers a HEAD. */
   readonly isHead: boolean
-  /** Takes the head, which goes out with the first bytes or by `flush`. `onRoom` is called when there is room again. */
-  begin(head: Head, onRoom: () => void): void
+  /** Takes the head, which goes out with the first bytes or by `flush`. The source of the body is told when there is room again. */
+  begin(head: Head, source: Pick<Source, 'resume'>): void
   /** Sends the head by itself: the body lets wait for it. */
   flush(): void
   /** Sends a whole answer, and nothing after it on this connection. */

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { LINGER } from './lane.ts'
+import type { Source } from '../response.ts'
 import { pieceOf, SMALL } from './pieces.ts'
 import { isTcp } from '../writer.ts'
 
@@ -123,8 +124,9 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
     this.#res.writeContinue()
   }
 
-  begin({ status, statusText, headers }: Head, onRoom: () => void): void {
+  begin({ status, statusText, headers }: Head, source: Pick<Source, 'resume'>): void {
     const res = this.#res
+    const onRoom = () => source.resume()
     this.hasBegun = true
     this.#onRoom = onRoom
     res.on('drain', onRoom)

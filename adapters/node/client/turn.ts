@@ -3,6 +3,7 @@ import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { Frames } from '../wire/frames.ts'
 import { isTcp } from '../writer.ts'
+import type { Source } from '../response.ts'
 import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
@@ -35,7 +36,7 @@ export class Turn implements Exchange, Asked {
   #isLast = false
   #isEnded = false
   #isFull = false
-  #onRoom: () => void = nothing
+  #source: Pick<Source, 'resume'> = NOTHING
 
   constructor(lane: LaneSide, asked: RequestHead) {
     this.#lane = lane
@@ -152,7 +153,7 @@ export class Turn implements Exchange, Asked {
 
   // For who answers it.
 
-  begin(head: Head, onRoom: () => void): void {
+  begin(head: Head, source: Pick<Source, 'resume'>): void {
     this.hasBegun = true
     const written = desk.write(this, head, this.#lane.date)
     this.#isHeadDue = true
@@ -160,7 +161,7 @@ export class Turn implements Exchange, Asked {
     this.#isDelimited = written.isDelimited
     this.#hasBody = written.hasBody
     this.#isLast = written.isLast
-    this.#onRoom = onRoom
+    this.#source = source
   }
 
   write(bytes: Uint8Array, isLast: boolean): boolean {
@@ -198,7 +199,7 @@ export class Turn implements Exchange, Asked {
   }
 
   refuse(head: Head, body: string): void {
-    this.begin({ ...head, headers: [...head.headers, 'Connection', 'close'] }, nothing)
+    this.begin({ ...head, headers: [...head.headers, 'Connection', 'close'] }, NOTHING)
     this.end(Buffer.from(body))
   }
 
@@ -222,7 +223,7 @@ export class Turn implements Exchange, Asked {
   drained(): void {
     if (!this.#isFull) return
     this.#isFull = false
-    if (!this.#isEnded) this.#onRoom()
+    if (!this.#isEnded) this.#source.resume()
   }
 
   /** Sends what is held, and `end` behind it. */
@@ -292,6 +293,8 @@ export class Turn implements Exchange, Asked {
 }
 
 function nothing(): void {}
+
+const NOTHING = { resume: nothing }
 
 /** Drops a body as it comes. */
 const NOBODY: BodyTaker = { data: nothing, end: nothing, cut: nothing }

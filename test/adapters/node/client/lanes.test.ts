@@ -18,7 +18,7 @@ async function rig(t: TestContext, times: Partial<LaneTimes>): Promise<string> {
   const http = createServer()
   const serve = (turn: Turn) => {
     const end = () => {
-      turn.begin({ status: 204, statusText: '', headers: [] }, () => undefined)
+      turn.begin({ status: 204, statusText: '', headers: [] }, { resume: () => undefined })
       turn.end(null)
     }
     turn.take({ data() {}, end, cut() {} })
