@@ -18,6 +18,7 @@ import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import { opaqueId } from './hash.ts'
 import type { Host } from './host.ts'
+import { makeIds } from './ids.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter } from './metrics/prometheus.ts'
 import type { Reading } from './metrics/reading.ts'
@@ -212,7 +213,7 @@ function createCore(config: Config, host: Host): Core {
     meter,
     callers: new WeakMap(),
     recorder: host.recorder ?? null,
-    nextId: idMaker(host),
+    ids: makeIds(host),
     surface: null,
     extensions: null,
     live: 0,
@@ -255,26 +256,6 @@ async function guarded(
     })
   }
 }
-
-/** Ids of one app: chance once, then a count. Two bare random numbers a call would cost more than the routing does. */
-function idMaker(host: Host): () => string {
-  const chance = () =>
-    Math.floor(host.random() * 36 ** 8)
-      .toString(36)
-      .padStart(8, '0')
-  const prefix = chance() + chance()
-  let count = 0
-  // All but the last digit, which is the same for 36 in a row.
-  let lead = ''
-  return () => {
-    const digit = count % 36
-    if (digit === 0) lead = prefix + (count / 36).toString(36).padStart(3, '0')
-    count++
-    return lead + DIGITS[digit]!
-  }
-}
-
-const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
 
 const isUpgrade = (request: Request): boolean => request.headers.get('upgrade')?.toLowerCase() === 'websocket'
 

@@ -9,6 +9,7 @@ import type { Alarms } from './forward/alarms.ts'
 import type { Notes } from './forward/notes.ts'
 import type { Surface } from './dialects/dialect.ts'
 import type { Host } from './host.ts'
+import type { Ids } from './ids.ts'
 import type { Instruments } from './metrics/instruments.ts'
 import type { Meter } from './metrics/prometheus.ts'
 import type { Recorder } from './replay/recorder.ts'
@@ -30,8 +31,7 @@ export interface Core {
   readonly recorder: Recorder | null
   /** Who makes the calls that come from the router itself. */
   readonly callers: WeakMap<Request, Caller>
-  /** A new id: unique over all routers. */
-  readonly nextId: () => string
+  readonly ids: Ids
   /** The dialect that is spoken; null: none, or not loaded yet. */
   surface: Surface | null
   /** What an operator put around calls; null: nothing. */

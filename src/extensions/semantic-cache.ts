@@ -135,7 +135,7 @@ function thresholdOf(given: unknown): number | null {
 }
 
 function hitOf(core: Core, call: Call, { answer }: Entry, similarity: number): Looked {
-  const id = `chatcmpl-${core.nextId()}`
+  const id = core.ids.chat()
   const created = Math.floor(core.host.now() / 1000)
   const fields = renewed(JSON.parse(answer) as Record<string, unknown>, { id, created, similarity })
   const wantsUsage =

@@ -68,14 +68,14 @@ export const idNameOf = ({
 /** The id that the client gave under one of the names, or a new one. An id that could not travel in a header is replaced. */
 export function requestIdOf(
   headers: Headers,
-  core: Pick<Core, 'config' | 'host' | 'nextId' | 'surface'>,
+  core: Pick<Core, 'config' | 'host' | 'ids' | 'surface'>,
 ): string {
   return givenId(headers, core.config) ?? newIdOf(core)
 }
 
 /** A new id, as the dialect makes them. */
-export function newIdOf(core: Pick<Core, 'config' | 'host' | 'nextId' | 'surface'>): string {
-  return core.surface?.makeId?.(core) ?? `req-${core.nextId()}`
+export function newIdOf(core: Pick<Core, 'config' | 'host' | 'ids' | 'surface'>): string {
+  return core.surface?.makeId?.(core) ?? core.ids.request()
 }
 
 function givenId(headers: Headers, { requestIdHeaders: names }: Config): string | null {
