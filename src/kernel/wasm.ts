@@ -14,6 +14,9 @@ const BODY = HASHES + 8 * MAX_BLOCKS
 /** So many bytes before a text are copied sooner than a view without them is made. */
 const LITTLE = 1024
 
+/** Of all kernels of this thread. */
+let copies = 0
+
 interface Loops {
   readonly memory: WebAssembly.Memory
   skip(at: number, end: number): number
@@ -52,8 +55,8 @@ class WasmKernel implements Kernel {
   readonly #bytes: Uint8Array
   readonly #found: Int32Array
   readonly #members: Int32Array
-  /** What is loaded, from where on, and what leads from its positions to those in memory. */
-  #text: ByteText | null = null
+  /** Which copy of a text lies here, from where on, and what leads from its positions to those in memory. */
+  #copy = -1
   #from = 0
   #shift = 0
 
@@ -69,11 +72,13 @@ class WasmKernel implements Kernel {
   }
 
   load(text: ByteText, from: number): void {
-    if (this.#text === text && this.#from <= from) return
+    if (text.copy === this.#copy && this.#from <= from) return
     const { bytes, end } = text
     const start = from < LITTLE ? 0 : from
     this.#bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), BODY)
-    this.#text = text
+    // A number, for a text that was kept here would outlive V8's young generation.
+    copies = (copies + 1) & 0x3fffffff
+    this.#copy = text.copy = copies
     this.#from = start
     this.#shift = BODY - start
   }

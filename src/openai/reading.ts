@@ -5,7 +5,7 @@ import type { Endpoint } from './endpoints.ts'
 import { Refusal } from './errors.ts'
 import type { HeadFacts } from './head.ts'
 import { readMultipart, streamMultipart } from './form.ts'
-import { BodyError, scanTop, type TopLevel } from './scan.ts'
+import { BodyError, kindOf, scanTop, type TopLevel } from './scan.ts'
 
 /** A body as it came. `json`, `form` and `raw` are in memory and can be sent again; a `stream` is sent once. */
 export type CallBody =
@@ -110,15 +110,17 @@ function readJson(held: HeldBody): Reading {
 }
 
 function modelOf(top: TopLevel): string | null {
-  const kind = top.kind('model')
-  if (kind === null || kind === 'null') return null
+  const index = top.lastIndex('model')
+  if (index < 0) return null
+  const kind = kindOf(top.bytes[top.startAt(index)]!)
+  if (kind === 'null') return null
   if (kind !== 'string')
     throw new Refusal(
       400,
       'invalid_model',
       `"model" must be a string, not ${kind === 'object' || kind === 'array' ? 'an' : 'a'} ${kind}.`,
     )
-  return top.string('model')
+  return top.stringAt(index)
 }
 
 function emptyBody(request: Request, held: HeldBody): Reading {

@@ -151,7 +151,12 @@ export class TopLevel {
 
   string(key: string): string | null {
     const index = this.lastIndex(key)
-    if (index < 0 || this.bytes[this.startAt(index)] !== QUOTE) return null
+    return index < 0 ? null : this.stringAt(index)
+  }
+
+  /** The value of a member, where it is a string. */
+  stringAt(index: number): string | null {
+    if (this.bytes[this.startAt(index)] !== QUOTE) return null
     const start = this.startAt(index) + 1
     const end = this.endAt(index) - 1
     const short = shortText(this.bytes, start, end)

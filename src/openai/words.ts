@@ -5,6 +5,8 @@ export interface ByteText {
   readonly bytes: Uint8Array
   readonly words: Int32Array
   readonly end: number
+  /** The number of its last copy into a kernel's memory; 0: none was made. */
+  copy?: number
 }
 
 const QUOTE = 0x22
@@ -20,6 +22,7 @@ export function textOf(bytes: Uint8Array, end: number): ByteText {
 class Text implements ByteText {
   readonly bytes: Uint8Array
   readonly end: number
+  copy = 0
   #words: Int32Array | null = null
 
   constructor(bytes: Uint8Array, end: number) {
