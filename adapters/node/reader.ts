@@ -2,6 +2,7 @@
 // read, would cost 1.5 µs a read. A socket's own timeout (`setTimeout`) does not hear of these reads.
 import type { Socket } from 'node:net'
 import { readPushed } from './pushed.ts'
+import { streamState, type StreamState } from './stream-state.ts'
 
 /**
  * Takes what was read: it lies at the start of `bytes`, `size` of it, and only during the call. May return where the next bytes are
@@ -25,9 +26,7 @@ interface Inner {
 
 /** What is known of them once one was looked at. */
 interface Known {
-  /** Where a read leaves how much it read, or what went wrong. */
-  readonly state: Int32Array
-  readonly at: number
+  readonly state: StreamState
   readonly buffer: symbol
   readonly callback: symbol
 }
@@ -51,12 +50,13 @@ export function readPast(socket: Socket, take: Take): (() => void) | null {
   const handle = inner._handle
   if (known === undefined) known = look(inner)
   if (known === null || !isAsKnown(handle) || inner[known.buffer] !== null) return null
-  const { state, at, buffer, callback } = known
+  const { buffer, callback } = known
+  const { numbers, readAt } = known.state
   const own = handle.onread
   let into = arrivals
   handle.useUserBuffer(into)
   handle.onread = function (bytes) {
-    const size = state[at]!
+    const size = numbers[readAt]!
     // An end or an error is node:net's.
     if (size <= 0) return own.call(this, bytes)
     const next = take(into, size)
@@ -75,14 +75,8 @@ export function readPast(socket: Socket, take: Take): (() => void) | null {
 function look(inner: Inner): Known | null {
   const [buffer, callback] = [symbolOf(inner, 'kBuffer'), symbolOf(inner, 'kBufferCb')]
   if (buffer === undefined || callback === undefined) return null
-  try {
-    const { binding } = process as unknown as { binding(name: string): Record<string, unknown> }
-    const { streamBaseState: state, kReadBytesOrError: at } = binding.call(process, 'stream_wrap')
-    return state instanceof Int32Array && typeof at === 'number' ? { state, at, buffer, callback } : null
-  } catch {
-    // Not lent, as where permissions are restricted.
-    return null
-  }
+  const state = streamState()
+  return state && { state, buffer, callback }
 }
 
 function isAsKnown(handle: Partial<Handle> | null | undefined): handle is Handle {

@@ -2,6 +2,7 @@
 // cost 1.5 µs and 400 bytes a write.
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import { streamState, type StreamState } from './stream-state.ts'
 
 /** What a socket writes to. Not documented: nothing relies on it before node:net was seen to use it so. */
 interface Handle {
@@ -24,6 +25,8 @@ const MAX_TEXT = 16_384
 /** node:net's own class of tickets. The first write of the process shows it; where it does not, node:net is used. */
 let Issued: (new () => Ticket) | null = null
 let ticket: Ticket | null = null
+/** Tells whether a write goes on; null: then its ticket does, by a call out of compiled code. */
+let state: StreamState | null = null
 /** On other runtimes there is nothing to look for: what they lend under these names is made otherwise. */
 let hasLooked = 'deno' in process.versions || 'bun' in process.versions
 
@@ -70,7 +73,7 @@ export class SocketWriter {
 
   #written(status: number, bytes: Uint8Array | null): boolean {
     if (status !== 0) this.#fail(status)
-    else if (ticket!.getAsyncId() !== -1) return this.#wait(ticket!, bytes)
+    else if (goesOn(ticket!)) return this.#wait(ticket!, bytes)
     return true
   }
 
@@ -93,6 +96,11 @@ export class SocketWriter {
   }
 }
 
+/** Whether the last write does, which went by that ticket. */
+function goesOn(used: Ticket): boolean {
+  return state === null ? used.getAsyncId() !== -1 : state.numbers[state.goesOnAt] !== 0
+}
+
 /** Has a look at the ticket that node:net writes with, when it does so next. */
 function look(handle: Handle): void {
   hasLooked = true
@@ -104,14 +112,19 @@ function look(handle: Handle): void {
     Issued = seen.constructor as new () => Ticket
     const fresh = new Issued()
     if (fresh.getAsyncId() === -1) ticket = fresh
+    const lent = streamState()
+    // Both tell the same of the write that was seen.
+    if (lent !== null && (lent.numbers[lent.goesOnAt] !== 0) === (seen.getAsyncId() !== -1)) state = lent
   }
   handle.writeLatin1String = (seen, text) => {
+    const status = writeLatin1String.call(handle, seen, text)
     see(seen)
-    return writeLatin1String.call(handle, seen, text)
+    return status
   }
   handle.writeBuffer = (seen, bytes) => {
+    const status = writeBuffer.call(handle, seen, bytes)
     see(seen)
-    return writeBuffer.call(handle, seen, bytes)
+    return status
   }
 }
 

@@ -160,10 +160,11 @@ function putValue(to: Uint8Array, from: number, value: string): number {
 
 /** Writes a text whose characters must be of that kind; gives where it ends, or −1. */
 export function put(to: Uint8Array, at: number, text: string, kind: number): number {
+  let all = kind
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if ((KINDS[code]! & kind) === 0) return -1
+    all &= KINDS[code]!
     to[at + i] = code
   }
-  return at + text.length
+  return all === 0 ? -1 : at + text.length
 }
