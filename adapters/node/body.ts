@@ -58,6 +58,22 @@ export function readBody(
         isOver = true
         resolve(buffer.byteLength === at ? buffer : buffer.subarray(0, at))
       },
+      room() {
+        if (isOver || length === null || length > AT_ONCE || length - at < LARGE) return null
+        buffer = roomFor(buffer, length, length)
+        return Buffer.from(
+          buffer.buffer as ArrayBuffer,
+          buffer.byteOffset + at,
+          Math.min(length - at, A_READ),
+        )
+      },
+      wrote(size) {
+        count(size)
+        at += size
+        if (at !== length) return
+        isOver = true
+        resolve(buffer!)
+      },
       end() {
         if (!isOver) resolve(buffer ? buffer.subarray(0, at) : new Uint8Array(0))
       },
@@ -71,6 +87,9 @@ const LARGE = 16_384
 
 /** More is not asked for before it is here, whatever the client says, bytes. */
 const AT_ONCE = 1_073_741_824
+
+/** More is not read at once: others want to be read, too, bytes. */
+const A_READ = 262_144
 
 /** Gives back the memory of a piece that was copied: while it waited to be collected, V8 would collect all the sooner. */
 function free({ buffer, byteLength }: Uint8Array): void {

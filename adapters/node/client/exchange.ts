@@ -7,10 +7,17 @@ import type { Sink, Source } from '../response.ts'
 export interface BodyTaker {
   /** `isLent`: they are what they are during the call only. */
   data(bytes: Uint8Array, isLent: boolean): void
+  /** Where its next bytes may be read to, so that nobody has to copy them. It stays the body's until `wrote` was called. */
+  room?(): Buffer | null
+  /** So many bytes are there now. */
+  wrote?(size: number): void
   end(): void
   /** The client left before its body was whole. */
   cut(): void
 }
+
+/** Drops a body as it comes. */
+export const NOBODY: BodyTaker = { data() {}, end() {}, cut() {} }
 
 /** A request whose head is here. */
 export interface Incoming {

@@ -3,7 +3,7 @@
 // A plain one is read past node:http, too: what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
 import { bodies } from '../body-memory.ts'
-import { readPast } from '../reader.ts'
+import { arrivals, readPast } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import { KnownHeads } from './known-heads.ts'
@@ -131,7 +131,7 @@ export class Lane implements LaneSide {
   }
 
   /** Bytes came that node:http did not read. */
-  #read(bytes: Buffer, size: number): undefined {
+  #read(bytes: Buffer, size: number): Buffer | undefined {
     this.idleFor = 0
     if (this.#left > 0) return this.#readBody(bytes, 0, size)
     const canPass = this.#isBetween && !this.#isEnding && this.socket.writable
@@ -140,25 +140,27 @@ export class Lane implements LaneSide {
     this.#isHeadDue = false
     this.#begin(head)
     this.#left = head.length!
-    this.#readBody(bytes, this.#known!.size, size)
+    return this.#readBody(bytes, this.#known!.size, size)
   }
 
-  /** Bytes of a body that passes the parser, and of what follows it. */
-  #readBody(bytes: Buffer, from: number, size: number): undefined {
+  /** Bytes of a body that passes the parser, and of what follows it. Returns where the next ones go. */
+  #readBody(bytes: Buffer, from: number, size: number): Buffer | undefined {
     const turn = this.#reading
     const to = Math.min(size, from + this.#left)
-    const isStart = from > 0
+    const isPlaced = bytes !== arrivals
     this.#left -= to - from
-    if (this.#left > 0) {
-      // Who is served now may say where the body goes.
-      if (isStart) this.#next()
-      turn?.data(bytes.subarray(from, to), true)
-      return
+    if (from > 0 && this.#left === 0) {
+      if (to > from) turn?.data(bodies.copyOf(bytes.subarray(from, to)), false)
+    } else {
+      // Who is served now says where the body goes.
+      if (from > 0) this.#next()
+      if (isPlaced) turn?.taker?.wrote?.(size)
+      else if (to > from) turn?.data(bytes.subarray(from, to), true)
     }
-    if (isStart && to > from) turn?.data(bodies.copyOf(bytes.subarray(from, to)), false)
-    else if (to > from) turn?.data(bytes.subarray(from, to), true)
+    if (this.#left > 0) return turn?.taker?.room?.() ?? (isPlaced ? arrivals : undefined)
     this.#onComplete()
     if (to < size) this.#parse(bytes.subarray(to), size - to, false)
+    return isPlaced ? arrivals : undefined
   }
 
   /** Gives bytes to the parser, as node:http does with what it did not read by itself. */

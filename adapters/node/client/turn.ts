@@ -4,7 +4,7 @@ import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { Frames } from '../wire/frames.ts'
 import { isTcp } from '../writer.ts'
 import type { Source } from '../response.ts'
-import type { BodyTaker, Exchange, Head, Owner } from './exchange.ts'
+import { NOBODY, type BodyTaker, type Exchange, type Head, type Owner } from './exchange.ts'
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
 import type { LaneSide } from './lane-side.ts'
@@ -102,6 +102,10 @@ export class Turn implements Exchange, Asked {
     if (this.#early === null) this.#early = [kept]
     else this.#early.push(kept)
     if (this.isFull) this.#lane.steer()
+  }
+
+  get taker(): BodyTaker | null {
+    return this.#taker
   }
 
   complete(): void {
@@ -295,6 +299,3 @@ export class Turn implements Exchange, Asked {
 function nothing(): void {}
 
 const NOTHING = { resume: nothing }
-
-/** Drops a body as it comes. */
-const NOBODY: BodyTaker = { data: nothing, end: nothing, cut: nothing }
