@@ -1,6 +1,7 @@
 // Lets a call in: its model must exist, its tenant have allowance left. Makes the ask and the body that the workers get.
 import type { Ask } from '../actors/ask.ts'
 import type { Allowance } from '../actors/limiter.ts'
+import type { Config } from '../config/schema.ts'
 import type { Core } from '../core.ts'
 import { pathname, type Call } from '../openai/call.ts'
 import { Refusal, quoted } from '../openai/errors.ts'
@@ -41,10 +42,11 @@ const SAMPLE = 0.1
  * somebody has to be asked.
  */
 export function admit(core: Core, call: Call, caller: Caller): Admitted | Promise<Admitted> {
-  const model = knownModel(core, call)
+  const now = core.host.now()
+  const model = knownModel(core, call, now)
   const isBound = call.pin === undefined && call.builtOn !== null
   if (model === undefined || caller.allowance !== null || isBound) return askAround(core, call, caller)
-  return admitted(core, call, caller, { model, pin: call.pin ?? null })
+  return admitted(core, call, caller, { model, pin: call.pin ?? null, now })
 }
 
 async function askAround(core: Core, call: Call, caller: Caller): Promise<Admitted> {
@@ -57,16 +59,18 @@ async function askAround(core: Core, call: Call, caller: Caller): Promise<Admitt
     }
   }
   const pin = call.pin === undefined && call.builtOn !== null ? await holderOf(core, call.builtOn) : call.pin
-  return admitted(core, call, caller, { model, pin: pin ?? null })
+  return admitted(core, call, caller, { model, pin: pin ?? null, now: core.host.now() })
 }
 
 /** What was found out before: the model as the workers know it, and the only worker that it may go to. */
 interface Found {
   readonly model: string | null
   readonly pin: string | null
+  /** Epoch ms. */
+  readonly now: number
 }
 
-function admitted(core: Core, call: Call, caller: Caller, { model, pin }: Found): Admitted {
+function admitted(core: Core, call: Call, caller: Caller, { model, pin, now }: Found): Admitted {
   const { config } = core
   const asksUsage = wantsUsage(core, call)
   const edits = editsOf(call, model, asksUsage)
@@ -83,7 +87,7 @@ function admitted(core: Core, call: Call, caller: Caller, { model, pin }: Found)
     priority: call.priority,
     tenant: caller.tenant,
     stream: call.isStream,
-    queueUntil: waitsUntil(core, call),
+    queueUntil: waitsUntil(core.config, call, now),
     engines: call.endpoint.engines,
     pin,
     makesState: call.makesState,
@@ -113,8 +117,8 @@ async function overLimit({ host }: Core, allowance: Allowance, tokens: number): 
 }
 
 /** Epoch ms until which a call may wait for room: not longer than the whole of it may take. */
-function waitsUntil({ config, host }: Core, call: Call): number {
-  const queue = config.queueTimeout > 0 ? host.now() + config.queueTimeout : Infinity
+function waitsUntil(config: Config, call: Call, now: number): number {
+  const queue = config.queueTimeout > 0 ? now + config.queueTimeout : Infinity
   return config.totalTimeout > 0 ? Math.min(queue, call.startedAt + config.totalTimeout) : queue
 }
 
@@ -127,18 +131,18 @@ const namedBy = ({ config }: Core, { model, body }: Call): string | null =>
   model ?? (body.kind === 'json' ? (config.defaultModel ?? null) : null)
 
 /** The model that a call means, aliases resolved, where it is known to exist; undefined: somebody has to be asked. */
-function knownModel(core: Core, call: Call): string | null | undefined {
+function knownModel(core: Core, call: Call, now: number): string | null | undefined {
   const named = namedBy(core, call)
   if (named === null) return null
   const model = aliasOf(core, named) ?? named
-  if (core.config.models !== 'ignore') return core.models.named(model)
-  core.models.glance()
+  if (core.config.models !== 'ignore') return core.models.named(model, now)
+  core.models.glance(now)
   return model
 }
 
 /** The same; asks for it where it is not known. */
 async function resolveModel(core: Core, call: Call): Promise<string | null> {
-  const known = knownModel(core, call)
+  const known = knownModel(core, call, core.host.now())
   if (known !== undefined) return known
   const named = namedBy(core, call) as string
   const model = aliasOf(core, named) ?? named

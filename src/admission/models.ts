@@ -20,24 +20,24 @@ export class Models {
 
   /**
    * The name of a known model, as one and the same string for all calls: whoever compares it need not look at its letters.
-   * Undefined: unknown. Looks again beside the call now and then, so that it learns what is gone.
+   * Undefined: unknown. Looks again beside the call now and then, so that it learns what is gone. `now`: epoch ms.
    */
-  named(name: string): string | undefined {
+  named(name: string, now: number): string | undefined {
     const known = this.#byName.get(name)
-    if (known) this.#refreshLater()
+    if (known) this.#refreshLater(now)
     return known?.id
   }
 
   /** Looks again beside the call now and then, so that names are known where nobody asks for them. */
-  glance(): void {
-    this.#refreshLater()
+  glance(now: number): void {
+    this.#refreshLater(now)
   }
 
   /** The entry of a model. Looks again, and waits for workers that were not asked yet, before it says that there is none. */
   async find(name: string): Promise<ModelEntry | null> {
     const known = this.#byName.get(name)
     if (known) {
-      this.#refreshLater()
+      this.#refreshLater(this.#host.now())
       return known
     }
     await this.refresh()
@@ -76,8 +76,7 @@ export class Models {
     return this.#directory
   }
 
-  #refreshLater(): void {
-    const now = this.#host.now()
+  #refreshLater(now: number): void {
     if (now - this.#checkedAt < FRESH) return
     this.#checkedAt = now
     this.#host.after(this.refresh())
