@@ -59,7 +59,14 @@ export function readPast(socket: Socket, take: Take): (() => void) | null {
     const size = numbers[readAt]!
     // An end or an error is node:net's.
     if (size <= 0) return own.call(this, bytes)
-    const next = take(into, size)
+    let next: Buffer | undefined
+    try {
+      next = take(into, size)
+    } catch (error) {
+      // Nothing more may come to where it goes now: nobody said that it still may.
+      socket.destroy()
+      throw error
+    }
     if (next !== undefined) into = next
     return next
   }

@@ -22,9 +22,10 @@ export class Turn implements Exchange, Asked {
   isOver = false
   hasBegun = false
   owner: Owner | null = null
+  /** Who gets the body. */
+  taker: BodyTaker | null = null
   readonly #lane: LaneSide
   #early: Uint8Array[] | null = null
-  #taker: BodyTaker | null = null
   #isHeld = false
   #lingers = false
   /** What waits for more to go out with: the head, which the desk has, and the last piece, which waits for the end. */
@@ -96,7 +97,7 @@ export class Turn implements Exchange, Asked {
   // From the parser.
 
   data(bytes: Uint8Array, isLent: boolean): void {
-    if (this.#taker !== null) return this.#taker.data(bytes, isLent)
+    if (this.taker !== null) return this.taker.data(bytes, isLent)
     const kept = isLent ? new Uint8Array(bytes) : bytes
     this.waiting += kept.byteLength
     if (this.#early === null) this.#early = [kept]
@@ -104,18 +105,14 @@ export class Turn implements Exchange, Asked {
     if (this.isFull) this.#lane.steer()
   }
 
-  get taker(): BodyTaker | null {
-    return this.#taker
-  }
-
   complete(): void {
     this.isWhole = true
-    this.#taker?.end()
+    this.taker?.end()
   }
 
   /** The client is gone. */
   cut(): void {
-    if (!this.isWhole) this.#taker?.cut()
+    if (!this.isWhole) this.taker?.cut()
     this.#over(false)
   }
 
@@ -126,7 +123,7 @@ export class Turn implements Exchange, Asked {
       this.isWaiting = false
       this.#send('HTTP/1.1 100 Continue\r\n\r\n')
     }
-    this.#taker = taker
+    this.taker = taker
     const early = this.#early
     this.#early = null
     this.waiting = 0
@@ -141,7 +138,7 @@ export class Turn implements Exchange, Asked {
     if (!this.isWhole || this.isWaiting || early === null || early.length > 1) return null
     this.#early = null
     this.waiting = 0
-    this.#taker = NOBODY
+    this.taker = NOBODY
     return early[0]!
   }
 
@@ -279,7 +276,7 @@ export class Turn implements Exchange, Asked {
 
   /** Reads on, and keeps nothing. */
   #drop(): void {
-    this.#taker = NOBODY
+    this.taker = NOBODY
     this.#early = null
     this.waiting = 0
     this.resume()
