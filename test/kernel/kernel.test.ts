@@ -252,6 +252,19 @@ test('a prompt is hashed as itself after another body was read in between, and b
   assert.deepEqual(hashBlocks(readPrompt(scanTop(one), 'm')), expected[1])
 })
 
+test('a prompt that one kernel scanned is hashed as itself by another', () => {
+  const chat = (word: string) => encode(`{"messages":[{"content":"${word.repeat(900)}"}]}`)
+  useKernel(null)
+  const expected = hashBlocks(readPrompt(scanTop(chat('one ')), 'm'))
+  const other = makeKernel()
+  useKernel(other)
+  scanTop(chat('two '))
+  useKernel(counted)
+  const prompt = readPrompt(scanTop(chat('one ')), 'm')
+  useKernel(other)
+  assert.deepEqual(hashBlocks(prompt), expected)
+})
+
 test('a long prompt has the same hashes in whole and in pieces, by the kernel and without', () => {
   const bytes = Uint8Array.from({ length: 90_000 }, (_, at) => 32 + ((at * at * 31) % 90))
   const promptOf = (...ends: number[]): Prompt => ({
