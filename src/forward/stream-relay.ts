@@ -1,6 +1,7 @@
 // Passes an event stream on: its first token starts other clocks, and a death inside it is told as an error event.
 import { UpstreamFailure, type Pieces, type Watch } from '../host.ts'
-import { createStreamWatch, type StreamWatch } from '../openai/watch.ts'
+import type { StreamWatch } from '../openai/stream-watch.ts'
+import { createStreamWatch } from '../openai/watch.ts'
 import type { Ending, Passage } from './closing.ts'
 
 const encoder = new TextEncoder()

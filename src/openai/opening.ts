@@ -45,13 +45,14 @@ export function copyWords(bytes: Uint8Array, start: number, end: number, into: D
   for (let at = 0; at < end - start; at += 4) into.setInt32(at, words.getInt32(base + at, true), true)
 }
 
-const NO_WORDS = new Int32Array(0)
+/** Where the words of an opening are gathered: an array of its final length costs less than one that grows. */
+const scratch: number[] = []
 
 export class Opening {
   /** 0: none is known. */
   length = 0
   /** Four bytes each; the last one has the last four, whatever of them the word before has, too. */
-  #words: Int32Array = NO_WORDS
+  #words: readonly number[] = scratch
 
   /** Takes another one; none where it is long, or hardly anything. */
   keep(bytes: Uint8Array, start: number, end: number): void {
@@ -60,10 +61,10 @@ export class Opening {
     if (this.length === 0) return
     const words = viewOf(bytes)
     const base = bytes.byteOffset + start
-    const count = Math.ceil(length / 4)
-    if (this.#words.length !== count) this.#words = new Int32Array(count)
-    for (let word = 0; word < count; word++)
-      this.#words[word] = words.getInt32(base + Math.min(4 * word, length - 4), true)
+    let count = 0
+    for (let at = 0; at < length; at += 4)
+      scratch[count++] = words.getInt32(base + Math.min(at, length - 4), true)
+    this.#words = scratch.slice(0, count)
   }
 
   /** Whether it stands there, to its last byte. */
@@ -78,9 +79,11 @@ export class Opening {
       if (words.getInt32(base + at, true) !== own[word++]) return false
     return words.getInt32(base + length - 4, true) === own[word]
   }
-  /** Whether an event of one line lies there, ended by line feeds, that opens so. */
-  opensEvent(bytes: Uint8Array, start: number, end: number): boolean {
-    if (bytes[end - 1] !== LF || bytes[end - 2] !== LF || !this.standsAt(bytes, start)) return false
-    return findLow(bytes, start + this.length) === end - 2
+
+  /** Behind the event of one line that opens so there, ended by two line feeds; -1: it is another one, or not whole. */
+  endOfEvent(bytes: Uint8Array, start: number): number {
+    if (!this.standsAt(bytes, start)) return -1
+    const low = findLow(bytes, start + this.length)
+    return bytes[low] === LF && bytes[low + 1] === LF ? low + 2 : -1
   }
 }

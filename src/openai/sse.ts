@@ -31,17 +31,17 @@ export class EventFinder {
 
   /**
    * Position behind the next event's last byte, or -1 when it does not end in this chunk. Call it again from there, then with the
-   * next chunk from 0. `known`: no event ends before.
+   * next chunk from 0. Between events, whole ones may be left out.
    */
-  findEnd(chunk: Uint8Array, from: number, known = from): number {
+  findEnd(chunk: Uint8Array, from: number): number {
     const length = chunk.length
-    let at = known
+    let at = from
     if (this.#isAfterCr && at < length) {
       this.#isAfterCr = false
       if (chunk[at] === LF) at++
     }
-    if (from < known || at < length) this.isInside = true
-    let isEmpty = from < known ? chunk[known - 1] === LF : this.#lineIsEmpty
+    if (at < length) this.isInside = true
+    let isEmpty = this.#lineIsEmpty
     for (; at < length; at++) {
       if (chunk[at]! > CR) {
         isEmpty = false

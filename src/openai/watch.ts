@@ -10,52 +10,14 @@ import {
   readFields,
   typeOf,
 } from './shapes.ts'
-import type { Shape, StreamFailure } from './shapes.ts'
+import type { StreamFailure } from './shapes.ts'
 import { append, join, without } from './bytes.ts'
 import { LastEvents } from './last-events.ts'
 import { Opening } from './opening.ts'
 import { behindName, EventFinder, readEvent } from './sse.ts'
+import type { StreamOptions, StreamWatch } from './stream-watch.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
 import { behindFirstObject, isDone, isNoError, opensWithText, usageOfEvent } from './usual.ts'
-
-export interface StreamOptions {
-  readonly shape: Shape
-  /** Take the usage event out again: the router asked for it, the client did not. Of chat and completions only. */
-  readonly stripUsage: boolean
-  now(): number
-  /** Called once, with the time of the first event that carries a token. */
-  onFirstToken(at: number): void
-}
-
-export interface StreamWatch {
-  /**
-   * The next bytes from the engine, which are the watch's from now on. Returns what the client gets: the same object unless
-   * something must be held back or taken out.
-   */
-  chunk(bytes: Uint8Array): Uint8Array | null
-  /** As `Watch.pass`: whether each is a whole event that opens like the last one with a token. */
-  pass(pieces: Pieces): boolean
-  /** The engine's stream ended cleanly. Returns what was held back and belongs to the client. Look at `isFinished` after it. */
-  end(): Uint8Array | null
-  /** Time of the first token, or null. */
-  readonly firstTokenAt: number | null
-  /** Events that carried tokens: about the number of tokens. */
-  readonly tokens: number
-  /** Whether the stream told that it ended (`[DONE]`, a finish reason, an error, …); without it a clean end is a truncation. */
-  readonly isFinished: boolean
-  /** Whether the engine told an error inside the stream. */
-  readonly isFailed: boolean
-  /** Whether the client has part of an event whose rest never came. */
-  readonly isInsideEvent: boolean
-  /** Id of the stored response that a Responses stream makes, once known. */
-  readonly responseId: string | null
-  /** What the engine told of tokens so far, or null. */
-  usage(): Usage | null
-  /** `usage()`, or else an estimate from what came by, given a guess of the prompt's tokens. */
-  usageOrEstimate(promptTokens: number): Usage
-  /** The event that ends this stream when it broke; led by a blank line where the client has part of an event. */
-  errorText(failure: StreamFailure): string
-}
 
 /** A torn event is held back up to this size to see whether it is the usage event; those are small. */
 const HOLD_BYTES = 16 * 1024
@@ -114,11 +76,11 @@ class SseWatch implements StreamWatch {
     let released: readonly Uint8Array[] | null = null
     let from = 0
     for (;;) {
-      const behind = this.#behindOpening(rest, from)
-      const end = this.#finder.findEnd(rest, from, behind)
+      if (this.#finder.isBetween) from = this.#countUsual(rest, from)
+      const end = this.#finder.findEnd(rest, from)
       if (end < 0) break
       const held = this.#isHeld ? this.#pieces : null
-      const isStripped = behind > from ? this.#count(rest, from, end) : this.#take(rest, from, end)
+      const isStripped = this.#take(rest, from, end)
       this.#isHeld = false
       if (!isStripped) {
         released ??= held
@@ -136,7 +98,7 @@ class SseWatch implements StreamWatch {
     if (!this.#mayPass) return false
     // The last piece is the one that most often is something else.
     for (let piece = count - 1; piece >= 0; piece--)
-      if (!this.#opening.opensEvent(bytes, places[2 * piece]!, places[2 * piece + 1]!)) return false
+      if (this.#opening.endOfEvent(bytes, places[2 * piece]!) !== places[2 * piece + 1]) return false
     this.tokens += count
     if (count > 1) this.#last.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
     this.#last.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
@@ -202,12 +164,6 @@ class SseWatch implements StreamWatch {
     return null
   }
 
-  /** Behind the opening that an event has there; `from`: it has another one. */
-  #behindOpening(bytes: Uint8Array, from: number): number {
-    const opening = this.#opening
-    return this.#finder.isBetween && opening.standsAt(bytes, from) ? from + opening.length : from
-  }
-
   /** Takes note of the event that ends there, and of what came of it before. Returns true when it is not for the client. */
   #take(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#pieceBytes === 0) return this.#look(bytes, start, end)
@@ -238,6 +194,17 @@ class SseWatch implements StreamWatch {
     const behind = behindFirstObject(bytes, start, end)
     if (behind > 0) opening.keep(bytes, start, behind)
     return behind > 0
+  }
+
+  /** Counts the events that open like the last one with a token, which are the client's; returns where they end. */
+  #countUsual(bytes: Uint8Array, from: number): number {
+    let at = from
+    for (let end = this.#opening.endOfEvent(bytes, at); end >= 0; end = this.#opening.endOfEvent(bytes, at)) {
+      this.#last.remember(bytes, at, end)
+      this.tokens++
+      at = end
+    }
+    return at
   }
 
   /** Counts an event with a token, which is the client's. */
