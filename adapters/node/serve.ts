@@ -3,6 +3,7 @@ import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { installKernel } from '../../src/kernel/wasm.ts'
 import { endOnSignals, untilIdle } from '../web/ending.ts'
+import { noteAtOnce } from './feedback.ts'
 import { serveHere } from './front.ts'
 import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
@@ -78,7 +79,9 @@ export async function serveApp(
   // What goes to stdout alone is looked for in the kept log, too.
   if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
   endOnSignals(stop, log)
-  boundNursery()
+  // What V8 is told counts for all threads. Those that serve have more garbage, so they say when it is enough.
+  if (config.threads === 1) boundNursery()
+  noteAtOnce()
   installKernel()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }
 }
