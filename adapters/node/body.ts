@@ -1,4 +1,6 @@
 // Reads the body of an incoming request: whole into one buffer, or as a web stream.
+// The global is a getter, and asked for each body.
+import { Buffer } from 'node:buffer'
 import { bodies } from './body-memory.ts'
 import type { BodyTaker, Incoming } from './client/exchange.ts'
 
