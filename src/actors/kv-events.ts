@@ -83,7 +83,8 @@ export class KvEvents {
 
   /** A call went there. */
   opened({ ask, seat }: Lease): void {
-    if (!this.#workers.has(seat.id) || !ask?.prefix || ask.promptBytes === 0) return
+    if (this.#workers.size === 0 || !ask?.prefix || ask.promptBytes === 0) return
+    if (!this.#workers.has(seat.id)) return
     this.#asks.open({
       id: ask.id,
       workerId: seat.id,
@@ -96,7 +97,7 @@ export class KvEvents {
 
   /** It ended: its length is known now. */
   ended({ ask, seat, tokens: guessed }: Lease, { kind, usage }: Outcome): void {
-    const worker = this.#workers.get(seat.id)
+    const worker = this.#workers.size === 0 ? undefined : this.#workers.get(seat.id)
     if (!worker || !ask) return
     const now = this.#seams.now()
     const isTold = usage !== undefined && !usage.estimated && usage.promptTokens > 0

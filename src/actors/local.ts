@@ -31,12 +31,16 @@ export function localActors(config: Config, seams: Seams, storage: (name: string
 
   function home<T extends object>(make: (state: ActorState) => T): ActorRef<T> {
     const living = new Map<string, T>()
+    // Nearly all ask for the only one of its kind.
+    let [lastName, last]: [string, T | undefined] = ['', undefined]
     return (name) => {
-      let actor = living.get(name)
+      let actor = name === lastName ? last : living.get(name)
       if (!actor) {
         const state = stateOf(name, () => (living.get(name) as Alarmed).alarm?.())
         living.set(name, (actor = make(state)))
       }
+      lastName = name
+      last = actor
       return actor as unknown as Remote<T>
     }
   }
