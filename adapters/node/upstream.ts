@@ -71,6 +71,11 @@ export class NodeUpstream implements Upstream, Receiver {
     return this.#queue.length > 0
   }
 
+  /** Its last byte is here. */
+  get isWhole(): boolean {
+    return this.#state === 'ended'
+  }
+
   /** Sends the request; resolves with itself when the head is here. */
   send(outgoing: Outgoing, way: Way): Promise<NodeUpstream> {
     return new Promise((came, failed) => this.sendFor({ came, failed }, outgoing, way))

@@ -126,7 +126,11 @@ export async function readBody(
   const held = new Holding(budget, length, rules)
   try {
     if (length === null || request.received === undefined) {
-      held.bytes = await readStream(request, rules, host, held)
+      const needsNoCount = length !== null && isShort(length, rules)
+      held.bytes = await (needsNoCount
+        ? inTime(request.bytes(), UNKNOWN, rules, host)
+        : readStream(request, rules, host, held))
+      checkSize(held.bytes.length, rules)
       return held
     }
     const reading = request.bytes()
@@ -169,6 +173,15 @@ class Holding implements HeldBody {
     this.#budget.release(this.#reserved)
   }
 }
+
+/** Whether a body is too slow just where it is not whole after the first window: then nobody need know how much of it has come. */
+const isShort = (length: number, { minUploadRate }: BodyRules): boolean =>
+  minUploadRate === 0 || length < leastOf(minUploadRate)
+
+const UNKNOWN = { received: () => 0 }
+
+/** Bytes that must come in a window. */
+const leastOf = (rate: number): number => (rate * RATE_WINDOW) / 1000
 
 const broken = (error: unknown): Refusal =>
   error instanceof Refusal
@@ -225,7 +238,7 @@ export function inTime<T>(
     let cancel = host.timer(RATE_WINDOW, check)
     function check() {
       const received = progress.received()
-      if (received - before < (rules.minUploadRate * RATE_WINDOW) / 1000) {
+      if (received - before < leastOf(rules.minUploadRate)) {
         const rate = `${rules.minUploadRate} bytes a second`
         reject(
           new Refusal(

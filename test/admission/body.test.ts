@@ -71,6 +71,33 @@ test('over the budget: 429 when it may fit later, 413 when it never will', async
   assert.equal(budget.used, 500)
 })
 
+test('a body announced shorter than what a window must bring is cut when it is not whole in time', async () => {
+  const clock = createClock()
+  const quick = upload({ 'content-length': '900' })
+  const slow = upload({ 'content-length': '900' })
+  const readings = [quick, slow].map(({ request, send }) => {
+    const reading = codeOf(readBody(request, new BodyBudget(1000), rules, clock))
+    send(899)
+    return reading
+  })
+  await clock.advance(9_000)
+  quick.send(1)
+  quick.end()
+  assert.equal(await readings[0], 'read')
+  await clock.advance(1_000)
+  assert.equal(await readings[1], 'upload_too_slow')
+})
+
+test('a short body that is longer than announced is refused', async () => {
+  const budget = new BodyBudget(10_000)
+  const { request, send, end } = upload({ 'content-length': '500' })
+  const reading = codeOf(readBody(request, budget, rules, createClock()))
+  send(1001)
+  end()
+  assert.equal(await reading, 'body_too_large')
+  assert.equal(budget.used, 0)
+})
+
 test('an upload below the minimum rate is cut; one above it may take as long as it likes', async () => {
   const budget = new BodyBudget(1000)
   const clock = createClock()
