@@ -1,8 +1,12 @@
 // The memory that request bodies lie in, used again once nobody reads a body any more. It is outside of V8's heap, which collects
 // all the sooner the more of it waits to be collected (the figure: bench/README.md, "Long bodies").
 
-/** Whether a buffer came from a shelf (true) or from somebody else (false); on no other buffer. */
-const IS_SHELVED = Symbol('isShelved')
+/** Where a buffer came from, on those that may be freed: a shelf, or somebody else. `used`: from a shelf, and its front is somebody's. */
+type Origin = 'shelf' | 'used' | 'elsewhere'
+const ORIGIN = Symbol('origin')
+
+/** Bytes before each body of a shelf: there the head is put that a worker gets with it. */
+const FRONT = 2048
 
 /** Bodies below this are left to the collector, bytes. */
 const LEAST = 4096
@@ -16,7 +20,7 @@ const LIMIT = 16 * 1024 * 1024
 const IDLE = 10_000
 
 interface Marked extends ArrayBuffer {
-  [IS_SHELVED]?: boolean
+  [ORIGIN]?: Origin
 }
 
 /** Free buffers of one size. */
@@ -42,14 +46,26 @@ export class BodyMemory {
 
   /** Room for a body of `size` bytes, which are any until they are written. */
   room(size: number): Uint8Array {
-    if (size < LEAST || size > MOST) return this.mark(fresh(size))
-    const capacity = capacityOf(size)
+    if (size < LEAST || size > MOST - FRONT) return this.mark(fresh(size))
+    const capacity = capacityOf(FRONT + size)
     const shelf = this.#shelfOf(capacity)
     const kept = shelf.buffers.pop()
-    if (kept === undefined) return marked(fresh(capacity).subarray(0, size), true)
+    if (kept === undefined) return marked(fresh(capacity).subarray(FRONT, FRONT + size), 'shelf')
     this.#kept -= capacity
     if (shelf.buffers.length < shelf.untouched) shelf.untouched = shelf.buffers.length
-    return marked(new Uint8Array(kept, 0, size), true)
+    return marked(new Uint8Array(kept, FRONT, size), 'shelf')
+  }
+
+  /**
+   * A body with so many bytes before it, for a head to be put there: the copy of a long body behind its head would cost more than
+   * the rest of sending it. Null where there is no room, or somebody had it already, whose write may still be under way.
+   */
+  withFront(body: Uint8Array, size: number): Uint8Array | null {
+    if (body.byteLength < LEAST || body.byteOffset !== FRONT || size > FRONT) return null
+    const buffer: Marked = body.buffer as ArrayBuffer
+    if (buffer[ORIGIN] !== 'shelf') return null
+    buffer[ORIGIN] = 'used'
+    return new Uint8Array(buffer, FRONT - size, size + body.byteLength)
   }
 
   /** A body of these bytes. */
@@ -73,7 +89,7 @@ export class BodyMemory {
   /** Lets the memory of a body be freed that fills a buffer of its own. Returns the body. */
   mark(body: Uint8Array): Uint8Array {
     const isAlone = body.byteLength >= LEAST && body.byteLength === body.buffer.byteLength
-    return isAlone && (body.buffer as Marked)[IS_SHELVED] === undefined ? marked(body, false) : body
+    return isAlone && (body.buffer as Marked)[ORIGIN] === undefined ? marked(body, 'elsewhere') : body
   }
 
   /**
@@ -82,10 +98,10 @@ export class BodyMemory {
    */
   free({ buffer }: Uint8Array): void {
     if (!(buffer instanceof ArrayBuffer)) return
-    const isShelved = (buffer as Marked)[IS_SHELVED]
-    if (isShelved === undefined || buffer.detached) return
+    const origin = (buffer as Marked)[ORIGIN]
+    if (origin === undefined || buffer.detached) return
     const capacity = buffer.byteLength
-    if (!isShelved || this.#kept + capacity > LIMIT) return void buffer.transfer(0)
+    if (origin === 'elsewhere' || this.#kept + capacity > LIMIT) return void buffer.transfer(0)
     this.#shelfOf(capacity).buffers.push(buffer.transfer())
     this.#kept += capacity
     this.#sweeper ??= setTimeout(() => this.sweep(), IDLE).unref()
@@ -129,7 +145,7 @@ function fresh(size: number): Uint8Array {
 }
 
 /** The mark is the buffer's: a property of the array would make two kinds of arrays of all that is read byte by byte. */
-function marked(body: Uint8Array, isShelved: boolean): Uint8Array {
-  ;(body.buffer as Marked)[IS_SHELVED] = isShelved
+function marked(body: Uint8Array, origin: Origin): Uint8Array {
+  ;(body.buffer as Marked)[ORIGIN] = origin
   return body
 }

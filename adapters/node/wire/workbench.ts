@@ -1,12 +1,13 @@
 // What all connections to workers share, one at a time: where requests are put together, and what reads answers.
 import type { Outgoing } from '../../../src/host.ts'
+import { bodies } from '../body-memory.ts'
 import type { SocketWriter } from '../writer.ts'
 import { Frames } from './frames.ts'
 import { HeadReader } from './head.ts'
 import type { Target } from './origin.ts'
 import { HeadRoom } from './request-head.ts'
 
-/** Up to this a request is copied into one buffer: one plain write is cheaper than a gathered one, at 128 KB by 4 % of a call. */
+/** Up to this a request is copied behind its head: one plain write is cheaper than a gathered one, at 128 KB by 4 % of a call. */
 const SMALL = 163_840
 
 /** Where small requests are put together and heads are read, one at a time, by all connections that share it. */
@@ -31,6 +32,12 @@ export class Workbench {
   /** Sends the head and the slices behind it as one piece; false: they are too large for that. */
   send(writer: SocketWriter, slices: readonly Uint8Array[]): boolean {
     const { bytes } = this.#room!
+    const whole = slices.length === 1 ? bodies.withFront(slices[0]!, this.#size) : null
+    if (whole !== null) {
+      whole.set(bytes.subarray(0, this.#size))
+      writer.bytes(whole)
+      return true
+    }
     let size = this.#size
     for (const slice of slices) size += slice.byteLength
     if (size > bytes.length) return false

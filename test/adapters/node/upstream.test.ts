@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { bodies } from '../../../adapters/node/body-memory.ts'
 import { createFetch } from '../../../adapters/node/fetch.ts'
 import { NodeUpstream } from '../../../adapters/node/upstream.ts'
 import { UpstreamFailure } from '../../../src/host.ts'
@@ -215,6 +216,29 @@ test('a body of many large slices arrives whole under one length', async (t) => 
   ]
   const answer = await fetcher(t)(ref, outgoing({ body: slices }))
   assert.equal(text(await answer.bytes(100)), '300000')
+})
+
+test('a long body that goes to several workers goes to each behind its own head', async (t) => {
+  const { ref, peers } = await worker(t, async (peer) => {
+    // Nobody reads until both are sent, so that neither write ends at once.
+    peer.socket.pause()
+    while (peers.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    peer.socket.resume()
+    await peer.until('END')
+    peer.socket.write(HELLO)
+  })
+  const body = bodies.room(1_000_000).fill(0x61)
+  body.set(Buffer.from('END'), body.byteLength - 3)
+  const fetch = fetcher(t)
+  const answers = ['one', 'twice-as-long'].map((value) =>
+    fetch(ref, outgoing({ headers: ['x-to', value], body: [body] })),
+  )
+  for (const answer of answers) assert.equal(text(await (await answer).bytes(100)), 'hello')
+  const sent = peers.map((peer) => peer.text).toSorted((a, b) => a.length - b.length)
+  const wanted = (value: string) =>
+    `content-length: 1000000\r\nx-to: ${value}\r\n\r\n${'a'.repeat(999_997)}END`
+  for (const [i, value] of ['one', 'twice-as-long'].entries())
+    assert.ok(sent[i]!.endsWith(wanted(value)) && sent[i]!.startsWith('POST /v1 HTTP/1.1\r\nhost: '))
 })
 
 test('a stream is sent in chunks', async (t) => {
