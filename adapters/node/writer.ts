@@ -106,9 +106,10 @@ function look(handle: Handle): void {
   hasLooked = true
   const { writeLatin1String, writeBuffer } = handle
   if (typeof writeLatin1String !== 'function' || typeof writeBuffer !== 'function') return
-  const see = (seen: Ticket) => {
+  const see = (seen: Ticket | null) => {
     Object.assign(handle, { writeLatin1String, writeBuffer })
-    if (seen.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return
+    // Node 26 makes a ticket only where one is needed.
+    if (seen?.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return
     Issued = seen.constructor as new () => Ticket
     const fresh = new Issued()
     if (fresh.getAsyncId() === -1) ticket = fresh
