@@ -17,7 +17,7 @@ export interface WebHostOptions {
   readonly storage?: (name: string) => Storage
   /** What a runtime has of its own, or better. */
   readonly extra?: Pick<Host, 'upgrade' | 'process' | 'extend' | 'sockets' | 'outside' | 'tables'> &
-    Partial<Pick<Host, 'fetch' | 'relay'>>
+    Partial<Pick<Host, 'fetch' | 'send' | 'relay'>>
 }
 
 export interface WebHost extends Host {

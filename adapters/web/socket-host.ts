@@ -6,6 +6,7 @@ import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Host, LogEvent, Upstream, WorkerRef } from '../../src/host.ts'
+import { Soon } from '../../src/soon.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
 import { MAX_REFUSAL, protocolsOf, type FarSocket } from '../../src/tunnel/socket.ts'
 import { extendHere } from '../node/extensions.ts'
@@ -47,6 +48,10 @@ export function createSocketHost(
   const isTunnel = ({ url }: WorkerRef) => url.startsWith(TUNNEL)
   const fetch: Host['fetch'] = (worker, outgoing) =>
     (isTunnel(worker) ? tunnels.fetch : direct)(worker, outgoing)
+  const send: Host['send'] = (worker, outgoing, waiter) =>
+    isTunnel(worker)
+      ? Soon.of(tunnels.fetch(worker, outgoing)).tell(waiter)
+      : direct.send(worker, outgoing, waiter)
   const join: NonNullable<Host['upgrade']> = async (worker, request, outgoing, closed) => {
     let far: FarSocket
     try {
@@ -63,7 +68,7 @@ export function createSocketHost(
   const host = createWebHost(config, {
     log,
     storage,
-    extra: { fetch, relay, upgrade, sockets, outside, tables, extend: extendHere, process: readings },
+    extra: { fetch, send, relay, upgrade, sockets, outside, tables, extend: extendHere, process: readings },
   })
   const close = () => {
     tunnels.close()

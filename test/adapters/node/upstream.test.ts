@@ -326,3 +326,32 @@ test('a connection that breaks in the moment of sending is told once, to who wai
   exchange.fail(new UpstreamFailure('reset', 'closed'))
   await assert.rejects(sent, /broke while it was written to/)
 })
+
+test('who is told without a promise is told of the head with all that came with it', async (t) => {
+  const { ref } = await worker(t, async (peer) => {
+    await peer.until('body')
+    peer.socket.write(HELLO)
+  })
+  const fetch = fetcher(t)
+  const whole = await new Promise<string>((resolve, reject) => {
+    const came = (upstream: NodeUpstream) => {
+      const parts: string[] = []
+      const data = (bytes: Uint8Array, isLast: boolean) => void parts.push(`${text(bytes)} ${isLast}`)
+      upstream.pipe({ data, end: () => parts.push('end'), fail: reject })
+      // Nothing of it comes later.
+      resolve(parts.join(', '))
+    }
+    fetch.send(ref, outgoing(), { came, failed: reject })
+  })
+  assert.equal(whole, 'hello true, end')
+})
+
+test('an answer that breaks in the piece that brought its head is one whose body breaks', async (t) => {
+  const { ref } = await worker(t, async (peer) => {
+    await peer.until('body')
+    peer.socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n')
+  })
+  const answer = await fetcher(t)(ref, outgoing())
+  assert.equal(answer.status, 200)
+  await assert.rejects(answer.bytes(100), failure('protocol'))
+})
