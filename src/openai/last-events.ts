@@ -2,10 +2,14 @@
 import { copyWords } from './opening.ts'
 import { readEvent } from './sse.ts'
 
-/** Room for an event: its bytes, and the same as words. */
+/** Where copies lie, one in each half: it is made of one piece, for that is what costs. */
 interface Room {
   readonly bytes: Uint8Array
+  /** The same. */
   readonly words: DataView
+  readonly half: number
+  /** Where the last copy lies; the other half has the one before, which falls out next. */
+  place: number
 }
 
 export class LastEvents {
@@ -15,9 +19,7 @@ export class LastEvents {
   #olderChunk: Uint8Array | null = null
   #olderStart = 0
   #olderEnd = 0
-  /** Where the last two copies lie; the spare one is written next. */
-  #kept: Room | null = null
-  #spare: Room | null = null
+  #room: Room | null = null
 
   remember(chunk: Uint8Array, start: number, end: number): void {
     this.#olderChunk = this.#chunk
@@ -31,12 +33,11 @@ export class LastEvents {
   /** As `remember`, of memory that is used again, up to three bytes behind the event included. */
   copy(chunk: Uint8Array, start: number, end: number): void {
     const size = end - start
-    const spare = this.#spare
-    const room = spare !== null && spare.bytes.length >= size ? spare : roomFor(size)
-    this.#spare = this.#kept
-    this.#kept = room
-    copyWords(chunk, start, end, room.words)
-    this.remember(room.bytes, 0, size)
+    const room = this.#room !== null && this.#room.half >= size ? this.#room : roomFor(size)
+    this.#room = room
+    room.place = room.half - room.place
+    copyWords(chunk, start, size, room)
+    this.remember(room.bytes, room.place, room.place + size)
   }
 
   /** Data of the last one; '' when there is none. */
@@ -56,6 +57,7 @@ function dataAt(chunk: Uint8Array | null, start: number, end: number): string {
 
 /** With some more: the events of a stream are about as long as one another. */
 function roomFor(size: number): Room {
-  const bytes = new Uint8Array(Math.ceil((size + 32) / 4) * 4)
-  return { bytes, words: new DataView(bytes.buffer) }
+  const half = Math.ceil((size + 32) / 4) * 4
+  const bytes = new Uint8Array(2 * half)
+  return { bytes, words: new DataView(bytes.buffer), half, place: 0 }
 }

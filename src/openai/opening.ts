@@ -38,11 +38,16 @@ export function findLow(bytes: Uint8Array, at: number): number {
   return at
 }
 
-/** Copies whole words, so up to three bytes more. */
-export function copyWords(bytes: Uint8Array, start: number, end: number, into: DataView): void {
+/** Copies whole words to a place, so up to three bytes more. */
+export function copyWords(
+  bytes: Uint8Array,
+  start: number,
+  size: number,
+  { words: into, place }: { readonly words: DataView; readonly place: number },
+): void {
   const words = viewOf(bytes)
   const base = bytes.byteOffset + start
-  for (let at = 0; at < end - start; at += 4) into.setInt32(at, words.getInt32(base + at, true), true)
+  for (let at = 0; at < size; at += 4) into.setInt32(place + at, words.getInt32(base + at, true), true)
 }
 
 /** Where the words of an opening are gathered: an array of its final length costs less than one that grows. */
