@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { emptyFolder, root, run, type Ended } from './_run.ts'
 
 /** Bytes of gzip that a Worker has at most: it shall not grow unseen. The aim, 120 KiB with all dialects in, is missed (bench/README.md). */
-const MOST = 194_000
+const MOST = 196_000
 
 /** What only programs need: command lines and `.env`, listeners, threads, other runtimes. */
 const FOREIGN = [
