@@ -6,9 +6,12 @@ import { streamState, type StreamState } from './stream-state.ts'
 
 /** What a socket writes to. Not documented: nothing relies on it before node:net was seen to use it so. */
 interface Handle {
-  writeLatin1String(ticket: Ticket, text: string): number
-  writeBuffer(ticket: Ticket, bytes: Uint8Array): number
+  writeLatin1String(ticket: Ticket | null, text: string): Written
+  writeBuffer(ticket: Ticket | null, bytes: Uint8Array): Written
 }
+
+/** 0, what went wrong, or the ticket of a write that goes on, from Node 26, which makes one only then and wants none. */
+type Written = number | Ticket
 
 /** What a write that does not end at once is known by. Any number of writes that do may share one. */
 interface Ticket {
@@ -22,9 +25,10 @@ interface Ticket {
 /** Node writes longer texts behind our back, whatever room there is. */
 const MAX_TEXT = 16_384
 
-/** node:net's own class of tickets. The first write of the process shows it; where it does not, node:net is used. */
+/** node:net's own class of tickets. The first write of the process shows it; null: Node makes them itself. */
 let Issued: (new () => Ticket) | null = null
-let ticket: Ticket | null = null
+/** What the next write goes by. Undefined: nobody knows how, and node:net is used. */
+let ticket: Ticket | null | undefined
 /** Tells whether a write goes on; null: then its ticket does, by a call out of compiled code. */
 let state: StreamState | null = null
 /** On other runtimes there is nothing to look for: what they lend under these names is made otherwise. */
@@ -51,14 +55,14 @@ export class SocketWriter {
   /** Writes latin1 text. As all of `write`: false means full, until the socket's 'drain'. */
   text(text: string): boolean {
     const handle = text.length > MAX_TEXT ? null : this.#handle()
-    if (handle === null || ticket === null) return this.#socket.write(text, 'latin1')
+    if (handle === null || ticket === undefined) return this.#socket.write(text, 'latin1')
     return this.#written(handle.writeLatin1String(ticket, text), null)
   }
 
   /** Writes bytes. Unless it `isEmpty` then, they must stay as they are. */
   bytes(bytes: Uint8Array): boolean {
     const handle = this.#handle()
-    if (handle === null || ticket === null) return this.#socket.write(bytes)
+    if (handle === null || ticket === undefined) return this.#socket.write(bytes)
     return this.#written(handle.writeBuffer(ticket, bytes), bytes)
   }
 
@@ -71,15 +75,16 @@ export class SocketWriter {
     return handle
   }
 
-  #written(status: number, bytes: Uint8Array | null): boolean {
-    if (status !== 0) this.#fail(status)
-    else if (goesOn(ticket!)) return this.#wait(ticket!, bytes)
+  #written(written: Written, bytes: Uint8Array | null): boolean {
+    if (typeof written !== 'number') return this.#wait(written, bytes)
+    if (written !== 0) this.#fail(written)
+    else if (ticket && goesOn(ticket)) return this.#wait(ticket, bytes)
     return true
   }
 
   /** The kernel took some of it at most. */
   #wait(used: Ticket, bytes: Uint8Array | null): boolean {
-    ticket = new Issued!()
+    if (Issued !== null) ticket = new Issued()
     this.#isBusy = true
     if (bytes !== null) used.buffer = bytes
     used.oncomplete = (status) => {
@@ -106,9 +111,9 @@ function look(handle: Handle): void {
   hasLooked = true
   const { writeLatin1String, writeBuffer } = handle
   if (typeof writeLatin1String !== 'function' || typeof writeBuffer !== 'function') return
-  const see = (seen: Ticket | null) => {
+  const see = (seen: Ticket | null, written: Written) => {
     Object.assign(handle, { writeLatin1String, writeBuffer })
-    // Node 26 makes a ticket only where one is needed.
+    if (seen === null && written === 0) ticket = null
     if (seen?.constructor.name !== 'WriteWrap' || typeof seen.getAsyncId !== 'function') return
     Issued = seen.constructor as new () => Ticket
     const fresh = new Issued()
@@ -118,14 +123,14 @@ function look(handle: Handle): void {
     if (lent !== null && (lent.numbers[lent.goesOnAt] !== 0) === (seen.getAsyncId() !== -1)) state = lent
   }
   handle.writeLatin1String = (seen, text) => {
-    const status = writeLatin1String.call(handle, seen, text)
-    see(seen)
-    return status
+    const written = writeLatin1String.call(handle, seen, text)
+    see(seen, written)
+    return written
   }
   handle.writeBuffer = (seen, bytes) => {
-    const status = writeBuffer.call(handle, seen, bytes)
-    see(seen)
-    return status
+    const written = writeBuffer.call(handle, seen, bytes)
+    see(seen, written)
+    return written
   }
 }
 
