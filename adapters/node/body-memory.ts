@@ -1,9 +1,10 @@
 // The memory that request bodies lie in, used again once nobody reads a body any more. It is outside of V8's heap, which collects
 // all the sooner the more of it waits to be collected (the figure: bench/README.md, "Long bodies").
 
-/** Where a buffer came from, on those that may be freed: a shelf, or somebody else. `used`: from a shelf, and its front is somebody's. */
-type Origin = 'shelf' | 'used' | 'elsewhere'
+/** On buffers that may be freed: where the body begins, if they are of a shelf and nobody has the bytes before it; or one of these. */
 const ORIGIN = Symbol('origin')
+const USED = 0
+const ELSEWHERE = -1
 
 /** Bytes before each body of a shelf: there the head is put that a worker gets with it. */
 const FRONT = 2048
@@ -16,11 +17,13 @@ const SLAB = 65_536
 const MOST = 1_048_576
 /** Bytes of buffers that are kept at once. */
 const LIMIT = 16 * 1024 * 1024
+/** Bytes of buffers that bodies are waited for in. */
+const WAITING_LIMIT = 8 * 1024 * 1024
 /** Buffers that nobody needed for so long are given up, ms. */
 const IDLE = 10_000
 
 interface Marked extends ArrayBuffer {
-  [ORIGIN]?: Origin
+  [ORIGIN]?: number
 }
 
 /** Free buffers of one size. */
@@ -34,6 +37,7 @@ export class BodyMemory {
   /** By size. */
   readonly #shelves = new Map<number, Shelf>()
   #kept = 0
+  #waiting = 0
   /** Where small bodies are put, one behind the other. */
   #slab: ArrayBufferLike | null = null
   #slabAt = 0
@@ -47,13 +51,39 @@ export class BodyMemory {
   /** Room for a body of `size` bytes, which are any until they are written. */
   room(size: number): Uint8Array {
     if (size < LEAST || size > MOST - FRONT) return this.mark(fresh(size))
+    return bodyIn(this.#take(capacityOf(FRONT + size)), FRONT, size)
+  }
+
+  /**
+   * Where a head of so many bytes and a body behind it may be read to, in one go, so that the body can stay there; it is for `keep` or
+   * `giveUp`. It begins at a multiple of four, and may be longer. Null: this can't be, or too much waits so already.
+   */
+  ahead(head: number, size: number): Buffer | null {
     const capacity = capacityOf(FRONT + size)
+    if (head > FRONT || this.#waiting + capacity > WAITING_LIMIT) return null
+    this.#waiting += capacity
+    return Buffer.from(this.#take(capacity), (FRONT - head) & ~3)
+  }
+
+  /** The body that came to such a place, from `from` to `to`. */
+  keep({ buffer, byteOffset }: Buffer, from: number, to: number): Uint8Array {
+    this.#waiting -= buffer.byteLength
+    return bodyIn(buffer as ArrayBuffer, byteOffset + from, to - from)
+  }
+
+  /** Takes such a place back: nothing is read to it any more. */
+  giveUp({ buffer }: Buffer): void {
+    this.#waiting -= buffer.byteLength
+    this.#put(buffer as ArrayBuffer)
+  }
+
+  #take(capacity: number): ArrayBuffer {
     const shelf = this.#shelfOf(capacity)
     const kept = shelf.buffers.pop()
-    if (kept === undefined) return marked(fresh(capacity).subarray(FRONT, FRONT + size), 'shelf')
+    if (kept === undefined) return fresh(capacity).buffer as ArrayBuffer
     this.#kept -= capacity
     if (shelf.buffers.length < shelf.untouched) shelf.untouched = shelf.buffers.length
-    return marked(new Uint8Array(kept, FRONT, size), 'shelf')
+    return kept
   }
 
   /**
@@ -61,11 +91,12 @@ export class BodyMemory {
    * the rest of sending it. Null where there is no room, or somebody had it already, whose write may still be under way.
    */
   withFront(body: Uint8Array, size: number): Uint8Array | null {
-    if (body.byteLength < LEAST || body.byteOffset !== FRONT || size > FRONT) return null
+    const start = body.byteOffset
+    if (body.byteLength < LEAST || start < size) return null
     const buffer: Marked = body.buffer as ArrayBuffer
-    if (buffer[ORIGIN] !== 'shelf') return null
-    buffer[ORIGIN] = 'used'
-    return new Uint8Array(buffer, FRONT - size, size + body.byteLength)
+    if (buffer[ORIGIN] !== start) return null
+    buffer[ORIGIN] = USED
+    return new Uint8Array(buffer, start - size, size + body.byteLength)
   }
 
   /** A body of these bytes. */
@@ -89,7 +120,7 @@ export class BodyMemory {
   /** Lets the memory of a body be freed that fills a buffer of its own. Returns the body. */
   mark(body: Uint8Array): Uint8Array {
     const isAlone = body.byteLength >= LEAST && body.byteLength === body.buffer.byteLength
-    return isAlone && (body.buffer as Marked)[ORIGIN] === undefined ? marked(body, 'elsewhere') : body
+    return isAlone && (body.buffer as Marked)[ORIGIN] === undefined ? marked(body, ELSEWHERE) : body
   }
 
   /**
@@ -100,8 +131,13 @@ export class BodyMemory {
     if (!(buffer instanceof ArrayBuffer)) return
     const origin = (buffer as Marked)[ORIGIN]
     if (origin === undefined || buffer.detached) return
+    if (origin === ELSEWHERE) buffer.transfer(0)
+    else this.#put(buffer)
+  }
+
+  #put(buffer: ArrayBuffer): void {
     const capacity = buffer.byteLength
-    if (origin === 'elsewhere' || this.#kept + capacity > LIMIT) return void buffer.transfer(0)
+    if (this.#kept + capacity > LIMIT) return void buffer.transfer(0)
     this.#shelfOf(capacity).buffers.push(buffer.transfer())
     this.#kept += capacity
     this.#sweeper ??= setTimeout(() => this.sweep(), IDLE).unref()
@@ -144,8 +180,12 @@ function fresh(size: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 }
 
+function bodyIn(buffer: ArrayBuffer, start: number, size: number): Uint8Array {
+  return marked(new Uint8Array(buffer, start, size), start)
+}
+
 /** The mark is the buffer's: a property of the array would make two kinds of arrays of all that is read byte by byte. */
-function marked(body: Uint8Array, origin: Origin): Uint8Array {
+function marked(body: Uint8Array, origin: number): Uint8Array {
   ;(body.buffer as Marked)[ORIGIN] = origin
   return body
 }

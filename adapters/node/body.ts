@@ -63,11 +63,9 @@ export function readBody(
       room() {
         if (isOver || length === null || length > AT_ONCE || length - at < LARGE) return null
         buffer = roomFor(buffer, length, length)
-        return Buffer.from(
-          buffer.buffer as ArrayBuffer,
-          buffer.byteOffset + at,
-          Math.min(length - at, A_READ),
-        )
+        const start = buffer.byteOffset + at
+        const room = Math.min(length - at + 1, A_READ, buffer.buffer.byteLength - start)
+        return Buffer.from(buffer.buffer as ArrayBuffer, start, room)
       },
       wrote(size) {
         count(size)

@@ -2,11 +2,11 @@
 // straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
 // A plain one is read past node:http, too: what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
-import { bodies } from '../body-memory.ts'
-import { arrivals, readPast } from '../reader.ts'
+import { readPast } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import { KnownHeads } from './known-heads.ts'
+import { Landing } from './landing.ts'
 import { heldBy, type OnHead, type Parser, type ParserShape } from './parser.ts'
 import type { LaneOptions, LaneSide } from './lane-side.ts'
 import { LastHead } from './last-head.ts'
@@ -50,8 +50,9 @@ export class Lane implements LaneSide {
   #endsClean = false
   /** What it told first since its last read. */
   #told: RequestHead | null = null
-  /** Bytes of a body that are still to come past the parser. */
+  /** Bytes of a body that are still to come past the parser, and where they come to. */
   #left = 0
+  readonly #landing = new Landing()
   /** Something of a head is here, or the first one is due; and whether the parser told anything since its last read. */
   #isHeadDue = true
   #hasTold = false
@@ -146,21 +147,25 @@ export class Lane implements LaneSide {
   /** Bytes of a body that passes the parser, and of what follows it. Returns where the next ones go. */
   #readBody(bytes: Buffer, from: number, size: number): Buffer | undefined {
     const turn = this.#reading
+    const landing = this.#landing
     const to = Math.min(size, from + this.#left)
-    const isPlaced = bytes !== arrivals
     this.#left -= to - from
     if (from > 0 && this.#left === 0) {
-      if (to > from) turn?.data(bodies.copyOf(bytes.subarray(from, to)), false)
+      if (turn !== null && to > from) {
+        // Nothing more comes, so that nobody need be held back.
+        turn.isWhole = true
+        turn.data(landing.bodyIn(bytes, from, to), false)
+      }
     } else {
       // Who is served now says where the body goes.
       if (from > 0) this.#next()
-      if (isPlaced) turn?.taker?.wrote?.(size)
+      if (landing.isPlace(bytes)) turn?.taker?.wrote?.(to)
       else if (to > from) turn?.data(bytes.subarray(from, to), true)
     }
-    if (this.#left > 0) return turn?.taker?.room?.() ?? (isPlaced ? arrivals : undefined)
+    if (this.#left > 0) return turn?.taker?.room?.() ?? landing.back(bytes)
     this.#onComplete()
     if (to < size) this.#parse(bytes.subarray(to), size - to, false)
-    return isPlaced ? arrivals : undefined
+    return landing.next(bytes, this.#known!.size, turn?.length ?? 0)
   }
 
   /** Gives bytes to the parser, as node:http does with what it did not read by itself. */
@@ -274,6 +279,7 @@ export class Lane implements LaneSide {
 
   #onClose(): void {
     this.#release()
+    this.#landing.close()
     const reading = this.#reading
     this.#reading = null
     this.#line.length = 0

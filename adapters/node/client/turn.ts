@@ -91,7 +91,7 @@ export class Turn implements Exchange, Asked {
 
   /** Reading on would pile up bytes that nobody takes. */
   get isFull(): boolean {
-    return this.#isHeld || this.waiting >= HIGH_WATER
+    return !this.isWhole && (this.#isHeld || this.waiting >= HIGH_WATER)
   }
 
   // From the parser.

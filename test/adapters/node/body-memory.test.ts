@@ -112,3 +112,37 @@ test('a body that is no one of ours has no place for a head', () => {
     others.map(() => null),
   )
 })
+
+test('a body that was waited for stays where it came to, and a head fits before it', () => {
+  const memory = new BodyMemory()
+  for (const head of [1, 150, 151, 2048]) {
+    const place = memory.ahead(head, 100_000)!
+    assert.equal(place.byteOffset % 4, 0)
+    assert.ok(place.byteLength >= head + 100_000)
+    place.fill(7, head, head + 100_000)
+    const body = memory.keep(place, head, head + 100_000)
+    assert.deepEqual([body.byteLength, body[0], body.buffer], [100_000, 7, place.buffer])
+    assert.equal(memory.withFront(body.subarray(1), 10), null)
+    const whole = memory.withFront(body, 2000)
+    assert.deepEqual([whole?.byteLength, whole?.[2000]], [102_000, 7])
+    assert.equal(memory.withFront(body, 10), null)
+    memory.free(body)
+    assert.deepEqual([body.byteLength, place.byteLength], [0, 0])
+  }
+})
+
+test('no more than 8 MiB wait for bodies that may come, and a head has to fit', () => {
+  const memory = new BodyMemory()
+  assert.equal(memory.ahead(2049, 100_000), null)
+  const places: Buffer[] = []
+  for (let place = memory.ahead(150, 250_000); place !== null; place = memory.ahead(150, 250_000))
+    places.push(place)
+  const size = places[0]!.buffer.byteLength
+  assert.equal(places.length, Math.floor((8 * MiB) / size))
+  memory.giveUp(places[0]!)
+  assert.deepEqual([memory.kept, places[0]!.byteLength], [size, 0])
+  places[0] = memory.ahead(150, 250_000)!
+  assert.deepEqual([memory.kept, memory.ahead(150, 250_000)], [0, null])
+  memory.keep(places[0], 150, 250_150)
+  assert.ok(memory.ahead(150, 250_000))
+})

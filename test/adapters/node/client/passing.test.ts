@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { serve, type Handler } from '../../../../adapters/node/http.ts'
+import { bodies } from '../../../../adapters/node/body-memory.ts'
 import { KnownHeads } from '../../../../adapters/node/client/known-heads.ts'
 import { probe } from '../../../../adapters/node/client/parser.ts'
 import { SocketResponse } from '../../../../adapters/node/upgrade.ts'
@@ -100,6 +101,29 @@ test(
     )
   },
 )
+
+test('long bodies behind one another come whole, with what is behind them', { skip }, async (t) => {
+  const keep = t.mock.method(bodies, 'keep')
+  const { url } = await open(t, handler)
+  const peer = await known(t, url)
+  const sizes = [70_000, 131_072, 131_072, 131_073, 100_000, 200_000, 3, 131_072, 90_000, 262_144, 131_072]
+  for (const [i, size] of sizes.entries()) {
+    peer.text = ''
+    const body = Array.from({ length: size }, (_, at) => String.fromCharCode(97 + ((i + at) % 23))).join('')
+    peer.socket.write(`${POST(size)}${body}${POST(2)}<>`)
+    await peer.until('\r\n\r\n<>')
+    assert.ok(peer.text.includes(`\r\n\r\n${body}HTTP/1.1 200`), `${size} bytes`)
+  }
+  assert.ok(keep.mock.callCount() <= sizes.length)
+  // Now its buffers are as large as they get: what was sent at once is read at once.
+  for (let i = 0; i < 8; i++) {
+    peer.text = ''
+    const body = String.fromCharCode(97 + i).repeat(131_072)
+    peer.socket.write(POST(body.length) + body)
+    await peer.until(`\r\n\r\n${body}`)
+  }
+  assert.ok(keep.mock.callCount() > 0)
+})
 
 test('the headers of a request tell its own length', { skip }, async (t) => {
   const lengths: (string | null)[] = []
