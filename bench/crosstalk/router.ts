@@ -1,0 +1,77 @@
+// The router as a process, and what it counts.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '../..')
+
+export interface RouterProcess {
+  readonly port: number
+  readonly child: ChildProcess
+  /** All that it has said. */
+  log(): string
+}
+
+/** Starts a router in front of these ports; `runtime`: node or bun. */
+export async function startRouter(
+  runtime: string,
+  ports: readonly number[],
+  flags: readonly string[],
+): Promise<RouterProcess> {
+  const program =
+    runtime === 'bun'
+      ? [join(root, 'node_modules/.bin/bun'), 'adapters/bun.ts']
+      : [process.execPath, 'adapters/node.js']
+  const own = [
+    '--port',
+    '0',
+    '--state',
+    'off',
+    '--log-level',
+    'warn',
+    '--breaker-failures',
+    '0',
+    '--min-upload-rate',
+    'off',
+  ]
+  const retries = ['--retry-budget', '1', '--retry-floor', '10000', '--retry-delay', '1ms']
+  const workers = ports.map((port) => `http://127.0.0.1:${port}`)
+  const [command, ...args] = [...program, ...own, ...retries, ...flags, ...workers]
+  const child = spawn(command!, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  const port = await new Promise<number>((resolve, reject) => {
+    const hear = (bytes: Buffer) => {
+      log += bytes.toString()
+      const found = /Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(log)?.[1]
+      if (found !== undefined) resolve(Number(found))
+    }
+    child.stdout.on('data', hear)
+    child.stderr.on('data', hear)
+    child.once('exit', (code) => reject(new Error(`the router ended with ${code}: ${log}`)))
+  })
+  return { port, child, log: () => log }
+}
+
+/** What must be 0 when nothing is under way. */
+const GAUGES =
+  /^fetchway_(in_flight|leases|queue_depth|buffered_bytes|worker_in_flight|worker_backlog_tokens|worker_held_tokens)(\{|$)/
+
+/** Of the metrics: each gauge that is not 0, and sums of counters. */
+export async function readMetrics(port: number): Promise<{ left: string[]; sum: (name: string) => number }> {
+  const text = await fetch(`http://127.0.0.1:${port}/metrics`).then((response) => response.text())
+  const series = text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => ({
+      name: line.slice(0, line.lastIndexOf(' ')),
+      value: Number(line.slice(line.lastIndexOf(' '))),
+    }))
+  return {
+    left: series
+      .filter(({ name, value }) => GAUGES.test(name) && value !== 0)
+      .map(({ name, value }) => `${name} ${value}`),
+    sum: (name) =>
+      series
+        .filter((one) => one.name === name || one.name.startsWith(`${name}{`))
+        .reduce((total, { value }) => total + value, 0),
+  }
+}
