@@ -13,6 +13,9 @@ interface LatencyRow {
   readonly p99: number[]
 }
 
+/** Requests of one row in a round: thirty of them lie above p99. */
+const TIMED = 3000
+
 const RUST = /^(?:sglang-router|vllm-router|smg) /
 
 /** Times 1 KB JSON at one client, with the engine itself as the first row; prints µs above it. */
@@ -66,7 +69,7 @@ export async function measureLatency(
 
 async function time(row: LatencyRow, port: number, bodies: Bodies): Promise<void> {
   const column = columns[0] as Column
-  const load = await drive({ port, column, bodies, requests: 1000, clients: 1, keepLatencies: true })
+  const load = await drive({ port, column, bodies, requests: TIMED, clients: 1, keepLatencies: true })
   if (load.errors.length > 0) console.error(`${row.router}: ${load.errors[0]}`)
   row.p50.push(quantile(load.latencies, 0.5))
   row.p99.push(quantile(load.latencies, 0.99))
