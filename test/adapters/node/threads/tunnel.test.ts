@@ -100,7 +100,8 @@ test('a thread that dies with the socket of a worker costs the streams of other 
   const streams = await Promise.all(Array.from({ length: 24 }, () => post(rig, chat({ stream: true }))))
   const texts = streams.map((stream) => stream.text().catch(() => 'broken'))
   await rig.crew.kill(0)
-  const whole = (await Promise.all(texts)).filter((text) => text !== 'broken')
+  // Node 22's fetch ends a broken stream as if it were whole.
+  const whole = (await Promise.all(texts)).filter((text) => text.endsWith('data: [DONE]\n\n'))
   assert.ok(whole.length > 0 && whole.length < streams.length, `${whole.length} were in the other thread`)
   for (const text of whole) assert.equal(saidIn(text), words.join(''))
   await eventually(
