@@ -1,5 +1,4 @@
 // Requests that clients send again and again with small differences, and what has to arrive of them.
-import { Buffer } from 'node:buffer'
 import { askedOf, digest, passedOf, type Message } from './messages.ts'
 import type { Random } from './random.ts'
 
@@ -153,10 +152,10 @@ function bodyOf(mark: string, { isJson, isStream, asksUsage }: Kind, random: Ran
 
 interface Framed {
   readonly lines: readonly Line[]
-  readonly body: Buffer
+  readonly body: Uint8Array
 }
 
-function frame(lines: readonly Line[], body: Buffer | null, isOld: boolean, random: Random): Framed {
+function frame(lines: readonly Line[], body: Uint8Array | null, isOld: boolean, random: Random): Framed {
   if (body === null) return { lines, body: Buffer.alloc(0) }
   const waits: Line[] = !isOld && body.length > 0 && random.once(30) ? [['Expect', '100-continue']] : []
   if (isOld || !random.once(8)) {
@@ -168,8 +167,8 @@ function frame(lines: readonly Line[], body: Buffer | null, isOld: boolean, rand
 }
 
 /** A body in chunks of any sizes, some with extensions; `trailers`: lines behind the last one. */
-export function chunked(body: Buffer, random: Random, trailers: string): Buffer {
-  const parts: Buffer[] = []
+export function chunked(body: Uint8Array, random: Random, trailers: string): Buffer {
+  const parts: Uint8Array[] = []
   for (let at = 0; at < body.length;) {
     const size = Math.min(body.length - at, 1 + random.int(random.pick([16, 600, 9000, 70_000])))
     const digits = random.once(6) ? size.toString(16).toUpperCase().padStart(5, '0') : size.toString(16)

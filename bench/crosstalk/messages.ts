@@ -189,9 +189,13 @@ export function askedOf(body: Buffer): string {
   return digest(text.replace(/,?"stream_options":\{"include_usage":true\},?/, ''))
 }
 
-/** The events of a stream but for the one that tells the tokens. */
+/**
+ * The events of a stream but for the one that tells the tokens. Where that was taken out of a stream with CRLF, the LF of its end may
+ * be left: a CR ends an event at once.
+ */
 export function eventsOf(body: string): string {
-  return body.replace(/data: [^\n]*"choices":\[\],"usage"[^\n]*\n\r?\n/g, '')
+  const events = body.replace(/data: [^\n]*"choices":\[\],"usage"[^\n]*\n\r?\n/g, '')
+  return events.replace(/(^|\r\n\r\n)\n(?=data: )/g, '$1')
 }
 
 /** Writes bytes whole, byte by byte, or in pieces that mostly end where lines do. */

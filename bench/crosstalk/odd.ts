@@ -271,7 +271,7 @@ async function tell(
 }
 
 /** Behind such a request nothing may come; whether that is told before its answer is chance. */
-const ENDS = /\r\nConnection:|HTTP\/(1\.0|2\.0)/
+const ENDS = /\r\nConnection:|^(?!.* HTTP\/1\.1)/
 
 function compare(isNode: boolean, odd: string, ours: Heard, theirs: Heard): string | null {
   const about = JSON.stringify({ odd: odd.slice(0, 600), ours, theirs })
