@@ -35,7 +35,7 @@ const router = await startRouter(
 await sleep(500)
 
 const tally = new Tally()
-const rig = { port: router.port, seen, tally, wrong, hasOrder: values.runtime === 'node' }
+const rig = { port: router.port, seen, tally, wrong, canPipeline: values.runtime === 'node' }
 const until = Date.now() + seconds * 1000
 let talks = 0
 let oddTalks = 0

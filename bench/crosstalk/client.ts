@@ -11,8 +11,8 @@ export interface ClientRig {
   readonly seen: Seen
   readonly tally: Tally
   readonly wrong: (what: string) => void
-  /** Headers of an engine come in its order. */
-  readonly hasOrder: boolean
+  /** Bun's server closes a connection on which the next request comes before the answer. */
+  readonly canPipeline: boolean
 }
 
 /** What came of all calls. */
@@ -36,7 +36,7 @@ export async function converse(rig: ClientRig, seed: number): Promise<void> {
   const random = new Random(seed)
   const client = new Client(rig, `seed ${seed}`)
   const habit = newHabit(random)
-  const line = random.once(4) ? random.int(5) : 0
+  const line = rig.canPipeline && random.once(4) ? random.int(5) : 0
   for (let i = random.int(30); i >= 0 && client.isOpen; i--) {
     const ask = newAsk(habit, random)
     client.expect(ask)
