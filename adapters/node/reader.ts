@@ -4,11 +4,14 @@ import type { Socket } from 'node:net'
 import { readPushed } from './pushed.ts'
 import { streamState, type StreamState } from './stream-state.ts'
 
-/**
- * Takes what was read: it lies at the start of `bytes`, `size` of it, and only during the call. May return where the next bytes are
- * read to; that buffer must stay what it is until another one is returned.
- */
-export type Take = (bytes: Buffer, size: number) => Buffer | undefined
+/** Who takes what is read: an object in place of a function, for each thing that a read has to look up costs 0.5 % of a paced stream. */
+export interface Taker {
+  /**
+   * What was read lies at the start of `bytes`, `size` of it, and only during the call. May return where the next bytes are read to;
+   * that buffer must stay what it is until another one is returned.
+   */
+  arrive(bytes: Buffer, size: number): Buffer | undefined
+}
 
 /** What a socket reads from. Not documented: `readPast` looks before it relies on it. */
 interface Handle {
@@ -39,29 +42,29 @@ const isBun = 'bun' in process.versions
 let known: Known | null | undefined = 'deno' in process.versions || isBun ? null : undefined
 
 /**
- * From now on `take` gets what arrives; ends, errors and holding back (`pause`) are the socket's, as ever. Call it where the socket is
+ * From now on `taker` gets what arrives; ends, errors and holding back (`pause`) are the socket's, as ever. Call it where the socket is
  * connected and nothing was read yet. Returns what gives the socket back: its bytes are 'data' again from the next read on. Null where
  * this runtime's sockets can't be read so, or this one encrypts: nothing was done.
  */
-export function readPast(socket: Socket, take: Take): (() => void) | null {
+export function readPast(socket: Socket, taker: Taker): (() => void) | null {
   if ('encrypted' in socket || socket.readableLength > 0) return null
-  if (isBun) return readPushed(socket, take, arrivals)
+  if (isBun) return readPushed(socket, taker, arrivals)
   const inner = socket as unknown as Inner
   const handle = inner._handle
   if (known === undefined) known = look(inner)
   if (known === null || !isAsKnown(handle) || inner[known.buffer] !== null) return null
   const { buffer, callback } = known
-  const { numbers, readAt } = known.state
+  const { state } = known
   const own = handle.onread
   let into = arrivals
   handle.useUserBuffer(into)
   handle.onread = function (bytes) {
-    const size = numbers[readAt]!
+    const size = state.numbers[state.readAt]!
     // An end or an error is node:net's.
     if (size <= 0) return own.call(this, bytes)
     let next: Buffer | undefined
     try {
-      next = take(into, size)
+      next = taker.arrive(into, size)
     } catch (error) {
       // Nothing more may come to where it goes now: nobody said that it still may.
       socket.destroy()

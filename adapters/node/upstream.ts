@@ -2,17 +2,14 @@
 import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure } from '../../src/host.ts'
 import type { Waiter } from '../../src/soon.ts'
 import { bodies } from './body-memory.ts'
-import type { Receiver } from './wire/connection.ts'
-import type { Frames } from './wire/frames.ts'
+import type { Passer, Receiver } from './wire/connection.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure } from './wire/origin.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
-export interface BodySink {
+export interface BodySink extends Partial<Passer> {
   /** `isLast`: the end follows at once. */
   data(bytes: Uint8Array, isLast: boolean): void
-  /** Whether it takes whole chunks with their framing, in memory that is used again after the call. */
-  pass?(frames: Frames): boolean
   end(): void
   fail(failure: UpstreamFailure): void
 }
@@ -28,6 +25,8 @@ export interface Carrier {
   readonly hasSent?: boolean
   pause(): void
   resume(): void
+  /** Whole chunks go to that one, where it takes them, past the receiver. One that has no chunks leaves it out. */
+  passTo?(passer: Passer): void
   /** Ends it at once; the receiver hears nothing more. */
   destroy(): void
 }
@@ -149,6 +148,7 @@ export class NodeUpstream implements Upstream, Receiver {
       isOwed ||= this.isHeld
     }
     this.#isPouring = false
+    if (this.#state === 'open' && isPasser(sink)) this.#connection.passTo?.(sink)
     // A tunnel gives what it has at once: that comes behind what was kept.
     if (isOwed && !this.isHeld && this.#state === 'open') this.#connection.resume()
     if (this.#state === 'ended') sink.end()
@@ -191,10 +191,6 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#wake?.()
   }
 
-  pass(frames: Frames): boolean {
-    return this.#sink?.pass?.(frames) === true
-  }
-
   end(): void {
     this.#finish('ended')
     this.#sink?.end()
@@ -223,4 +219,8 @@ export class NodeUpstream implements Upstream, Receiver {
     this.#state = state
     this.#signal.removeEventListener('abort', this)
   }
+}
+
+function isPasser(sink: BodySink): sink is BodySink & Passer {
+  return sink.pass !== undefined
 }

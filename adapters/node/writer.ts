@@ -47,6 +47,11 @@ export class SocketWriter {
     this.isPlain = !('encrypted' in socket)
   }
 
+  /** It may be written to. */
+  get isOpen(): boolean {
+    return this.#socket.writable
+  }
+
   /** The kernel has all that was written. */
   get isEmpty(): boolean {
     return !this.#isBusy && this.#socket.writableLength === 0

@@ -17,7 +17,13 @@ export interface Late {
   late(failure: UpstreamFailure): void
 }
 
-/** Calls `late` once, with the failure, when a limit passes. Its alarm is moved only when it rings: a chunk costs one assignment. */
+/** Who hears an answer's bytes come. */
+export interface Listener {
+  /** When the last ones came, ms. */
+  readonly lastAt: number
+}
+
+/** Calls `late` once, with the failure, when a limit passes. Its alarm is moved only when it rings: bytes that come do not touch it. */
 export class Deadline implements Alarm {
   place = -1
   dueAt = Infinity
@@ -25,7 +31,8 @@ export class Deadline implements Alarm {
   readonly #rules: DeadlineRules
   readonly #owner: Late
   readonly #totalAt: number
-  #phase: 'first_token_timeout' | 'idle_timeout' = 'first_token_timeout'
+  /** From the first token on. */
+  #listener: Listener | null = null
   #isUnseen = false
   #since = 0
 
@@ -43,15 +50,10 @@ export class Deadline implements Alarm {
     this.#arm(now)
   }
 
-  /** Bytes came at that time. */
-  touch(now: number): void {
-    if (this.#phase === 'idle_timeout') this.#since = now
-  }
-
-  /** The first token is here: from now on only silence counts. */
-  began(now: number): void {
-    if (this.#phase === 'idle_timeout') return
-    this.#phase = 'idle_timeout'
+  /** The first token is here: from now on only silence counts, which is asked for when the alarm rings. */
+  began(now: number, listener: Listener): void {
+    if (this.#listener !== null) return
+    this.#listener = listener
     this.#since = now
   }
 
@@ -79,14 +81,16 @@ export class Deadline implements Alarm {
 
   /** The limit that passes next. */
   #kind(): FailureKind {
-    return this.#isUnseen || this.#totalAt <= this.#limitAt(this.#phase) ? 'total_timeout' : this.#phase
+    const phase = this.#listener === null ? 'first_token_timeout' : 'idle_timeout'
+    return this.#isUnseen || this.#totalAt <= this.#limitAt(phase) ? 'total_timeout' : phase
   }
 
   #limitAt(kind: FailureKind): number {
     if (kind === 'total_timeout') return this.#totalAt
     const { firstTokenTimeout, idleTimeout } = this.#rules
     const limit = kind === 'first_token_timeout' ? firstTokenTimeout : idleTimeout
-    return limit > 0 ? this.#since + limit : Infinity
+    const since = this.#listener === null ? this.#since : Math.max(this.#since, this.#listener.lastAt)
+    return limit > 0 ? since + limit : Infinity
   }
 
   #arm(now: number): void {

@@ -1,23 +1,26 @@
 // Passes an event stream on: its first token starts other clocks, and a death inside it is told as an error event.
-import { UpstreamFailure, type Pieces, type Watch } from '../host.ts'
+import { UpstreamFailure, type Host, type Pieces, type Watch } from '../host.ts'
 import type { StreamWatch } from '../openai/stream-watch.ts'
 import { createStreamWatch } from '../openai/watch.ts'
 import type { Ending, Passage } from './closing.ts'
+import type { Listener } from './deadline.ts'
 
 const encoder = new TextEncoder()
 const EMPTY = new Uint8Array(0)
 
-export class StreamRelay implements Watch {
+export class StreamRelay implements Watch, Listener {
+  lastAt = 0
   readonly #passage: Passage
+  readonly #host: Host
   readonly #stream: StreamWatch
   readonly #needsAll: boolean
   #isUnseen = false
-  #lastAt = 0
 
   /** `stripUsage`: the router asked for the usage event, the client did not. */
   constructor(passage: Passage, stripUsage: boolean) {
     this.#passage = passage
     const { core, passing } = passage
+    this.#host = core.host
     const isBooked = (passing.allowance?.tokensPerMinute ?? 0) > 0
     this.#needsAll = core.config.usage === 'all' || stripUsage || isBooked
     const onFirstToken = (at: number) => this.#began(at)
@@ -30,17 +33,13 @@ export class StreamRelay implements Watch {
   }
 
   chunk(bytes: Uint8Array): Uint8Array | null {
-    const { core, started } = this.#passage
-    this.#lastAt = core.host.now()
-    started.deadline.touch(this.#lastAt)
+    this.lastAt = this.#host.now()
     return this.#stream.chunk(bytes)
   }
 
   pass(pieces: Pieces): boolean {
     if (!this.#stream.pass(pieces)) return false
-    const { core, started } = this.#passage
-    this.#lastAt = core.host.now()
-    started.deadline.touch(this.#lastAt)
+    this.lastAt = this.#host.now()
     return true
   }
 
@@ -89,7 +88,7 @@ export class StreamRelay implements Watch {
     const { core, passing, started, load, life } = this.#passage
     const { id, model, worker, sentAt } = passing
     life.isDecoding = true
-    started.deadline.began(at)
+    started.deadline.began(at, this)
     started.partner?.began()
     core.recorder?.first(id, at)
     core.surface?.follow?.({ kind: 'first', id, at }, core)
@@ -123,7 +122,7 @@ export class StreamRelay implements Watch {
       this.#passage.close({ ...ending, state: responseId, firstTokenAt })
       return
     }
-    const interToken = (this.#lastAt - firstTokenAt) / 1000 / (tokens - 1)
+    const interToken = (this.lastAt - firstTokenAt) / 1000 / (tokens - 1)
     core.instruments.interToken.with(passing.model, passing.worker).observe(interToken)
     this.#passage.close({ ...ending, state: responseId, firstTokenAt, interToken })
   }

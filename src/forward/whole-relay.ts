@@ -2,12 +2,14 @@
 import type { UpstreamFailure, Watch } from '../host.ts'
 import { createJsonWatch, type JsonWatch } from '../openai/json-watch.ts'
 import type { Ending, Passage } from './closing.ts'
+import type { Listener } from './deadline.ts'
 import { headerOf } from './headers.ts'
 
 /** Endpoints whose answers name something that stays on the worker. */
 const STATEFUL = new Set(['/v1/responses', '/v1/conversations', '/v1/batches', '/v1/files'])
 
-export class WholeRelay implements Watch {
+export class WholeRelay implements Watch, Listener {
+  lastAt = 0
   readonly #passage: Passage
   readonly #json: JsonWatch | null
 
@@ -17,13 +19,12 @@ export class WholeRelay implements Watch {
     this.#passage = passage
     const type = headerOf(started.upstream.headers, 'content-type')
     this.#json = type === 'application/json' || type?.includes('json') ? createJsonWatch() : null
-    started.deadline.began(now)
+    started.deadline.began(now, this)
     core.surface?.follow?.({ kind: 'first', id: passing.id, at: now }, core)
   }
 
   chunk(bytes: Uint8Array): Uint8Array {
-    const { core, started } = this.#passage
-    started.deadline.touch(core.host.now())
+    this.lastAt = this.#passage.core.host.now()
     this.#json?.chunk(bytes)
     return bytes
   }

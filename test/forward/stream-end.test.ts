@@ -29,7 +29,7 @@ function relay(shape: string) {
       allowance: null,
     },
     life: new Life({ id: 'd', tokens: 1 }),
-    started: { deadline: { touch() {}, began() {}, stop() {} }, broken: () => null },
+    started: { deadline: { began() {}, stop() {} }, broken: () => null },
     close: (ending: Ending) => endings.push(ending),
   } as unknown as Passage
   return { watch: new StreamRelay(passage, false), endings }

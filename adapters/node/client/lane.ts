@@ -2,7 +2,7 @@
 // straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
 // A plain one is read past node:http, too: what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
-import { readPast } from '../reader.ts'
+import { readPast, type Taker } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import { KnownHeads } from './known-heads.ts'
@@ -20,7 +20,7 @@ export const LINGER = 5000
 
 type Slot = Parser[number]
 
-export class Lane implements LaneSide {
+export class Lane implements LaneSide, Taker {
   readonly socket: Socket
   readonly writer: SocketWriter
   readonly date: DateLine
@@ -76,7 +76,7 @@ export class Lane implements LaneSide {
     this.#parser = parser
     this.#own = heldBy(parser, options.shape.slots)
     this.#listen(options.shape.slots)
-    this.#giveBack = readPast(socket, (bytes, size) => this.#read(bytes, size))
+    this.#giveBack = readPast(socket, this)
     this.#known = this.#giveBack === null ? null : new KnownHeads()
     if (this.#giveBack !== null) {
       // By this the parser no longer reads by itself, and gets what is told as 'data'.
@@ -132,7 +132,7 @@ export class Lane implements LaneSide {
   }
 
   /** Bytes came that node:http did not read. */
-  #read(bytes: Buffer, size: number): Buffer | undefined {
+  arrive(bytes: Buffer, size: number): Buffer | undefined {
     this.idleFor = 0
     if (this.#left > 0) return this.#readBody(bytes, 0, size)
     const canPass = this.#isBetween && !this.#isEnding && this.socket.writable

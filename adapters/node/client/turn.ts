@@ -2,7 +2,7 @@
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { Frames } from '../wire/frames.ts'
-import { isTcp } from '../writer.ts'
+import { isTcp, type SocketWriter } from '../writer.ts'
 import type { Source } from '../response.ts'
 import { NOBODY, type BodyTaker, type Exchange, type Head, type Owner } from './exchange.ts'
 import { desk } from './desk.ts'
@@ -25,6 +25,8 @@ export class Turn implements Exchange, Asked {
   /** Who gets the body. */
   taker: BodyTaker | null = null
   readonly #lane: LaneSide
+  /** That of the lane, which an event then need not look up. */
+  readonly #writer: SocketWriter
   #early: Uint8Array[] | null = null
   #isHeld = false
   #lingers = false
@@ -41,6 +43,7 @@ export class Turn implements Exchange, Asked {
 
   constructor(lane: LaneSide, asked: RequestHead) {
     this.#lane = lane
+    this.#writer = lane.writer
     this.asked = asked
     this.isWaiting = asked.isWaiting
   }
@@ -180,8 +183,7 @@ export class Turn implements Exchange, Asked {
   }
 
   pass({ bytes, size }: Frames): boolean {
-    const { socket, writer } = this.#lane
-    return socket.writable ? this.#put(writeStart(writer, bytes, size)) : true
+    return !this.#writer.isOpen || this.#put(writeStart(this.#writer, bytes, size))
   }
 
   end(bytes: Uint8Array | null): void {

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { Outgoing } from '../../../src/host.ts'
+import type { Taker } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
 import type { Frames } from './frames.ts'
@@ -15,10 +16,14 @@ export interface Receiver {
   arrived(): void
   /** `isLast`: the end follows at once. */
   data(bytes: Uint8Array, isLast: boolean): void
-  /** Whether it takes whole chunks as they came; if not, they come to `data`. */
-  pass?(frames: Frames): boolean
   end(): void
   fail(failure: UpstreamFailure): void
+}
+
+/** Who takes whole chunks as they came. */
+export interface Passer {
+  /** Whether it does; if not, they come to the receiver. */
+  pass(frames: Frames): boolean
 }
 
 const MAX_HEAD = 262_144
@@ -26,7 +31,7 @@ const NOTHING = Buffer.alloc(0)
 
 const NO_SLICES: readonly Uint8Array[] = []
 
-export class Connection {
+export class Connection implements Taker {
   readonly socket: Socket
   readonly #writer: SocketWriter
   readonly #workbench: Workbench
@@ -45,6 +50,9 @@ export class Connection {
   #head: ResponseHead | null = null
   #left = 0
   #chunks: ChunkDecoder | null = null
+  /** The next byte is the first one of a chunk. */
+  #isBetween = false
+  #passer: Passer | null = null
   #sent = false
 
   constructor(socket: Socket, workbench: Workbench, onIdle: (connection: Connection) => void) {
@@ -76,6 +84,8 @@ export class Connection {
     this.#method = method
     this.#head = null
     this.#chunks = null
+    this.#isBetween = false
+    this.#passer = null
     this.#partial = NOTHING
     this.#sent = true
     this.heard = false
@@ -95,7 +105,13 @@ export class Connection {
   /** Closes at once; the receiver hears nothing more. */
   destroy(): void {
     this.#receiver = null
+    this.#passer = null
     this.socket.destroy()
+  }
+
+  /** From here on whole chunks of the response are offered to that one first. */
+  passTo(passer: Passer): void {
+    this.#passer = passer
   }
 
   #slices(slices: readonly Uint8Array[]): void {
@@ -136,17 +152,16 @@ export class Connection {
 
   /** Takes the next bytes of the socket, `size` of them, from memory that the next read uses again. */
   arrive(bytes: Buffer, size: number): undefined {
-    if (this.#chunks !== null && this.#passes(bytes, size)) return
+    if (this.#isBetween && this.#passer !== null && this.#passes(bytes, size, this.#passer)) return
     const own = Buffer.allocUnsafe(size)
     bytes.copy(own, 0, 0, size)
     this.read(own)
   }
 
   /** Whether they went on as they came. */
-  #passes(bytes: Buffer, size: number): boolean {
+  #passes(bytes: Buffer, size: number, passer: Passer): boolean {
     const { frames } = this.#workbench
-    if (!this.#chunks!.isBetween || !frames.find(bytes, size)) return false
-    return this.#receiver?.pass?.(frames) === true
+    return frames.find(bytes, size) && passer.pass(frames)
   }
 
   /** Takes the next bytes of the socket, which are ours alone. */
@@ -205,6 +220,7 @@ export class Connection {
     const receiver = this.#receiver!
     if (this.#chunks !== null) {
       const payload = this.#chunks.decode(bytes)
+      this.#isBetween = this.#chunks.isBetween
       if (payload.length > 0) receiver.data(payload, this.#chunks.done)
       if (this.#chunks.done && this.#receiver === receiver)
         this.#complete(bytes.length - this.#chunks.consumed)
@@ -243,6 +259,7 @@ export class Connection {
     const receiver = this.#receiver
     if (receiver === null) return
     this.#receiver = null
+    this.#passer = null
     receiver.fail(failure)
   }
 }

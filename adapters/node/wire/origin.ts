@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure, type Signal } from '../../../src/host.ts'
-import { arrivals, readPast, type Take } from '../reader.ts'
+import { arrivals, readPast, type Taker } from '../reader.ts'
 import { Connection } from './connection.ts'
 import type { Workbench } from './workbench.ts'
 
@@ -22,17 +22,17 @@ export interface Target {
   readonly authority: string
   /** Path that all of the worker's paths hang under, without a trailing slash. */
   readonly basePath: string
-  /** `take` may get what arrives in place of the socket's 'data' event. */
-  readonly open: (take?: Take) => Socket
+  /** `taker` may get what arrives in place of the socket's 'data' event. */
+  readonly open: (taker?: Taker) => Socket
 }
 
 /** Deno's sockets are not read past their streams, but into one buffer for all of them, too. */
 const isDeno = 'deno' in process.versions
 
-function arriving(take: Take | undefined): { onread?: OnReadOpts } {
-  if (!take || !isDeno) return {}
+function arriving(taker: Taker | undefined): { onread?: OnReadOpts } {
+  if (!taker || !isDeno) return {}
   const callback = (size: number) => {
-    take(arrivals, size)
+    taker.arrive(arrivals, size)
     return true
   }
   return { onread: { buffer: arrivals, callback } }
@@ -42,7 +42,7 @@ function arriving(take: Take | undefined): { onread?: OnReadOpts } {
 export function targetOf(url: string, certificates: Certificates = {}): Target {
   if (url.startsWith('unix:')) {
     const path = url.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
-    return { authority: 'localhost', basePath: '', open: (take) => connectTcp({ path, ...arriving(take) }) }
+    return { authority: 'localhost', basePath: '', open: (taker) => connectTcp({ path, ...arriving(taker) }) }
   }
   if (!URL.canParse(url)) throw new UpstreamFailure('connect', 'the worker has no valid URL')
   const { protocol, hostname, port, host: authority, pathname } = new URL(url)
@@ -53,7 +53,7 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
     return {
       authority,
       basePath,
-      open: (take) => connectTcp({ ...common, port: Number(port || 80), ...arriving(take) }),
+      open: (taker) => connectTcp({ ...common, port: Number(port || 80), ...arriving(taker) }),
     }
   if (protocol !== 'https:')
     throw new UpstreamFailure('connect', 'a worker URL is http://, https:// or unix:')
@@ -67,9 +67,9 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
  * Opens a socket; resolves when it stands (TLS included). `timeout` in ms, 0: none.
  * Rejects with `UpstreamFailure`: `connect`, `connect_timeout` or what `failed` gives for an aborted signal.
  */
-export function openSocket(target: Target, timeout: number, signal: Signal, take?: Take): Promise<Socket> {
+export function openSocket(target: Target, timeout: number, signal: Signal, taker?: Taker): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = target.open(take)
+    const socket = target.open(taker)
     const ready = 'encrypted' in socket ? 'secureConnect' : 'connect'
     const stop = (failure: UpstreamFailure) => {
       settle()
@@ -139,11 +139,12 @@ export class Origin {
   /** A new connection; errors as `openSocket`. */
   async connect(timeout: number, signal: Signal): Promise<Connection> {
     let early = 0
-    let take: Take = (_bytes, size) => void (early += size)
-    const socket = await openSocket(this.target, timeout, signal, (bytes, size) => take(bytes, size))
-    const connection = new Connection(socket, this.#workbench, (idle) => this.#keep(idle))
-    take = (bytes, size) => connection.arrive(bytes, size)
-    readPast(socket, take)
+    let connection: Connection | null = null
+    const arrive = (bytes: Buffer, size: number) =>
+      connection === null ? void (early += size) : connection.arrive(bytes, size)
+    const socket = await openSocket(this.target, timeout, signal, { arrive })
+    connection = new Connection(socket, this.#workbench, (idle) => this.#keep(idle))
+    readPast(socket, connection)
     // Bytes that nobody asked for.
     if (early > 0) socket.destroy()
     this.#open.add(connection)

@@ -6,7 +6,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { readPushed } from '../../../adapters/node/pushed.ts'
-import type { Take } from '../../../adapters/node/reader.ts'
+import type { Taker } from '../../../adapters/node/reader.ts'
 import { binary } from '../../journeys/_foreign.ts'
 
 const run = promisify(execFile)
@@ -23,12 +23,12 @@ async function ends(t: TestContext, take: (near: Socket, text: string) => void) 
     for (const socket of [near, far]) socket.destroy()
     server.close()
   })
-  const taker: Take = (bytes, size) => {
+  const arrive: Taker['arrive'] = (bytes, size) => {
     assert.equal(bytes, MEMORY)
     take(near, bytes.toString('latin1', 0, size))
     return undefined
   }
-  const giveBack = readPushed(near, taker, MEMORY)
+  const giveBack = readPushed(near, { arrive }, MEMORY)
   return { near, far, giveBack }
 }
 
@@ -51,13 +51,13 @@ test('on Bun a socket that is paused while it is read reads on once it is resume
     let pauses = 0
     const server = createServer((far) => far.end(sent)).listen(0, '127.0.0.1', () => {
       const near = connect(server.address().port, '127.0.0.1', () => {
-        readPushed(near, (bytes, size) => {
+        readPushed(near, { arrive(bytes, size) {
           got += size
           if (near.isPaused()) return
           pauses++
           near.pause()
           setTimeout(() => near.resume(), 1)
-        }, Buffer.alloc(65_536))
+        } }, Buffer.alloc(65_536))
         near.on('data', () => process.exit(1))
         near.on('end', () => console.log(got === sent.length, pauses > 3) ?? process.exit())
       })

@@ -6,12 +6,12 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import { arrivals, readPast, type Take } from '../../../adapters/node/reader.ts'
+import { arrivals, readPast, type Taker } from '../../../adapters/node/reader.ts'
 
 const run = promisify(execFile)
 
 /** Two ends of one connection, the near one accepted or connected; it is read past its stream. */
-async function ends(t: TestContext, isAccepted: boolean, take: Take) {
+async function ends(t: TestContext, isAccepted: boolean, take: Taker['arrive']) {
   const server: Server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -23,7 +23,7 @@ async function ends(t: TestContext, isAccepted: boolean, take: Take) {
   })
   const [near, far] = isAccepted ? [accepted, client] : [client, accepted]
   far.on('error', () => undefined)
-  const giveBack = readPast(near, take)
+  const giveBack = readPast(near, { arrive: take })
   assert.ok(giveBack)
   return { near, far, giveBack }
 }
@@ -36,7 +36,7 @@ async function until(isSo: () => boolean): Promise<void> {
 for (const isAccepted of [true, false]) {
   test(`what is sent arrives in order on ${isAccepted ? 'an accepted' : 'a connected'} socket, then its end`, async (t) => {
     let text = ''
-    const take: Take = (bytes, size) => {
+    const take: Taker['arrive'] = (bytes, size) => {
       assert.equal(bytes, arrivals)
       text += bytes.toString('latin1', 0, size)
       return undefined
@@ -129,21 +129,12 @@ test('a socket that is given back within a read has what comes next as its data'
 
 test('a socket that was read already, or is none of the system’s, is left alone', async (t) => {
   const { near, far } = await ends(t, true, () => undefined)
-  assert.equal(
-    readPast(near, () => undefined),
-    null,
-  )
-  assert.equal(
-    readPast(new Duplex() as Socket, () => undefined),
-    null,
-  )
+  assert.equal(readPast(near, { arrive: () => undefined }), null)
+  assert.equal(readPast(new Duplex() as Socket, { arrive: () => undefined }), null)
   far.pause()
   near.write('x')
   await until(() => far.readableLength > 0)
-  assert.equal(
-    readPast(far, () => undefined),
-    null,
-  )
+  assert.equal(readPast(far, { arrive: () => undefined }), null)
   assert.equal(String(far.read()), 'x')
 })
 
@@ -152,7 +143,7 @@ test('a taker that throws is heard of, its socket is read no more, and nothing i
     import { connect, createServer } from 'node:net'
     import { readPast } from ${JSON.stringify(new URL('../../../adapters/node/reader.ts', import.meta.url).href)}
     const server = createServer((socket) => {
-      readPast(socket, () => { throw new Error('heard ' + socket.destroyed) })
+      readPast(socket, { arrive() { throw new Error('heard ' + socket.destroyed) } })
       socket.once('close', () => process.exit())
     })
     process.on('uncaughtException', ({ message }) => process.stdout.write(message))
