@@ -67,7 +67,7 @@ const CHANGES: readonly ((lines: Line[], random: Random) => Line[])[] = [
   },
   (lines, random) => {
     const at = random.int(lines.length)
-    return lines.filter(([name], i) => i !== at || name === 'Host' || name === 'content-type')
+    return lines.filter(([name], i) => i !== at || /^(host|content-type)$/i.test(name))
   },
   (lines, random) => [...lines, [`x-more-${random.int(10)}`, `v${random.int(100)}`]],
   (lines, random) =>

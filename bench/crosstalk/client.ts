@@ -159,8 +159,8 @@ class Client {
   /** How it went out at the engine. What is too short to be marked may have gone out in any way. */
   #endOf(ask: Ask | undefined): string | undefined {
     if (ask === undefined) return undefined
-    const isShort = ask.bytes.length - ask.bodyAt < 20
-    return this.#rig.seen.ends.get(ask.mark) ?? (isShort ? 'broken' : undefined)
+    const isMarked = ask.bytes.includes(ask.mark)
+    return this.#rig.seen.ends.get(ask.mark) ?? (isMarked ? undefined : 'broken')
   }
 
   #refusal(ask: Ask, message: Message, text: string): void {
@@ -173,6 +173,10 @@ class Client {
   #checkEcho(ask: Ask, { start, lines }: Message): void {
     const { seen } = this.#rig
     const about = `${ask.mark} ${ask.line} ${start}`
+    if (valueOf(lines, 'x-line') === null)
+      return this.#wrong(
+        `${about}: no echo, but ${JSON.stringify({ lines, sent: ask.bytes.toString('latin1', 0, 900), past: this.#past.slice(-3) })}`,
+      )
     const differs = (what: string, own: string | null) => {
       const came = valueOf(lines, what)
       if (came !== own)
