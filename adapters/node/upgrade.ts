@@ -7,7 +7,7 @@ import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
 import { parseHead } from './wire/head.ts'
-import type { ResponseHead } from './wire/head.ts'
+import type { ParsedHead } from './wire/head.ts'
 import { HeadRoom } from './wire/request-head.ts'
 import { abortFailure, openSocket, targetOf, type Certificates, type Target } from './wire/origin.ts'
 
@@ -69,10 +69,10 @@ export abstract class SocketResponse {
 /** The worker's answer to a handshake: 101, or a refusal whose body follows. */
 export class UpgradeResponse extends SocketResponse {
   readonly #worker: Socket
-  readonly #head: ResponseHead
+  readonly #head: ParsedHead
   readonly #rest: Rest
 
-  constructor(worker: Socket, head: ResponseHead, rest: Rest) {
+  constructor(worker: Socket, head: ParsedHead, rest: Rest) {
     super()
     this.#worker = worker
     this.#head = head
@@ -134,7 +134,7 @@ export class UpgradeResponse extends SocketResponse {
  * Passes the body of a worker's refusal, and closes. The sockets are not joined: to the worker, what the client sends
  * next would be requests, past everything that the router checks.
  */
-function refuse(client: Duplex, worker: Socket, { framing }: ResponseHead, rest: Buffer): void {
+function refuse(client: Duplex, worker: Socket, { framing }: ParsedHead, rest: Buffer): void {
   const chunks = framing.kind === 'chunked' ? new ChunkDecoder() : null
   let left = framing.kind === 'length' ? framing.length : framing.kind === 'none' ? 0 : Infinity
   const end = () => {
@@ -164,7 +164,7 @@ function refuse(client: Duplex, worker: Socket, { framing }: ResponseHead, rest:
   worker.resume()
 }
 
-function readAnswer(socket: Socket, signal: Signal): Promise<{ answer: ResponseHead; rest: Buffer }> {
+function readAnswer(socket: Socket, signal: Signal): Promise<{ answer: ParsedHead; rest: Buffer }> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0)
     const stop = (failure: UpstreamFailure) => {

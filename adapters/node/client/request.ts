@@ -59,12 +59,14 @@ export function readRequest(told: Told): RequestHead {
   }
 }
 
-/** The same head but for the length of its body, of which its headers tell. */
-export function withLength(head: RequestHead, length: number): RequestHead {
-  const { method, target, memory, isModern, keepsAlive, isHead, host, isWaiting, wrong } = head
-  const headers = head.headers.slice()
-  for (let i = 0; i < headers.length; i += 2)
-    if (isNamed(headers[i]!, 'content-length')) headers[i + 1] = String(length)
+/** The same head with other headers, of which the parser would think nothing else but that a body of another length follows. */
+export function withHeaders(
+  head: RequestHead,
+  headers: HeaderList,
+  length: number,
+  memory: HeadMemory,
+): RequestHead {
+  const { method, target, isModern, keepsAlive, isHead, host, isWaiting, wrong } = head
   return { method, target, headers, memory, isModern, keepsAlive, isHead, host, length, isWaiting, wrong }
 }
 

@@ -16,8 +16,6 @@ export interface ResponseHead {
   readonly size: number
   /** In wire order, without hop-by-hop headers. */
   readonly headers: HeaderList
-  /** All headers as they came; an upgrade needs the hop-by-hop ones. */
-  readonly raw: HeaderList
   readonly framing: Framing
   /** The connection may serve another request after this one. */
   readonly reusable: boolean
@@ -25,7 +23,12 @@ export interface ResponseHead {
   readonly keepAlive: number | null
 }
 
-const HOP_BY_HOP = new Set([
+export interface ParsedHead extends ResponseHead {
+  /** All headers as they came; an upgrade needs the hop-by-hop ones. */
+  readonly raw: HeaderList
+}
+
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -40,7 +43,7 @@ const HOP_BY_HOP = new Set([
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
 
 /** Reads a response head (text up to, with, the blank line). Throws `UpstreamFailure` (`protocol`). */
-export function parseHead(text: string, method: string): ResponseHead {
+export function parseHead(text: string, method: string): ParsedHead {
   const match = STATUS_LINE.exec(text)
   if (!match) throw new UpstreamFailure('protocol', 'the worker sent no HTTP/1.1 status line')
   const status = Number(match[2])
@@ -58,36 +61,6 @@ export function parseHead(text: string, method: string): ResponseHead {
     framing,
     reusable: persistent && !odd && !(framing.kind === 'none' && method !== 'HEAD' && fields.hasBody),
     keepAlive: keepAliveOf(fields.keepAlive),
-  }
-}
-
-/**
- * Reads heads as `parseHead` does, but one that comes again only once: within a second the streams of engines begin alike,
- * for uvicorn says no more than its date, its name, the type and the framing. What it gives is shared: nobody may change it.
- */
-export class HeadReader {
-  #bytes: Uint8Array = new Uint8Array(0)
-  #method = ''
-  #head: ResponseHead | null = null
-
-  /** The head that the bytes begin with; null where it is not whole yet. Throws as `parseHead` does. */
-  read(bytes: Buffer, method: string): ResponseHead | null {
-    if (this.#isAgain(bytes, method)) return this.#head
-    const end = bytes.indexOf('\r\n\r\n')
-    if (end < 0) return null
-    const text = bytes.toString('latin1', 0, end + 4)
-    this.#head = parseHead(text, method)
-    this.#bytes = Buffer.from(text, 'latin1')
-    this.#method = method
-    return this.#head
-  }
-
-  /** Tells it without looking for its end, and without text. */
-  #isAgain(bytes: Uint8Array, method: string): boolean {
-    const last = this.#bytes
-    if (this.#head === null || method !== this.#method || bytes.length < last.length) return false
-    for (let i = 0; i < last.length; i++) if (bytes[i] !== last[i]) return false
-    return true
   }
 }
 

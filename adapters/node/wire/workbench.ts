@@ -3,7 +3,7 @@ import type { Outgoing } from '../../../src/host.ts'
 import { bodies } from '../body-memory.ts'
 import type { SocketWriter } from '../writer.ts'
 import { Frames } from './frames.ts'
-import { HeadReader } from './head.ts'
+import { HeadReader } from './head-reader.ts'
 import type { Target } from './origin.ts'
 import { HeadRoom } from './request-head.ts'
 
