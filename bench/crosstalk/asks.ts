@@ -17,6 +17,8 @@ export interface Ask {
   readonly id: string | null
   readonly isStream: boolean
   readonly asksUsage: boolean
+  /** The router answers it by itself. */
+  readonly isOwn: boolean
   /** Nothing may be sent behind it. */
   readonly isLast: boolean
 }
@@ -37,6 +39,8 @@ export interface Habit {
   /** No mark stands in the head: it comes again to the byte, but for the length of the body. */
   readonly isSame: boolean
   readonly isJson: boolean
+  /** Words of all its bodies, more or less; 0: any. */
+  readonly words: number
 }
 
 export function newHabit(random: Random): Habit {
@@ -51,7 +55,8 @@ export function newHabit(random: Random): Habit {
   if (random.once(4)) lines.push(['x-two', 'one'], ['x-two', 'two'])
   if (random.once(8)) lines.push(['x-long', 'l'.repeat(random.int(9000))])
   const path = isJson ? '/v1/chat/completions' : '/v1/echo'
-  return { lines: random.shuffled(lines), path, isSame: random.once(2), isJson }
+  const words = random.once(3) ? random.pick([100, 6500, 9000, 14_000, 20_000]) : 0
+  return { lines: random.shuffled(lines), path, isSame: random.once(2), isJson, words }
 }
 
 /** Changes that leave a request right. */
@@ -98,10 +103,12 @@ export function newAsk(habit: Habit, random: Random): Ask {
   const query = random.once(8) || (!isMarked && method !== 'POST') ? `?q=${mark}` : ''
   const isStream = habit.isJson && method === 'POST' && random.once(2)
   const asksUsage = isStream && random.once(4)
-  const body = method === 'POST' ? bodyOf(mark, { isJson: habit.isJson, isStream, asksUsage }, random) : null
+  const body = method === 'POST' ? bodyOf(mark, { habit, isStream, asksUsage }, random) : null
   const isOld = random.once(60)
   const isClosing = random.once(60)
-  const path = method === 'POST' ? habit.path : '/v1/echo/it'
+  const isOwn = method !== 'POST' && method !== 'DELETE' && random.once(3)
+  const other = isOwn ? random.pick(['/health', '/v1/models', '/nowhere']) : '/v1/echo/it'
+  const path = method === 'POST' ? habit.path : other
   const sent: Line[] = isClosing ? [...lines, ['Connection', 'close']] : lines
   const framed = frame(sent, body, isOld, random)
   const start = `${method} ${path}${query} HTTP/1.${isOld ? 0 : 1}`
@@ -117,6 +124,7 @@ export function newAsk(habit: Habit, random: Random): Ask {
     id,
     isStream,
     asksUsage,
+    isOwn,
     isLast: isOld || isClosing,
   }
 }
@@ -132,19 +140,20 @@ function methodOf({ isJson }: Habit, random: Random): string {
 }
 
 interface Kind {
-  readonly isJson: boolean
+  readonly habit: Habit
   readonly isStream: boolean
   readonly asksUsage: boolean
 }
 
-function bodyOf(mark: string, { isJson, isStream, asksUsage }: Kind, random: Random): Buffer {
-  if (!isJson) {
+function bodyOf(mark: string, { habit, isStream, asksUsage }: Kind, random: Random): Buffer {
+  if (!habit.isJson) {
     // Lengths of one digit more or less than the one before.
     const size = random.pick([8, 9, 10, 11, 99, 100, 101, 999, 1000, 4095, 4096, 9999, 10_000])
     return Buffer.from(`{"a":"${`${mark} `.repeat(Math.ceil(size / 11)).slice(0, size - 8)}"}`)
   }
   const most = random.pick([3, 3, 3, 60, 400, 1500, 6000, 12_000, 36_000])
-  const content = `${mark} `.repeat(random.int(most))
+  const count = habit.words > 0 ? habit.words - random.int(habit.words >> 3) : random.int(most)
+  const content = `${mark} `.repeat(count)
   const options = asksUsage ? ',"stream_options":{"include_usage":true}' : ''
   const text = `{"model":"m","stream":${isStream},"messages":[{"role":"user","content":"${content}"}],"user":"${mark}"${options}}`
   return Buffer.from(text)

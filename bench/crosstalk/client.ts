@@ -19,6 +19,8 @@ export interface ClientRig {
 export class Tally {
   sent = 0
   whole = 0
+  /** By the router itself. */
+  own = 0
   broken = 0
   refused = 0
   left = 0
@@ -149,9 +151,12 @@ class Client {
     const text = message.body.toString('latin1')
     for (const mark of marksOf(`${message.lines.join('\n')}\n${text}`))
       if (mark !== ask.mark) this.#wrong(`${mark} in the answer to ${ask.mark} ${ask.line}`)
+    if (ask.isOwn) return this.#own(ask, message)
     if (ask.id !== null && valueOf(message.lines, 'x-request-id') !== ask.id)
       this.#wrong(`${ask.mark}: id ${valueOf(message.lines, 'x-request-id')} in place of ${ask.id}`)
     if (valueOf(message.lines, 'x-fetchway-error') !== null) return this.#refusal(ask, message, text)
+    // An engine that answered before it had read all.
+    if (valueOf(message.lines, 'x-early') !== null && text === 'early') return void this.#rig.tally.whole++
     this.#checkEcho(ask, message)
     this.#checkBody(ask, message, text)
   }
@@ -168,6 +173,13 @@ class Client {
     const end = this.#endOf(ask)
     if (end === 'whole' || !/ 50[234] /.test(message.start))
       this.#wrong(`${ask.mark} ${ask.line} (${end}): ${message.start} ${text.slice(0, 200)}`)
+  }
+
+  #own(ask: Ask, { start, lines, body }: Message): void {
+    const isRight = start.includes(ask.line.includes('nowhere') ? ' 404 ' : ' 200 ')
+    const isBare = ask.method === 'HEAD' || body.length > 0 || ask.line.includes('health')
+    if (!isRight || !isBare || valueOf(lines, 'x-echo') !== null) this.#wrong(`${ask.line}: ${start}`)
+    this.#rig.tally.own++
   }
 
   #checkEcho(ask: Ask, { start, lines }: Message): void {

@@ -37,10 +37,16 @@ function serve(socket: Socket, rig: EngineRig): void {
   const { random, wrong } = rig
   // One behind the other: the router never sends two at once.
   let isBusy = false
+  let isEarly = false
+  let seenHead: object | null = null
   const reader = new MessageReader({
     isRequests: true,
     isBare: () => false,
     message: (message) => {
+      if (isEarly) {
+        isEarly = false
+        return checkMarks(message.body.toString('latin1'), wrong)
+      }
       if (isBusy) wrong(`an engine got ${message.start} before it had answered`)
       isBusy = true
       void answer(socket, message, rig).then(() => (isBusy = false))
@@ -50,12 +56,33 @@ function serve(socket: Socket, rig: EngineRig): void {
       socket.destroy()
     },
   })
-  socket.on('data', (bytes) => reader.feed(bytes))
+  socket.on('data', (bytes) => {
+    reader.feed(bytes)
+    const { head } = reader
+    if (head === null || head === seenHead) return
+    seenHead = head
+    if (Number(valueOf(head.lines, 'content-length')) < 60_000 || !random.once(15)) return
+    isEarly = true
+    socket.write('HTTP/1.1 200 OK\r\nx-early: 1\r\ncontent-length: 5\r\n\r\nearly')
+    rest(socket, random.int(80))
+  })
+  socket.on('close', () => checkMarks(reader.partial, wrong))
   socket.on('error', () => undefined)
   // A slow reader.
-  if (!random.once(10)) return
+  if (random.once(10)) rest(socket, random.int(60))
+}
+
+function rest(socket: Socket, time: number): void {
   socket.pause()
-  setTimeout(() => socket.resume(), random.int(60))
+  setTimeout(() => socket.resume(), time)
+}
+
+/** What came of one request is of one call. Returns its mark. */
+function checkMarks(text: string, wrong: (what: string) => void): string {
+  const marks = marksOf(text)
+  if (marks.length > 1)
+    wrong(`an engine got marks of several calls: ${marks.join(' ')} ${text.slice(0, 300)}`)
+  return marks[0] ?? 'none'
 }
 
 const MARK = /m\d{8}x/g
@@ -72,9 +99,7 @@ async function answer(socket: Socket, message: Message, rig: EngineRig): Promise
   rig.seen.calls++
   const odd = /[?&]odd=([\w-]+)/.exec(start)
   if (odd !== null) return answerOdd(socket, message, odd[1]!, rig)
-  const marks = marksOf(`${start}\n${lines.join('\n')}\n${body.toString('latin1')}`)
-  if (marks.length > 1) rig.wrong(`an engine got marks of several calls: ${marks.join(' ')} ${start}`)
-  const mark = marks[0] ?? 'none'
+  const mark = checkMarks(`${start}\n${lines.join('\n')}\n${body.toString('latin1')}`, rig.wrong)
   await (body.includes('"stream":true')
     ? answerStream(socket, message, mark, rig)
     : answerWhole(socket, message, mark, rig))

@@ -190,12 +190,12 @@ export function askedOf(body: Buffer): string {
 }
 
 /**
- * The events of a stream but for the one that tells the tokens. Where that was taken out of a stream with CRLF, the LF of its end may
- * be left: a CR ends an event at once.
+ * The events of a stream but for the one that tells the tokens. Of a stream with CRLF any line ends: a CR ends an event at once, and
+ * where the LF behind it comes later it goes with the next event.
  */
 export function eventsOf(body: string): string {
-  const events = body.replace(/data: [^\n]*"choices":\[\],"usage"[^\n]*\n\r?\n/g, '')
-  return events.replace(/(^|\r\n\r\n)\n(?=data: )/g, '$1')
+  const text = body.includes('\r') ? body.replace(/\r\n?/g, '\n').replace(/\n{2,}/g, '\n\n') : body
+  return text.replace(/data: [^\n]*"choices":\[\],"usage"[^\n]*\n\n/g, '').replace(/^\n+/, '')
 }
 
 /** Writes bytes whole, byte by byte, or in pieces that mostly end where lines do. */
