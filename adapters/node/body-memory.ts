@@ -1,5 +1,6 @@
 // The memory that request bodies lie in, used again once nobody reads a body any more. It is outside of V8's heap, which collects
 // all the sooner the more of it waits to be collected (the figure: bench/README.md, "Long bodies").
+import { Slab } from './slab.ts'
 
 /** On buffers that may be freed: where the body begins, if they are of a shelf and nobody has the bytes before it; or one of these. */
 const ORIGIN = Symbol('origin')
@@ -11,8 +12,6 @@ const FRONT = 2048
 
 /** Bodies below this are left to the collector, bytes. */
 const LEAST = 4096
-/** Smaller ones share buffers of this size, bytes. */
-const SLAB = 65_536
 /** Larger buffers are not kept, bytes. */
 const MOST = 1_048_576
 /** Bytes of buffers that are kept at once. */
@@ -38,9 +37,7 @@ export class BodyMemory {
   readonly #shelves = new Map<number, Shelf>()
   #kept = 0
   #waiting = 0
-  /** Where small bodies are put, one behind the other. */
-  #slab: ArrayBufferLike | null = null
-  #slabAt = 0
+  readonly #small = new Slab()
   #sweeper: ReturnType<typeof setTimeout> | null = null
 
   /** Bytes of free buffers. */
@@ -102,19 +99,10 @@ export class BodyMemory {
   /** A body of these bytes. */
   copyOf(bytes: Uint8Array): Uint8Array {
     const size = bytes.byteLength
-    const copy = size < LEAST ? this.#among(size) : this.room(size)
+    if (size < LEAST) return this.#small.copyOf(bytes)
+    const copy = this.room(size)
     copy.set(bytes)
     return copy
-  }
-
-  #among(size: number): Uint8Array {
-    if (this.#slab === null || this.#slabAt + size > SLAB) {
-      this.#slab = fresh(SLAB).buffer
-      this.#slabAt = 0
-    }
-    const at = this.#slabAt
-    this.#slabAt = at + size
-    return new Uint8Array(this.#slab, at, size)
   }
 
   /** Lets the memory of a body be freed that fills a buffer of its own. Returns the body. */
@@ -127,7 +115,10 @@ export class BodyMemory {
    * Takes a body's memory back, where it came from here: at once, so its bytes must have left the process. Whoever looks at the
    * body after that sees none of it, and nothing of the next one: its buffer is detached.
    */
-  free({ buffer }: Uint8Array): void {
+  free(body: Uint8Array): void {
+    // To ask for its buffer is a call into V8.
+    if (body.byteLength < LEAST) return
+    const { buffer } = body
     if (!(buffer instanceof ArrayBuffer)) return
     const origin = (buffer as Marked)[ORIGIN]
     if (origin === undefined || buffer.detached) return

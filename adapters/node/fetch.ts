@@ -59,9 +59,13 @@ class Sender {
       const origin = this.#originOf(worker.url)
       this.#workbench.begin(origin.target, outgoing)
       if (outgoing.signal.aborted) throw abortFailure(outgoing.signal)
-      const idle = outgoing.isOnce ? null : origin.take()
-      if (idle === null) this.#overNew(origin, outgoing, waiter, false)
-      else this.#overKept(origin, idle, outgoing, waiter)
+      const now = performance.now()
+      const idle = outgoing.isOnce ? null : origin.take(now)
+      if (idle === null) return this.#overNew(origin, outgoing, waiter, false)
+      const exchange = new NodeUpstream(idle, outgoing.signal)
+      const hasRested = now - idle.idleSince >= this.#rested
+      const told = hasRested ? this.#orAgain(exchange, origin, outgoing, waiter) : waiter
+      exchange.sendFor(told, outgoing, idle)
     } catch (error) {
       waiter.failed(error)
     }
@@ -88,13 +92,6 @@ class Sender {
     }
     const sent = origin.connect(outgoing.connectTimeout, outgoing.signal).then(send)
     sent.catch((error: unknown) => waiter.failed(error))
-  }
-
-  #overKept(origin: Origin, idle: Connection, outgoing: Outgoing, waiter: Waiter<NodeUpstream>): void {
-    const exchange = new NodeUpstream(idle, outgoing.signal)
-    const hasRested = performance.now() - idle.idleSince >= this.#rested
-    const told = hasRested ? this.#orAgain(exchange, origin, outgoing, waiter) : waiter
-    exchange.sendFor(told, outgoing, idle)
   }
 
   /** In place of one who waits: what comes over a new connection, where the worker had closed the kept one. */

@@ -11,6 +11,8 @@ export class ById<T extends { readonly id: string }> {
   readonly #things: (T | undefined)[] = []
   /** Places of those that went. */
   readonly #free: number[] = []
+  /** The id that was asked for last, where nothing has it: mostly it is asked for again, and then added. */
+  #missing: string | null = null
 
   get size(): number {
     return this.#things.length - this.#free.length
@@ -18,7 +20,9 @@ export class ById<T extends { readonly id: string }> {
 
   get(id: string): T | undefined {
     const place = this.#places.get(id)
-    return place === undefined ? undefined : this.#things[place]
+    if (place !== undefined) return this.#things[place]
+    this.#missing = id
+    return undefined
   }
 
   /** The one that has a place. */
@@ -42,11 +46,13 @@ export class ById<T extends { readonly id: string }> {
     const place = this.#free.pop() ?? this.#things.length
     this.#things[place] = thing
     this.#places.set(thing.id, place)
+    this.#missing = null
     return place
   }
 
   /** Takes it out; undefined: it is not there. */
   take(id: string): T | undefined {
+    if (id === this.#missing) return undefined
     const place = this.#places.get(id)
     if (place === undefined) return undefined
     this.#places.delete(id)

@@ -12,6 +12,8 @@ export class WholeRelay implements Watch, Listener {
   lastAt = 0
   readonly #passage: Passage
   readonly #json: JsonWatch | null
+  /** Its first bytes were passed on. */
+  #hasBegun = false
 
   constructor(passage: Passage) {
     const { core, passing, started } = passage
@@ -24,7 +26,9 @@ export class WholeRelay implements Watch, Listener {
   }
 
   chunk(bytes: Uint8Array): Uint8Array {
-    this.lastAt = this.#passage.core.host.now()
+    // The clock was read a moment ago for the first ones, which are mostly all.
+    if (this.#hasBegun) this.lastAt = this.#passage.core.host.now()
+    this.#hasBegun = true
     this.#json?.chunk(bytes)
     return bytes
   }

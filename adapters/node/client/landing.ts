@@ -1,7 +1,7 @@
 // Where a lane reads to. All share one buffer; but behind a body that was longer than that, the next request is read straight to
 // where its body can stay, with the head before it: one read in place of three, and no copy.
 import { bodies } from '../body-memory.ts'
-import { arrivals } from '../reader.ts'
+import { arrivals, partOf } from '../reader.ts'
 
 /** Longer bodies are not waited for, bytes: others want to be read, too. */
 const LONGEST = 262_144
@@ -18,7 +18,7 @@ export class Landing {
   /** A body that came with its head. */
   bodyIn(bytes: Buffer, from: number, to: number): Uint8Array {
     if (bytes !== this.#own || to - from <= arrivals.byteLength / 2)
-      return bodies.copyOf(bytes.subarray(from, to))
+      return bodies.copyOf(partOf(bytes, from, to))
     this.#own = null
     return bodies.keep(bytes, from, to)
   }

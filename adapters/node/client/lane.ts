@@ -2,7 +2,7 @@
 // straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
 // A plain one is read past node:http, too: what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
-import { readPast, type Taker } from '../reader.ts'
+import { partOf, readPast, type Taker } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
 import { KnownHeads } from './known-heads.ts'
@@ -160,7 +160,7 @@ export class Lane implements LaneSide, Taker {
       // Who is served now says where the body goes.
       if (from > 0) this.#next()
       if (landing.isPlace(bytes)) turn?.taker?.wrote?.(to)
-      else if (to > from) turn?.data(bytes.subarray(from, to), true)
+      else if (to > from) turn?.data(partOf(bytes, from, to), true)
     }
     if (this.#left > 0) return turn?.taker?.room?.() ?? landing.back(bytes)
     this.#onComplete()

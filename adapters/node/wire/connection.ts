@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net'
 import { UpstreamFailure } from '../../../src/host.ts'
 import type { Outgoing } from '../../../src/host.ts'
-import type { Taker } from '../reader.ts'
+import { partOf, type Taker } from '../reader.ts'
+import { Slab } from '../slab.ts'
 import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
 import type { Frames } from './frames.ts'
@@ -28,6 +29,8 @@ export interface Passer {
 
 const MAX_HEAD = 262_144
 const NOTHING = Buffer.alloc(0)
+/** Where pieces of responses lie, of all connections of a thread. */
+const slab = new Slab()
 
 const NO_SLICES: readonly Uint8Array[] = []
 
@@ -54,6 +57,8 @@ export class Connection implements Taker {
   #isBetween = false
   #passer: Passer | null = null
   #sent = false
+  /** The worker has: nothing can be read any more, and node:net ends what is written. */
+  #hasEnded = false
 
   constructor(socket: Socket, workbench: Workbench, onIdle: (connection: Connection) => void) {
     this.socket = socket
@@ -70,7 +75,7 @@ export class Connection implements Taker {
   }
 
   get usable(): boolean {
-    return !this.socket.destroyed && this.socket.readable && this.socket.writable
+    return !this.#hasEnded && !this.socket.destroyed
   }
 
   /** The kernel has the whole request: its bytes are looked at no more. */
@@ -153,9 +158,8 @@ export class Connection implements Taker {
   /** Takes the next bytes of the socket, `size` of them, from memory that the next read uses again. */
   arrive(bytes: Buffer, size: number): undefined {
     if (this.#isBetween && this.#passer !== null && this.#passes(bytes, size, this.#passer)) return
-    const own = Buffer.allocUnsafe(size)
-    bytes.copy(own, 0, 0, size)
-    this.read(own)
+    if (this.#head === null) this.read(Buffer.from(bytes.subarray(0, size)))
+    else this.#take(slab.copyOf(partOf(bytes, 0, size)))
   }
 
   /** Whether they went on as they came. */
@@ -166,11 +170,15 @@ export class Connection implements Taker {
 
   /** Takes the next bytes of the socket, which are ours alone. */
   read(bytes: Buffer): void {
+    this.#take(bytes)
+  }
+
+  #take(bytes: Uint8Array): void {
     // Bytes that nobody asked for: a late answer must never be taken for the next one's.
     if (this.#receiver === null) return void this.socket.destroy()
     this.heard = true
     try {
-      if (this.#head === null) this.#readHead(bytes)
+      if (this.#head === null) this.#readHead(bytes as Buffer)
       else this.#readBody(bytes)
     } catch (error) {
       const failure =
@@ -202,7 +210,7 @@ export class Connection implements Taker {
     this.#partial = part
   }
 
-  #start(head: ResponseHead, rest: Buffer): void {
+  #start(head: ResponseHead, rest: Uint8Array): void {
     this.#head = head
     this.#partial = NOTHING
     const { framing } = head
@@ -216,7 +224,7 @@ export class Connection implements Taker {
     receiver?.arrived()
   }
 
-  #readBody(bytes: Buffer): void {
+  #readBody(bytes: Uint8Array): void {
     const receiver = this.#receiver!
     if (this.#chunks !== null) {
       const payload = this.#chunks.decode(bytes)
@@ -250,6 +258,7 @@ export class Connection implements Taker {
   }
 
   #ended(): void {
+    this.#hasEnded = true
     if (this.#receiver !== null && this.#head?.framing.kind === 'eof') this.#complete(0)
     else
       this.#fail(new UpstreamFailure('reset', 'the worker closed the connection before its answer was whole'))

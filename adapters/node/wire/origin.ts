@@ -126,11 +126,10 @@ export class Origin {
     this.#idleMost = idleMost
   }
 
-  /** An idle connection that the worker most likely still holds open, or null. */
-  take(): Connection | null {
+  /** An idle connection that the worker most likely still holds open, or null. `now`: of `performance`. */
+  take(now: number): Connection | null {
     for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
-      if (connection.usable && performance.now() - connection.idleSince < connection.idleLimit)
-        return connection
+      if (connection.usable && now - connection.idleSince < connection.idleLimit) return connection
       connection.socket.destroy()
     }
     return null

@@ -29,6 +29,11 @@ export class HeadRoom {
     return this.#page.bytes
   }
 
+  /** Of these bytes alone. */
+  get memory(): ArrayBufferLike {
+    return this.#page.memory
+  }
+
   /**
    * Writes a head to the front of `bytes` and gives its size; host and framing are its own, so no header may be one.
    * What lies behind the head may be written over. Throws `UpstreamFailure` (`protocol`) when a part could break out of its line.
