@@ -104,8 +104,8 @@ export class StreamRelay implements Watch, Listener {
     const isTimeout = failure.kind.endsWith('_timeout')
     const code = isTimeout ? failure.kind : 'worker_died'
     const message = isTimeout ? failure.message : 'The worker broke off before its answer was complete.'
-    this.#finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: this.#usage(), failure })
     const text = this.#stream.errorText({ message, code, status: isTimeout ? 504 : 502 })
+    this.#finish({ outcome: isTimeout ? 'timeout' : 'truncated', usage: this.#usage(), failure })
     // It may have broken inside an event; a blank line more does no harm.
     return encoder.encode(this.#isUnseen ? `\n\n${text}` : text)
   }
@@ -118,6 +118,7 @@ export class StreamRelay implements Watch, Listener {
     const { core, passing, started } = this.#passage
     const { firstTokenAt, tokens, responseId } = this.#stream
     started.deadline.stop()
+    this.#stream.close()
     if (firstTokenAt === null || tokens < 2 || this.#isUnseen) {
       this.#passage.close({ ...ending, state: responseId, firstTokenAt })
       return

@@ -1,6 +1,7 @@
 // The bytes that the events of a stream begin with: one that opens like an event before needs no look at its inside.
 
 const LF = 0x0a
+const CR = 0x0d
 /** Longer openings are not kept. Bytes. */
 const MOST = 512
 
@@ -12,7 +13,7 @@ let view = new DataView<ArrayBufferLike>(new ArrayBuffer(0))
  * All of the buffer of these bytes, to be read as 32-bit words at any place. Most often it is here already: a chunk is looked at many
  * times (to ask it for its buffer would cost more than to look), and a socket's reads share buffers.
  */
-function viewOf(bytes: Uint8Array): DataView {
+export function viewOf(bytes: Uint8Array): DataView {
   if (bytes === viewed) return view
   viewed = bytes
   if (bytes.buffer !== buffer) {
@@ -36,18 +37,6 @@ export function findLow(bytes: Uint8Array, at: number): number {
   }
   while (at < end && bytes[at]! >= 0x0e) at++
   return at
-}
-
-/** Copies whole words to a place, so up to three bytes more. */
-export function copyWords(
-  bytes: Uint8Array,
-  start: number,
-  size: number,
-  { words: into, place }: { readonly words: DataView; readonly place: number },
-): void {
-  const words = viewOf(bytes)
-  const base = bytes.byteOffset + start
-  for (let at = 0; at < size; at += 4) into.setInt32(place + at, words.getInt32(base + at, true), true)
 }
 
 /** Where the words of an opening are gathered: an array of its final length costs less than one that grows. */
@@ -85,10 +74,13 @@ export class Opening {
     return words.getInt32(base + length - 4, true) === own[word]
   }
 
-  /** Behind the event of one line that opens so there, ended by two line feeds; -1: it is another one, or not whole. */
+  /** Behind the event of one line that opens so there, ended by two LF or two CRLF; -1: it is another one, or not whole. */
   endOfEvent(bytes: Uint8Array, start: number): number {
     if (!this.standsAt(bytes, start)) return -1
     const low = findLow(bytes, start + this.length)
-    return bytes[low] === LF && bytes[low + 1] === LF ? low + 2 : -1
+    if (bytes[low] === LF) return bytes[low + 1] === LF ? low + 2 : -1
+    // As sse-starlette writes them.
+    const isEnd = bytes[low] === CR && bytes[low + 1] === LF && bytes[low + 2] === CR && bytes[low + 3] === LF
+    return isEnd ? low + 4 : -1
   }
 }

@@ -22,6 +22,8 @@ export interface StreamWatch {
   pass(pieces: Pieces): boolean
   /** The engine's stream ended cleanly. Returns what was held back and belongs to the client. Look at `isFinished` after it. */
   end(): Uint8Array | null
+  /** Gives back what it keeps of events. Nothing is asked of it afterwards but what it has counted. */
+  close(): void
   /** Time of the first token, or null. */
   readonly firstTokenAt: number | null
   /** Events that carried tokens: about the number of tokens. */

@@ -42,6 +42,8 @@ class SseWatch implements StreamWatch {
   readonly #finder = new EventFinder()
   /** The next byte is the first one of an event, and it is known what one with a token opens with. */
   #mayPass = false
+  /** So do the last events. */
+  #isOpen = false
   #isDone = false
   #usage: Usage | null = null
   #model: string | null = null
@@ -87,6 +89,7 @@ class SseWatch implements StreamWatch {
         from = end
       } else rest = without(rest, from, end)
     }
+    this.#isOpen = false
     this.#mayPass = from === rest.length && this.#opening.length > 0 && this.#finder.isBetween
     if (from < rest.length) released = this.#keep(rest.subarray(from)) ?? released // never both
     const shown = this.#isHeld ? rest.subarray(0, from) : rest
@@ -96,12 +99,15 @@ class SseWatch implements StreamWatch {
 
   pass({ bytes, places, count }: Pieces): boolean {
     if (!this.#mayPass) return false
+    const last = this.#last
+    if (!this.#isOpen && !last.open(this.#opening, bytes, places[0]!)) return false
+    this.#isOpen = true
     // The last piece is the one that most often is something else.
     for (let piece = count - 1; piece >= 0; piece--)
-      if (this.#opening.endOfEvent(bytes, places[2 * piece]!) !== places[2 * piece + 1]) return false
+      if (!last.fits(bytes, places[2 * piece]!, places[2 * piece + 1]!)) return false
     this.tokens += count
-    if (count > 1) this.#last.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
-    this.#last.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
+    if (count > 1) last.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
+    last.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
     return true
   }
 
@@ -113,6 +119,11 @@ class SseWatch implements StreamWatch {
     if (!this.#isHeld || isStripped || !this.isFinished) return null
     this.#isHeld = false
     return rest
+  }
+
+  close(): void {
+    this.#mayPass = false
+    this.#last.close()
   }
 
   usage(): Usage | null {

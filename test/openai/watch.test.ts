@@ -92,7 +92,12 @@ test('any tearing of a real stream tells the same, and strips the usage event al
 })
 
 test('events that pass where they lie tell the same as those that were handed over', () => {
-  const streams = recordings.map(([name, shape]) => ({ shape, events: encodeAll(recorded(name)) }))
+  const streams = recordings.flatMap(([name, shape]) =>
+    ['\n', '\r\n'].map((end) => ({
+      shape,
+      events: encodeAll(recorded(name).map((event) => event.replaceAll('\n', end))),
+    })),
+  )
   const memory = new Uint8Array(65_536)
   let passed = 0
   fc.assert(
@@ -128,10 +133,32 @@ test('events that pass where they lie tell the same as those that were handed ov
         assert.equal(watch.isFinished, expected.watch.isFinished)
         const failure = { message: 'm', code: 'worker_died' }
         assert.equal(watch.errorText(failure), expected.watch.errorText(failure))
+        watch.close()
       },
     ),
   )
   assert.ok(passed > 100)
+})
+
+test('events that pass go on being read when the ones behind them open otherwise', () => {
+  const usage = ',"usage":{"prompt_tokens":3,"completion_tokens":2}'
+  const event = (id: string, more = '') =>
+    `data: {"id":"${id}","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]${more}}\n\n`
+  const { watch } = run('chat', [encode(event('a'))], false, false)
+  const pieces = (text: string) => ({ bytes: encode(text), places: [0, text.length], count: 1 })
+  assert.equal(watch.pass(pieces(event('a', usage))), true)
+  watch.chunk(encode(event('longer')))
+  assert.equal(watch.usage()?.completionTokens, 2)
+  assert.equal(watch.pass(pieces(event('a', usage))), false)
+  assert.equal(watch.pass(pieces(event('longer'))), true)
+  assert.equal(watch.usage(), null)
+})
+
+test('an event that is too long to be kept does not pass', () => {
+  const { watch } = run('chat', [encode(chunk('a'))], false, false)
+  const long = encode(chunk('a'.repeat(1000)))
+  assert.equal(watch.pass({ bytes: long, places: [0, long.length], count: 1 }), false)
+  assert.equal(watch.tokens, 1)
 })
 
 for (const [what, text] of Object.entries({
@@ -140,7 +167,10 @@ for (const [what, text] of Object.entries({
   '[DONE]': done,
   'two events in one piece': chunk('b') + chunk('c'),
   'an event without its blank line': chunk('b').slice(0, -1),
-  'an event of lines that end otherwise': chunk('b').replaceAll('\n', '\r\n'),
+  'an event of lines that end in CR': chunk('b').replaceAll('\n', '\r'),
+  'an event whose lines end in CRLF and LF': chunk('b').replace('\n', '\r\n'),
+  'an event whose lines end in LF and CRLF': `${chunk('b').slice(0, -1)}\r\n`,
+  'an event in CRLF without its blank line': `${chunk('b').slice(0, -2)}\r\n`,
   'an event of two lines': `${chunk('b').slice(0, -1)}id: 1\n\n`,
 }))
   test(`${what} does not pass where it lies, and is not counted`, () => {
