@@ -77,10 +77,14 @@ export class Opening {
   /** Behind the event of one line that opens so there, ended by two LF or two CRLF; -1: it is another one, or not whole. */
   endOfEvent(bytes: Uint8Array, start: number): number {
     if (!this.standsAt(bytes, start)) return -1
-    const low = findLow(bytes, start + this.length)
-    if (bytes[low] === LF) return bytes[low + 1] === LF ? low + 2 : -1
-    // As sse-starlette writes them.
-    const isEnd = bytes[low] === CR && bytes[low + 1] === LF && bytes[low + 2] === CR && bytes[low + 3] === LF
-    return isEnd ? low + 4 : -1
+    return behindBlankLine(bytes, findLow(bytes, start + this.length))
   }
+}
+
+/** Behind two LF or two CRLF that stand there, else -1. */
+export function behindBlankLine(bytes: Uint8Array, at: number): number {
+  if (bytes[at] === LF) return bytes[at + 1] === LF ? at + 2 : -1
+  // As sse-starlette writes them.
+  const isBlank = bytes[at] === CR && bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF
+  return isBlank ? at + 4 : -1
 }
