@@ -5,7 +5,7 @@ import { notYet } from './cli/serve.ts'
 import { loadSources, printIssues } from './cli/sources.ts'
 import type { Config } from '../src/config/schema.ts'
 import type { DenoAddress } from './deno/deno-types.ts'
-import { countLive, denoPlatform, urlOf } from './deno/platform.ts'
+import { countLive, servePlatform, urlOf } from './deno/platform.ts'
 import { surroundings } from './deno/surroundings.ts'
 import { endOnSignals, untilIdle } from './web/ending.ts'
 import { announce, listenForAdmin, startApp, type Listener, type Started } from './web/serve.ts'
@@ -29,8 +29,8 @@ const UNKNOWN: Place = { host: '0.0.0.0', port: 0 }
 const start = (place: Place) => (started ??= startOnce({ ...config, ...place }))
 
 async function startOnce(placed: Config): Promise<Started> {
-  const one = await startApp(denoPlatform, placed)
-  const admin = await listenForAdmin(denoPlatform, placed, one)
+  const one = await startApp(servePlatform, placed)
+  const admin = await listenForAdmin(servePlatform, placed, one)
   endOnSignals(() => one.end(admin ? [main, admin] : [main]), one.log)
   return one
 }

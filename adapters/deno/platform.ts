@@ -1,22 +1,22 @@
 // What Deno gives of its own: its WebSockets under `deno serve`, and its key-value store where that is switched on.
 import type { Config } from '../../src/config/schema.ts'
-import { UpstreamFailure } from '../../src/host.ts'
+import { UpstreamFailure, type Host, type LogEvent } from '../../src/host.ts'
 import type { FarSocket, Message } from '../../src/tunnel/socket.ts'
 import type { Handler, Platform } from '../web/serve.ts'
-import { createSocketHost } from '../web/socket-host.ts'
+import { createSocketHost, type SocketHost } from '../web/socket-host.ts'
+import { relay as relayQueued } from '../web/socket-relay.ts'
 import { filesOf, keyValueStorage } from '../web/storage.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { nearOf } from '../web/websocket.ts'
 import { serve } from '../node/http.ts'
+import { relay } from '../node/relay.ts'
 import { NodeRequest } from '../node/request.ts'
 import { openTables } from '../node/tables.ts'
 import { runtime, type DenoAddress, type DenoHandler } from './deno-types.ts'
 
+/** Where its node:http listens, a worker's bytes go to the client's socket by one call for each read. */
 export const denoPlatform: Platform = {
-  host(config, log) {
-    const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
-    return createSocketHost(config, { log, storage, tables: () => openTables(config), take })
-  },
+  host: (config, log) => hostOf(config, { log, relay }),
 
   /**
    * By Deno's node:http, for its own server does not tell of a client that leaves before the response head, once the request
@@ -33,6 +33,22 @@ export const denoPlatform: Platform = {
       },
     })
   },
+}
+
+/** Under `deno serve` responses have to be Deno's own, with a stream that it reads. */
+export const servePlatform: Platform = {
+  ...denoPlatform,
+  host: (config, log) => hostOf(config, { log, relay: relayQueued }),
+}
+
+interface Own {
+  readonly log: (event: LogEvent) => void
+  readonly relay: Host['relay']
+}
+
+function hostOf(config: Config, { log, relay }: Own): SocketHost {
+  const storage = usesKeyValueStore(config) ? keyValueOf(config) : filesOf(config, log)
+  return createSocketHost(config, { log, storage, tables: () => openTables(config), take, relay })
 }
 
 /** A handler that counts the responses that are not wholly sent. */
