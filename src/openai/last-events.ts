@@ -1,11 +1,10 @@
 // The last two events of a stream that had data, where they lie: they are read only when the stream is over, and seldom then.
 import { join } from './bytes.ts'
-import { findLow, type Opening } from './opening.ts'
+import { behindBlankLine, findLow, type Opening } from './opening.ts'
 import { copyTo, giveSlot, lyingAt, SLOT, standsAt, takeSlot } from './slots.ts'
 import { readEvent } from './sse.ts'
 
 const NONE = -1
-const LF = 0x0a
 
 /**
  * Of events in memory that is used again, what stands behind their opening is copied to a slot, the last one and the one before in
@@ -55,7 +54,7 @@ export class LastEvents {
     const behind = start + this.#length
     if (end - behind < 4 || end - behind > this.#half || !standsAt(this.#slot, bytes, start, this.#length))
       return false
-    return findLow(bytes, behind) === end - 2 && bytes[end - 2] === LF && bytes[end - 1] === LF
+    return behindBlankLine(bytes, findLow(bytes, behind)) === end
   }
 
   /** As `remember`, of one that `fits`. */

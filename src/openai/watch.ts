@@ -209,12 +209,18 @@ class SseWatch implements StreamWatch {
 
   /** Counts the events that open like the last one with a token, which are the client's; returns where they end. */
   #countUsual(bytes: Uint8Array, from: number): number {
+    let older = from
+    let newer = from
     let at = from
     for (let end = this.#opening.endOfEvent(bytes, at); end >= 0; end = this.#opening.endOfEvent(bytes, at)) {
-      this.#last.remember(bytes, at, end)
       this.tokens++
+      older = newer
+      newer = at
       at = end
     }
+    // Only the last two are ever asked for.
+    if (older < newer) this.#last.remember(bytes, older, newer)
+    if (newer < at) this.#last.remember(bytes, newer, at)
     return at
   }
 
