@@ -17,6 +17,12 @@ const RECENT = 15
 /** What an engine told longer ago than this (ms) says nothing of now, unless it is asked more rarely. */
 const FRESH = 15_000
 
+/**
+ * The 0 of what takes fractions in the midst of calls: V8 keeps it as one from the first. A field that begins whole changes the shape
+ * of all seats with its first fraction, and V8 throws away what it had compiled for them: some 30 functions each time.
+ */
+const ZERO = -0
+
 const NO_MODELS: ReadonlySet<string> = new Set()
 
 export class Seat implements Candidate {
@@ -34,18 +40,18 @@ export class Seat implements Candidate {
   /** Models that fail their probes while others of its models don't. */
   failing: ReadonlySet<string> = NO_MODELS
   /** When the first of them was; 0: there is none. */
-  failingSince = 0
+  failingSince = ZERO
   /** Probes in all, by what they found. */
   readonly probes = { good: 0, bad: 0 }
   /** Good probes in a row while it was out. */
   probeSuccesses = 0
-  probeAt = 0
+  probeAt = ZERO
   /** A request could not reach it just now; only a probe clears this. */
   isSuspect = false
   /** It said "busy, come back later": until then others go first. */
-  busyUntil = 0
+  busyUntil = ZERO
   /** Last time it gave a first token or a whole answer. */
-  lastGoodAt = 0
+  lastGoodAt = ZERO
   /** How long its last good answers took in all, ms, the newest last. */
   readonly recent: number[] = []
   /** Leases whose first token has come and whose stream goes on. */
@@ -54,26 +60,26 @@ export class Seat implements Candidate {
   failed = 0
   trips = 0
   /** Set by the pool's `Speeds`. */
-  speed = 0
+  speed = ZERO
   /** Prompt tokens and seconds until their first token, of late: their ratio is the measured speed. */
   prefilled = { tokens: 0, seconds: 0, samples: 0 }
   /** KV tokens that the pool's own calls take there, as far as it can tell. */
-  ownTokens = 0
+  ownTokens = ZERO
   /** Calls whose answers have no first token: their prompts leave the backlog when they should be done. */
   readonly quiet = new Quiet()
   /** It has told of cached tokens at least once, so that none told means none cached. */
   tellsCached = false
   /** Prompt tokens expected to be cached and those that were, over the answers that told, and the sum of their distances. */
   readonly reuse = { predicted: 0, cached: 0, error: 0 }
-  joinedAt: number
+  joinedAt = ZERO
   /** Milliseconds for which a load that was told counts. */
   freshFor = FRESH
   /** When it was asked for its load last; 0: never. */
-  loadAskedAt = 0
+  loadAskedAt = ZERO
   /** When it told its load by itself; 0: never. */
-  pushedAt = 0
+  pushedAt = ZERO
   /** When it was asked to tell its load with an answer; 0: never. */
-  reportAskedAt = 0
+  reportAskedAt = ZERO
   /** Questions for its load that it did not answer: since it last did, and in all. */
   loadFailures = 0
   loadsMissed = 0
@@ -81,7 +87,7 @@ export class Seat implements Candidate {
   reported: ReportedLoad | null = null
   /** What others must have sent there, of whom nothing else is known. */
   strayCalls = 0
-  strayTokens = 0
+  strayTokens = ZERO
   /** What the pools beside this one have there, as they told. */
   readonly beside = { calls: 0, tokens: 0, held: 0 }
   /** Whether calls wait here until it has nearly read what it was sent. */
@@ -92,7 +98,7 @@ export class Seat implements Candidate {
   loaded: readonly string[] | null = null
   /** Adapters used of late, the newest last. */
   readonly #used: string[] = []
-  #knownAtReport = 0
+  #knownAtReport = ZERO
 
   constructor(member: Member, joinedAt = 0) {
     this.member = member
