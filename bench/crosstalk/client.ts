@@ -5,9 +5,10 @@ import { newAsk, newHabit, type Ask } from './asks.ts'
 import { marksOf, type Seen } from './engine.ts'
 import { digest, eventsOf, MessageReader, put, valueOf, type Message } from './messages.ts'
 import { Random } from './random.ts'
+import type { Door } from './router.ts'
 
 export interface ClientRig {
-  readonly port: number
+  readonly door: Door
   readonly seen: Seen
   readonly tally: Tally
   readonly wrong: (what: string) => void
@@ -30,7 +31,7 @@ export class Tally {
   lost = 0
 }
 
-/** How long an answer may take, ms. */
+/** How long nothing may come while an answer is due, ms. */
 const PATIENCE = 20_000
 
 /** One connection from its beginning to its end. */
@@ -38,11 +39,11 @@ export async function converse(rig: ClientRig, seed: number): Promise<void> {
   const random = new Random(seed)
   const client = new Client(rig, `seed ${seed}`)
   const habit = newHabit(random)
-  const line = rig.canPipeline && random.once(4) ? random.int(5) : 0
+  const line = rig.canPipeline && random.once(3) ? random.int(5) : 0
   for (let i = random.int(30); i >= 0 && client.isOpen; i--) {
     const ask = newAsk(habit, random)
     client.expect(ask)
-    if (random.once(25)) client.rest(random.int(150))
+    if (random.once(12)) client.rest(random.int(random.once(4) ? 500 : 100))
     const isLeaving = random.once(60)
     if (isLeaving) return client.leave(ask, random)
     await (random.once(40) ? client.sendSlowly(ask, random) : put(client.socket, ask.bytes, random))
@@ -61,6 +62,7 @@ class Client {
   readonly #reader: MessageReader
   #due: Ask[] = []
   #hasLeft = false
+  #heardAt = Date.now()
   /** The last answers, for messages of what went wrong. */
   readonly #past: string[] = []
   #wake: () => void = () => undefined
@@ -75,9 +77,12 @@ class Client {
       message: (message) => this.#answer(message),
       wrong: (what) => this.#wrong(`an answer is none: ${what}`),
     })
-    const socket = connect({ port: rig.port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+    const socket = connect({ ...rig.door, noDelay: true, allowHalfOpen: true })
     this.socket = socket
-    socket.on('data', (bytes) => this.#reader.feed(bytes))
+    socket.on('data', (bytes) => {
+      this.#heardAt = Date.now()
+      this.#reader.feed(bytes)
+    })
     socket.on('end', () => {
       this.#reader.end()
       socket.destroy()
@@ -111,7 +116,8 @@ class Client {
     await put(this.socket, ask.bytes.subarray(0, size), random)
     if (random.once(2)) await sleep(random.int(20))
     if (random.once(2)) this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    else if ('port' in this.#rig.door) this.socket.resetAndDestroy()
+    else this.socket.destroy()
   }
 
   /** Sends no more. As node:http sees it, it may not wait for an answer either. */
@@ -122,9 +128,9 @@ class Client {
 
   /** Waits until at most so many answers are due. */
   async answered(most: number): Promise<void> {
-    const until = Date.now() + PATIENCE
+    this.#heardAt = Date.now()
     while (this.#due.length > most && this.isOpen) {
-      if (Date.now() > until) {
+      if (Date.now() - this.#heardAt > PATIENCE) {
         this.#wrong(`no answer to ${this.#due[0]!.line} ${this.#due[0]!.mark}, ${this.#due.length} due`)
         return void this.socket.destroy()
       }

@@ -24,13 +24,15 @@ export interface EngineRig {
   readonly wrong: (what: string) => void
 }
 
-/** Starts an engine on a port of its own. */
-export async function startEngine(rig: EngineRig): Promise<{ server: Server; port: number }> {
+/** Starts an engine on a port of its own, or on a unix socket, whose buffers are small: there writes stay unfinished. */
+export async function startEngine(rig: EngineRig, path?: string): Promise<{ server: Server; url: string }> {
   const server = createServer({ noDelay: true }, (socket) => serve(socket, rig))
-  server.listen(0, '127.0.0.1')
+  if (path === undefined) server.listen(0, '127.0.0.1')
+  else server.listen(path)
   await once(server, 'listening')
   const address = server.address()
-  return { server, port: typeof address === 'object' && address !== null ? address.port : 0 }
+  const isPort = typeof address === 'object' && address !== null
+  return { server, url: isPort ? `http://127.0.0.1:${address.port}` : `unix:${path}` }
 }
 
 function serve(socket: Socket, rig: EngineRig): void {
@@ -172,7 +174,7 @@ async function answerStream(socket: Socket, message: Message, mark: string, rig:
   const events: string[] = []
   const pad = `${mark} `.repeat(random.int(random.pick([2, 2, 2, 20, 300])))
   const end = random.once(10) ? '\r\n\r\n' : '\n\n'
-  const count = random.pick([0, 1, 5, 30, 30, random.once(10) ? 700 : 60])
+  const count = random.pick([0, 1, 5, 30, 30, random.once(10) ? 700 : 60, 200])
   const isUsual = !random.once(3)
   for (let i = 0; i < count; i++) {
     const rest = isUsual ? '"created":1,"model":"m",' : random.once(2) ? '"model":"m",' : '"é":"ü",'
@@ -206,7 +208,7 @@ interface About {
 async function sendEvents(socket: Socket, parts: readonly string[], { mark, rig }: About): Promise<void> {
   const { random, seen } = rig
   const breaksAt = random.once(25) ? random.int(parts.length) : -1
-  const most = random.pick([1, 3, 40, 1000])
+  const most = random.pick(parts.length > 100 ? [40, 1000] : [1, 3, 40])
   seen.ends.set(mark, breaksAt < 0 ? 'whole' : breaksAt === 0 ? 'silent' : 'broken')
   for (let at = 0; at < parts.length;) {
     const to = Math.min(at + 1 + random.int(most), parts.length)

@@ -215,8 +215,9 @@ export async function put(socket: Socket, bytes: Buffer, random: Random): Promis
 function placesIn(bytes: Buffer, random: Random): number[] {
   const way = random.int(8)
   if (way < 3) return []
-  if (way === 3 && bytes.length < 600) return Array.from({ length: bytes.length - 1 }, (_, i) => i + 1)
   const places = new Set<number>()
+  const from = random.int(bytes.length)
+  if (way === 3) for (let i = 0; i < 40; i++) places.add(from + i)
   const count = 1 + random.int(way === 4 ? 30 : 4)
   for (let i = 0; i < count; i++) {
     const any = random.int(bytes.length)

@@ -6,11 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Seen } from './engine.ts'
 import { digest, put } from './messages.ts'
 import { Random } from './random.ts'
+import type { Door } from './router.ts'
 
 /** A node:http server that takes requests as the router does, and what it saw by the names of conversations. */
 export interface Oracle {
   readonly server: Server
-  readonly port: number
+  readonly door: Door
   readonly odd: Map<string, string[]>
 }
 
@@ -31,7 +32,8 @@ export async function startOracle(): Promise<Oracle> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
-  return { server, port: typeof address === 'object' && address !== null ? address.port : 0, odd }
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return { server, door: { port, host: '127.0.0.1' }, odd }
 }
 
 /** Without what an absolute target begins with. */
@@ -175,7 +177,7 @@ interface Heard {
 }
 
 export interface OddRig {
-  readonly port: number
+  readonly door: Door
   readonly seen: Seen
   readonly oracle: Oracle
   readonly wrong: (what: string) => void
@@ -213,8 +215,8 @@ async function tellBoth(rig: OddRig, seed: number, name: string): Promise<string
   const after = `GET /v1/echo/after?odd=${name} HTTP/1.1\r\nHost: router.test\r\nConnection: close\r\n\r\n`
   const pieces = [...before, odd, after]
   const [ours, theirs] = await Promise.all([
-    tell(rig.port, pieces, rig.seen.odd, { name, seed, count: before.length }),
-    tell(rig.oracle.port, pieces, rig.oracle.odd, { name, seed, count: before.length }),
+    tell(rig.door, pieces, rig.seen.odd, { name, seed, count: before.length }),
+    tell(rig.oracle.door, pieces, rig.oracle.odd, { name, seed, count: before.length }),
   ])
   // The last one is as usual as those before: whether it is still heard is no matter.
   const last = `GET /v1/echo/after?odd=${name} ${digest('')}`
@@ -232,13 +234,13 @@ interface Talk {
 
 /** Says it: the usual ones wait for their answers, so that all of them come to be known. */
 async function tell(
-  port: number,
+  door: Door,
   pieces: readonly string[],
   calls: ReadonlyMap<string, readonly string[]>,
   { name, seed, count }: Talk,
 ): Promise<Heard> {
   const random = new Random(seed)
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  const socket = connect({ ...door, noDelay: true })
   let came = ''
   let wake: () => void = () => undefined
   socket.on('data', (bytes) => {
