@@ -166,8 +166,8 @@ const TWISTS: readonly Twist[] = [
   started((own) => own.replace('?odd=', '#?odd=')),
 ]
 
-/** How long what waits for more waits, ms. */
-const PATIENCE = 1500
+/** How long what waits for more waits at first, ms; each time more. */
+const PATIENCE = 500
 
 interface Heard {
   readonly statuses: readonly number[]
@@ -192,14 +192,20 @@ const TIMES = 3
 export async function converseOddly(rig: OddRig, seed: number): Promise<void> {
   let differs: string | null = null
   for (let i = 0; i < TIMES; i++) {
-    differs = await tellBoth(rig, seed, `c${seed}-${i}`)
+    differs = await tellBoth(rig, { seed, name: `c${seed}-${i}`, patience: PATIENCE * 4 ** i })
     if (differs === null) return
   }
   rig.wrong(`odd ${seed}: ${differs}`)
 }
 
+interface Try {
+  readonly seed: number
+  readonly name: string
+  readonly patience: number
+}
+
 /** What they took differently; null: nothing. */
-async function tellBoth(rig: OddRig, seed: number, name: string): Promise<string | null> {
+async function tellBoth(rig: OddRig, { seed, name, patience }: Try): Promise<string | null> {
   const random = new Random(seed)
   const usual: Usual = {
     start: `POST /v1/echo?odd=${name} HTTP/1.1`,
@@ -215,8 +221,8 @@ async function tellBoth(rig: OddRig, seed: number, name: string): Promise<string
   const after = `GET /v1/echo/after?odd=${name} HTTP/1.1\r\nHost: router.test\r\nConnection: close\r\n\r\n`
   const pieces = [...before, odd, after]
   const [ours, theirs] = await Promise.all([
-    tell(rig.door, pieces, rig.seen.odd, { name, seed, count: before.length }),
-    tell(rig.oracle.door, pieces, rig.oracle.odd, { name, seed, count: before.length }),
+    tell(rig.door, pieces, rig.seen.odd, { name, seed, patience, count: before.length }),
+    tell(rig.oracle.door, pieces, rig.oracle.odd, { name, seed, patience, count: before.length }),
   ])
   // The last one is as usual as those before: whether it is still heard is no matter.
   const last = `GET /v1/echo/after?odd=${name} ${digest('')}`
@@ -225,9 +231,7 @@ async function tellBoth(rig: OddRig, seed: number, name: string): Promise<string
   return ours.calls.length > pieces.length ? `too many calls, ${JSON.stringify({ odd, ours })}` : null
 }
 
-interface Talk {
-  readonly name: string
-  readonly seed: number
+interface Talk extends Try {
   /** How many usual requests come first. */
   readonly count: number
 }
@@ -237,7 +241,7 @@ async function tell(
   door: Door,
   pieces: readonly string[],
   calls: ReadonlyMap<string, readonly string[]>,
-  { name, seed, count }: Talk,
+  { name, seed, patience, count }: Talk,
 ): Promise<Heard> {
   const random = new Random(seed)
   const socket = connect({ ...door, noDelay: true })
@@ -268,7 +272,7 @@ async function tell(
     if (at >= count) await sleep(5)
     if (statusesOf().some((status) => status >= 400)) break
   }
-  const timer = setTimeout(() => socket.destroy(), PATIENCE)
+  const timer = setTimeout(() => socket.destroy(), patience)
   await closed
   clearTimeout(timer)
   // What came at last is still on its way to the engine's list.
