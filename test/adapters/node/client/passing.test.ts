@@ -30,7 +30,7 @@ function passed(t: TestContext): () => number {
 async function known(t: TestContext, url: string, path?: string): Promise<Peer> {
   const peer = await client(t, url)
   peer.socket.setNoDelay(true)
-  for (const word of ['one', 'seven']) {
+  for (const word of ['one', 'seven', 'eleven']) {
     peer.socket.write(POST(word.length, path) + word)
     await peer.until(`\r\n\r\n${word}`)
   }
@@ -65,6 +65,18 @@ test(
     assert.ok(hits() >= 2 * Object.keys(requests).length)
   },
 )
+
+test('a head is learnt from the second request of a connection on', { skip }, async (t) => {
+  const hits = passed(t)
+  const { url } = await open(t, () => new Response('ok'))
+  const peer = await client(t, url)
+  for (const wanted of [0, 0, 1, 2]) {
+    peer.text = ''
+    peer.socket.write(`${POST(1)}x`)
+    await peer.until('ok')
+    assert.equal(hits(), wanted)
+  }
+})
 
 test(
   'a body arrives whole, at once or in pieces, and what is behind it is the next request',
@@ -136,7 +148,7 @@ test('the headers of a request tell its own length', { skip }, async (t) => {
   const peer = await known(t, url)
   peer.socket.write(`${POST(4)}last`)
   await peer.until('last')
-  assert.deepEqual(lengths, ['3', '5', '4'])
+  assert.deepEqual(lengths, ['3', '5', '6', '4'])
 })
 
 test(
@@ -196,7 +208,7 @@ test('a body as a web stream is what was sent, read slowly', { skip }, async (t)
       size += bytes.length
       for (const byte of bytes) sum = (sum * 31 + byte) | 0
     }
-    return new Response(size < 10 ? ['', '', '', 'one', '', 'seven'][size] : `<${size} ${sum}>`)
+    return new Response(size < 10 ? ['', '', '', 'one', '', 'seven', 'eleven'][size] : `<${size} ${sum}>`)
   })
   const peer = await known(t, url)
   const body = Array.from({ length: 700_000 }, (_, i) => String.fromCharCode(97 + (i % 23))).join('')
