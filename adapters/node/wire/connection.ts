@@ -158,8 +158,12 @@ export class Connection implements Taker {
   /** Takes the next bytes of the socket, `size` of them, from memory that the next read uses again. */
   arrive(bytes: Buffer, size: number): undefined {
     if (this.#isBetween && this.#passer !== null && this.#passes(bytes, size, this.#passer)) return
-    if (this.#head === null) this.read(Buffer.from(bytes.subarray(0, size)))
-    else this.#take(slab.copyOf(partOf(bytes, 0, size)))
+    const { heads } = this.#workbench
+    const isHeadDue = this.#head === null
+    // A head that came before is not copied.
+    const known = isHeadDue && this.#partial === NOTHING ? heads.again(bytes, size, this.#method) : null
+    if (isHeadDue && known === null) this.read(Buffer.from(bytes.subarray(0, size)))
+    else this.read(slab.copyOf(partOf(bytes, known === null ? 0 : known.size, size)), known)
   }
 
   /** Whether they went on as they came. */
@@ -168,17 +172,14 @@ export class Connection implements Taker {
     return frames.find(bytes, size) && passer.pass(frames)
   }
 
-  /** Takes the next bytes of the socket, which are ours alone. */
-  read(bytes: Buffer): void {
-    this.#take(bytes)
-  }
-
-  #take(bytes: Uint8Array): void {
+  /** Takes the next bytes of the socket, which are ours alone; `known`: the head before them. */
+  read(bytes: Uint8Array, known: ResponseHead | null = null): void {
     // Bytes that nobody asked for: a late answer must never be taken for the next one's.
     if (this.#receiver === null) return void this.socket.destroy()
     this.heard = true
     try {
-      if (this.#head === null) this.#readHead(bytes as Buffer)
+      if (known !== null) this.#start(known, bytes)
+      else if (this.#head === null) this.#readHead(bytes as Buffer)
       else this.#readBody(bytes)
     } catch (error) {
       const failure =

@@ -31,14 +31,15 @@ export class HeadReader {
 
   /** The head that the bytes begin with; null where it is not whole yet. Throws as `parseHead` does. */
   read(bytes: Buffer, method: string): ResponseHead | null {
-    return this.#find(bytes, method) ?? this.#parse(bytes, method)
+    return this.again(bytes, bytes.length, method) ?? this.#parse(bytes, method)
   }
 
-  #find(bytes: Buffer, method: string): ResponseHead | null {
+  /** The head that `end` bytes begin with, where it is known, and the last one of its answer. */
+  again(bytes: Buffer, end: number, method: string): ResponseHead | null {
     const known = this.#known
     for (let i = 0; i < known.length; i++) {
       const one = known[i]!
-      if (one.method !== method || !one.form.standsIn(bytes, bytes.length, 0)) continue
+      if (one.method !== method || !one.form.standsIn(bytes, end, 0)) continue
       if (i > 0) {
         known[i] = known[0]!
         known[0] = one
@@ -55,7 +56,8 @@ export class HeadReader {
     const { raw, status, size, headers, framing, reusable, keepAlive } = parseHead(text, method)
     // One shape for all, parsed or not.
     const head = { status, size, headers, framing, reusable, keepAlive }
-    if (end <= LONGEST) this.#learn(text.slice(0, end), { method, raw, head })
+    // Another one follows a head of 1xx.
+    if (end <= LONGEST && status >= 200) this.#learn(text.slice(0, end), { method, raw, head })
     return head
   }
 

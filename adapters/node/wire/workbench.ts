@@ -46,7 +46,8 @@ export class Workbench {
       bytes.set(slice, at)
       at += slice.byteLength
     }
-    writer.bytes(bytes.subarray(0, at))
+    // A plain view costs half of what a Buffer does.
+    writer.bytes(new Uint8Array(this.#room!.memory, 0, at))
     // Mostly the kernel has taken all of it; else the socket keeps these bytes.
     if (!writer.isEmpty) this.#room = null
     return true

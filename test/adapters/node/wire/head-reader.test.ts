@@ -26,6 +26,16 @@ test('a head that is not whole is none yet, however much it looks like the last 
     assert.equal(heads.read(Buffer.from(text.slice(0, size)), 'GET'), null)
 })
 
+test('a head is known by the bytes that came, and not by what lies behind them from before', () => {
+  const heads = new HeadReader()
+  const text = 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n'
+  const memory = Buffer.from(`${text}abc`)
+  const first = heads.read(memory, 'GET')
+  assert.equal(heads.again(memory, memory.length, 'GET'), first)
+  assert.equal(heads.again(memory, text.length, 'GET'), first)
+  for (let end = 0; end < text.length; end++) assert.equal(heads.again(memory, end, 'GET'), null)
+})
+
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
 
 /** What the parser alone makes of it. */
