@@ -1,6 +1,6 @@
 // One memory for what open streams keep of their events: arrays of their own cost each stream more to make, and each event more to
 // reach (a paced stream finds nothing of its own in the processor's cache: 0.5 % of its CPU for each thing that it looks up).
-import { viewOf } from './opening.ts'
+import { viewOf } from './lines.ts'
 
 /** Bytes that each gets. */
 export const SLOT = 1024

@@ -1,6 +1,6 @@
 // Cuts a stream of server-sent events into events without changing a byte of it.
 import { join, startsWith } from './bytes.ts'
-import { findLow } from './opening.ts'
+import { findLow } from './lines.ts'
 
 /** One event as a client reads it: `data` lines are joined with a line feed; null when there was none (a comment). */
 export interface SseEvent {

@@ -1,7 +1,7 @@
 // Knows the usual events of a stream by their bytes, as vLLM, SGLang and LMDeploy send them: those are neither decoded nor parsed.
 import type { Usage } from '../actors/ask.ts'
 import { codes, startsWith } from './bytes.ts'
-import { findLow } from './opening.ts'
+import { findLow } from './lines.ts'
 import { CountReader } from './usage-bytes.ts'
 
 const DATA = codes('data:')

@@ -12,8 +12,7 @@ import {
 } from './shapes.ts'
 import type { StreamFailure } from './shapes.ts'
 import { append, join, without } from './bytes.ts'
-import { LastEvents } from './last-events.ts'
-import { Opening } from './opening.ts'
+import { EventMemory } from './event-memory.ts'
 import { behindName, EventFinder, readEvent } from './sse.ts'
 import type { StreamOptions, StreamWatch } from './stream-watch.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
@@ -42,8 +41,6 @@ class SseWatch implements StreamWatch {
   readonly #finder = new EventFinder()
   /** The next byte is the first one of an event, and it is known what one with a token opens with. */
   #mayPass = false
-  /** So do the last events. */
-  #isOpen = false
   #isDone = false
   #usage: Usage | null = null
   #model: string | null = null
@@ -52,9 +49,8 @@ class SseWatch implements StreamWatch {
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   #isHeld = false
-  /** What the last event with a token opened with: whatever opens so carries one too, and nothing else that matters. */
-  readonly #opening = new Opening()
-  readonly #last = new LastEvents()
+  /** What opens like the last event with a token carries one too, and nothing else that matters. */
+  readonly #memory = new EventMemory()
 
   constructor(options: StreamOptions) {
     this.#options = options
@@ -70,7 +66,7 @@ class SseWatch implements StreamWatch {
   get isFinished(): boolean {
     if (this.#isDone || this.isFailed) return true
     if (this.#options.shape === 'other') return !this.#finder.isInside
-    return this.#hasChoices && (hasFinishReason(this.#last.newer) || hasFinishReason(this.#last.older))
+    return this.#hasChoices && (hasFinishReason(this.#memory.newer) || hasFinishReason(this.#memory.older))
   }
 
   chunk(bytes: Uint8Array): Uint8Array | null {
@@ -89,8 +85,7 @@ class SseWatch implements StreamWatch {
         from = end
       } else rest = without(rest, from, end)
     }
-    this.#isOpen = false
-    this.#mayPass = from === rest.length && this.#opening.length > 0 && this.#finder.isBetween
+    this.#mayPass = from === rest.length && this.#memory.length > 0 && this.#finder.isBetween
     if (from < rest.length) released = this.#keep(rest.subarray(from)) ?? released // never both
     const shown = this.#isHeld ? rest.subarray(0, from) : rest
     if (released !== null) return join([...released, shown])
@@ -99,15 +94,13 @@ class SseWatch implements StreamWatch {
 
   pass({ bytes, places, count }: Pieces): boolean {
     if (!this.#mayPass) return false
-    const last = this.#last
-    if (!this.#isOpen && !last.open(this.#opening, bytes, places[0]!)) return false
-    this.#isOpen = true
+    const memory = this.#memory
     // The last piece is the one that most often is something else.
     for (let piece = count - 1; piece >= 0; piece--)
-      if (!last.fits(bytes, places[2 * piece]!, places[2 * piece + 1]!)) return false
+      if (!memory.fits(bytes, places[2 * piece]!, places[2 * piece + 1]!)) return false
     this.tokens += count
-    if (count > 1) last.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
-    last.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
+    if (count > 1) memory.copy(bytes, places[2 * count - 4]!, places[2 * count - 3]!)
+    memory.copy(bytes, places[2 * count - 2]!, places[2 * count - 1]!)
     return true
   }
 
@@ -123,13 +116,13 @@ class SseWatch implements StreamWatch {
 
   close(): void {
     this.#mayPass = false
-    this.#last.close()
+    this.#memory.close()
   }
 
   usage(): Usage | null {
     if (this.#usage !== null || this.#options.shape === 'messages' || this.#options.shape === 'responses')
       return this.#usage
-    return usageOf(this.#last.newer) ?? usageOf(this.#last.older)
+    return usageOf(this.#memory.newer) ?? usageOf(this.#memory.older)
   }
 
   usageOrEstimate(promptTokens: number): Usage {
@@ -151,7 +144,7 @@ class SseWatch implements StreamWatch {
       createdAt: this.#createdAt,
     }
     if (this.#options.shape !== 'responses') return errorEvent(this.#options.shape, failure, place)
-    const sequence = /"sequence_number"\s*:\s*(\d+)/.exec(this.#last.newer)?.[1]
+    const sequence = /"sequence_number"\s*:\s*(\d+)/.exec(this.#memory.newer)?.[1]
     return errorEvent('responses', failure, {
       ...place,
       sequence: sequence === undefined ? null : Number(sequence),
@@ -197,13 +190,13 @@ class SseWatch implements StreamWatch {
 
   /** Whether the event surely carries a token and nothing else that matters: the fast way, without decoding. */
   #isToken(bytes: Uint8Array, start: number, end: number): boolean {
-    const opening = this.#opening
-    if (end - start > opening.length && opening.standsAt(bytes, start)) return true
+    const memory = this.#memory
+    if (end - start > memory.length && memory.standsAt(bytes, start)) return true
     const isFirst = this.firstTokenAt === null
     if (!this.#hasChoices) return !isFirst && !this.#isNamed && isNoError(bytes, start)
     if (isFirst && !opensWithText(bytes, start, end, this.#options.shape === 'chat')) return false
     const behind = behindFirstObject(bytes, start, end)
-    if (behind > 0) opening.keep(bytes, start, behind)
+    if (behind > 0) memory.keep(bytes, start, behind)
     return behind > 0
   }
 
@@ -212,15 +205,15 @@ class SseWatch implements StreamWatch {
     let older = from
     let newer = from
     let at = from
-    for (let end = this.#opening.endOfEvent(bytes, at); end >= 0; end = this.#opening.endOfEvent(bytes, at)) {
+    for (let end = this.#memory.endOfEvent(bytes, at); end >= 0; end = this.#memory.endOfEvent(bytes, at)) {
       this.tokens++
       older = newer
       newer = at
       at = end
     }
     // Only the last two are ever asked for.
-    if (older < newer) this.#last.remember(bytes, older, newer)
-    if (newer < at) this.#last.remember(bytes, newer, at)
+    if (older < newer) this.#memory.remember(bytes, older, newer)
+    if (newer < at) this.#memory.remember(bytes, newer, at)
     return at
   }
 
@@ -231,7 +224,7 @@ class SseWatch implements StreamWatch {
       this.firstTokenAt = this.#options.now()
       this.#options.onFirstToken(this.firstTokenAt)
     }
-    this.#last.remember(bytes, start, end)
+    this.#memory.remember(bytes, start, end)
     return false
   }
 
@@ -254,10 +247,10 @@ class SseWatch implements StreamWatch {
     if (this.#hasChoices && this.#isUsageEvent(data)) return this.#isStripping
     if (this.#isNamed) this.#readNamed(name, data)
     if (isFirstToken(shape, name, data)) {
-      if (this.#isNamed) this.#opening.keep(bytes, start, behindName(bytes, start, end))
+      if (this.#isNamed) this.#memory.keep(bytes, start, behindName(bytes, start, end))
       return this.#count(bytes, start, end)
     }
-    this.#last.remember(bytes, start, end)
+    this.#memory.remember(bytes, start, end)
     return false
   }
 
