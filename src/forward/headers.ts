@@ -1,5 +1,6 @@
 // Which headers travel: everything but what belongs to one connection, and keys never cross from one side to the other.
 import type { HeaderList, WorkerRef } from '../host.ts'
+import { Refusal } from '../openai/errors.ts'
 import { isNamed, NameList } from './names.ts'
 
 /** RFC 9110 §7.6.1, and what the sender of the next hop makes itself. */
@@ -39,13 +40,17 @@ export interface OwnKeys {
   readonly adminKey?: string | undefined
 }
 
-/** Sorts a client's headers. */
+/**
+ * Sorts a client's headers. Throws a `Refusal` for a value with a DEL, which no worker would take; not every runtime refuses it, and
+ * no worker may be blamed for it.
+ */
 export function readHeaders(headers: Headers, idName: string, { isOurs, adminKey }: OwnKeys): ClientHeaders {
   const named = connectionNames(headers)
   const passed: string[] = ['accept-encoding', 'identity']
   const keys: string[] = []
   headers.forEach((value, name) => {
     if (NEVER_SENT.has(name) || named?.has(name) || name === idName) return
+    if (value.includes('\x7f')) throw new Refusal(400, 'bad_request', `The header ${name} can't be sent.`)
     if (!KEYS.has(name)) passed.push(name, value)
     else if (!isOurs && (adminKey === undefined || !value.includes(adminKey))) keys.push(name, value)
   })

@@ -21,6 +21,12 @@ test('what belongs to one connection stays behind, and what Connection names', (
   assert.deepEqual(passed, ['accept-encoding', 'identity', 'traceparent', '00-1-2-01', 'x-any', 'thing'])
 })
 
+test('a value that no worker would take is refused', () => {
+  const headers = new Headers({ 'x-any': 'a\x7fb' })
+  const read = () => readHeaders(headers, 'x-request-id', { isOurs: false })
+  assert.throws(read, { status: 400, code: 'bad_request' })
+})
+
 test("a client's key passes to a worker without a key, and only when the router has none of its own", () => {
   const headers = new Headers({ authorization: 'Bearer client', 'x-api-key': 'client' })
   const open = readHeaders(headers, 'x-request-id', { isOurs: false })
