@@ -5,7 +5,7 @@ import { NodeUpstream } from '../node/upstream.ts'
 import type { BodySink } from '../node/upstream.ts'
 import type { Frames } from '../node/wire/frames.ts'
 import { isNamed } from '../../src/forward/names.ts'
-import { headersOf, isBare, relayNothing } from '../web/relay.ts'
+import { isBare, relayNothing } from '../web/relay.ts'
 import { Views } from './views.ts'
 
 /** What Bun gives a stream of type `direct` to write to. It copies what it gets. */
@@ -29,14 +29,22 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
     pull: (controller: Controller) => source.pull(controller),
     cancel: () => source.leave(),
   } as unknown as UnderlyingDefaultSource<Uint8Array>)
-  return new Response(body, { status: answer.status, headers: headersOf(answer) })
+  return responseOf(answer, body)
 }
 
 /** The Response of an answer whose last byte is here: half as dear as a stream of one piece, and its length stays known. */
 function relayWhole(source: Relay, answer: Answer): Response {
   const body = new Gathered()
   void source.pull(body)
-  return new Response(body.bytes(), { status: answer.status, headers: headersOf(answer) })
+  return responseOf(answer, body.bytes())
+}
+
+/** Headers are put where they stay: to have those of a list copied costs Bun 1 µs more. */
+function responseOf({ status, headers: list }: Answer, body: BodyInit | null): Response {
+  const response = new Response(body, { status })
+  const { headers } = response
+  for (let i = 0; i < list.length; i += 2) headers.append(list[i]!, list[i + 1]!)
+  return response
 }
 
 class Gathered implements Controller {

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { streamState, type StreamState } from './stream-state.ts'
+import { writeThrough } from './written.ts'
 
 /** What a socket writes to. Not documented: nothing relies on it before node:net was seen to use it so. */
 interface Handle {
@@ -22,6 +23,8 @@ interface Ticket {
   getAsyncId(): number
 }
 
+const isBun = 'bun' in process.versions
+
 /** Node writes longer texts behind our back, whatever room there is. */
 const MAX_TEXT = 16_384
 
@@ -32,7 +35,7 @@ let ticket: Ticket | null | undefined
 /** Tells whether a write goes on; null: then its ticket does, by a call out of compiled code. */
 let state: StreamState | null = null
 /** On other runtimes there is nothing to look for: what they lend under these names is made otherwise. */
-let hasLooked = 'deno' in process.versions || 'bun' in process.versions
+let hasLooked = 'deno' in process.versions || isBun
 
 /** The writing side of a socket. It may be written to by itself, too: the order stays. */
 export class SocketWriter {
@@ -67,6 +70,7 @@ export class SocketWriter {
   /** Writes bytes. Unless it `isEmpty` then, they must stay as they are. */
   bytes(bytes: Uint8Array): boolean {
     const handle = this.#handle()
+    if (handle !== null && isBun) return writeThrough(this.#socket, handle, bytes)
     if (handle === null || ticket === undefined) return this.#socket.write(bytes)
     return this.#written(handle.writeBuffer(ticket, bytes), bytes)
   }
