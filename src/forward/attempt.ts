@@ -217,7 +217,8 @@ function failureOf(core: Core, attempted: Attempted): Failure | null {
   const who = leg && { leg }
   if (attempted.kind === 'failed') return { kind: attempted.failure.kind, ...who }
   const { status, headers } = attempted.upstream
-  if (!core.config.retryOn.includes(status)) return null
+  // Below there can be none in the list, which is looked through by a call out of compiled code: 0.2 % of a 1 KB call.
+  if (status < 400 || !core.config.retryOn.includes(status)) return null
   const retryAfter = retryAfterOf(headers, core.host.now())
   return { kind: 'status', status, ...(retryAfter !== undefined && { retryAfter }), ...who }
 }
