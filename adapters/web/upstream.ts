@@ -135,7 +135,7 @@ export class WebUpstream implements Upstream {
   }
 
   /** The next bytes, the first ones included; null at the end. Rejects with `UpstreamFailure`. */
-  async next(): Promise<Uint8Array | null> {
+  next(): Promise<Uint8Array | null> {
     if (this.#isFirstTaken) return this.#read()
     this.#isFirstTaken = true
     return this.first()

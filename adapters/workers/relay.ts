@@ -75,24 +75,17 @@ async function passSeen(
       if (bytes === null) return true
       const passed = watch.chunk(bytes)
       upstream.isHeld = true
-      if (passed !== null && passed.byteLength > 0) await write(writer, passed)
+      if (passed !== null && passed.byteLength > 0) await writer.write(passed)
       upstream.isHeld = false
       awake?.passed(passed)
       if (watch.mayPassUnseen?.()) return false
     }
   } catch (error) {
-    throw awake?.hasLeft ? new ClientGone(String(error)) : error
+    // Held: it was being written.
+    throw upstream.isHeld || awake?.hasLeft ? new ClientGone(String(error)) : error
   } finally {
     awake?.end()
     writer.releaseLock()
-  }
-}
-
-async function write(writer: WritableStreamDefaultWriter<Uint8Array>, bytes: Uint8Array): Promise<void> {
-  try {
-    await writer.write(bytes)
-  } catch (error) {
-    throw new ClientGone(String(error))
   }
 }
 
@@ -105,7 +98,9 @@ async function passUnseen(upstream: WebUpstream, writable: WritableStream<Uint8A
     // Both sides break with the same error, and only a write tells whether there still is a client. What passes unseen is an
     // event stream: one more line end does no harm to it, for the error that follows begins with a blank line.
     const writer = writable.getWriter()
-    await write(writer, LINE_END)
+    await writer.write(LINE_END).catch((gone: unknown) => {
+      throw new ClientGone(String(gone))
+    })
     writer.releaseLock()
     throw failure
   }
