@@ -51,6 +51,11 @@ export const bunPlatform: Platform = {
   },
 }
 
+/** The same with a whole URL: Bun gives the path alone where no Host came, as HTTP/1.0 allows, or none that could be one. */
+function placed(request: Request): Request {
+  return new Request(`http://localhost${request.url}`, request)
+}
+
 function answering(
   handler: (request: Request) => Promise<Response>,
   { onError }: ListenOptions,
@@ -60,7 +65,7 @@ function answering(
       // A call may think for minutes; the app's own limits end it.
       server.timeout(request, 0)
       if (request.headers.has('upgrade')) upgrading.set(request, server)
-      const response = await handler(request)
+      const response = await handler(request.url.startsWith('/') ? placed(request) : request)
       return response === switched ? undefined : response
     },
     error(error) {

@@ -1,0 +1,13 @@
+// Bun's server, in Bun.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { binary, fileOf } from '../../journeys/_foreign.ts'
+
+const run = promisify(execFile)
+
+test('a client that names no host is served, as HTTP/1.0 allows', async () => {
+  const { stdout } = await run(binary('bun'), [fileOf('test/adapters/bun/_platform-program.ts')])
+  assert.deepEqual(JSON.parse(stdout), ['POST http://localhost/a?b body', 'POST http://localhost/a?b body'])
+})
