@@ -214,7 +214,7 @@ class Client {
     const isUsageLeft = ask.isStream && !ask.asksUsage && text.includes('"usage":{')
     if (isUsageLeft) this.#wrong(`${ask.mark} ${ask.line}: usage that it did not ask for`)
     if (isWhole) return void tally.whole++
-    const isToldBroken = text.includes('"error":') && !text.includes('data: [DONE]')
+    const isToldBroken = /data: \{"error":[^\n]*\n\n$/.test(text)
     if (this.#endOf(ask) === 'broken' && isToldBroken && ask.isStream) return void tally.broken++
     this.#wrong(
       `${ask.mark} ${ask.line} (${this.#endOf(ask)}): ${text.length} bytes are not what was sent: ${text.slice(-300)}`,
