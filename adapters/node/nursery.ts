@@ -7,6 +7,8 @@ import { isMainThread } from 'node:worker_threads'
 
 /** Both halves together, bytes. */
 const LIMIT = 16 * 1024 * 1024
+/** V8 does not make it smaller, bytes. */
+const SMALLEST = 1024 * 1024
 /** How often its size is looked at while it is held, ms. */
 const OFTEN = 1000
 
@@ -18,18 +20,22 @@ const OFTEN = 1000
 export function boundNursery(): void {
   // Only V8 13 (Node 24) is known to have it, and others would print an error.
   if (process.versions.v8.startsWith('13.')) setFlagsFromString('--external-memory-accounted-in-global-limit')
-  letGrow()
+  letGrow(2)
 }
 
-function letGrow(): void {
-  if (isFull()) return hold()
+/** `most`: by how much at once. */
+function letGrow(most: number): void {
   // It grows by collections only.
-  const observer = new PerformanceObserver(() => {
-    if (!isFull()) return
-    observer.disconnect()
-    hold()
-  })
+  const observer = new PerformanceObserver(() => look())
   observer.observe({ entryTypes: ['gc'] })
+  const look = () => {
+    const size = sizeNow()
+    if (size * 2 > LIMIT) {
+      observer.disconnect()
+      hold()
+    } else if (isMainThread) growBy(Math.min(most, Math.floor(LIMIT / Math.max(SMALLEST, size))))
+  }
+  look()
 }
 
 /**
@@ -38,19 +44,21 @@ function letGrow(): void {
  * each collection, a look 20.
  */
 function hold(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
+  growBy(1)
   // What V8 is told counts for all threads: one that became small may not let the others grow.
   if (!isMainThread) return
   const timer = setInterval(() => {
-    if (isFull()) return
+    if (sizeNow() * 2 > LIMIT) return
     clearInterval(timer)
-    setFlagsFromString('--semi-space-growth-factor=2')
-    letGrow()
+    // Few objects of a call live long enough to be counted towards it.
+    letGrow(4)
   }, OFTEN).unref()
 }
 
-/** Whether twice as much would be above the limit. */
-function isFull(): boolean {
-  const size = getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')?.space_size ?? 0
-  return size * 2 > LIMIT
+function growBy(factor: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`)
+}
+
+function sizeNow(): number {
+  return getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')?.space_size ?? 0
 }
