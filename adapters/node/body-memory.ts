@@ -1,6 +1,8 @@
 // The memory that request bodies lie in, used again once nobody reads a body any more. It is outside of V8's heap, which collects
 // all the sooner the more of it waits to be collected (the figure: bench/README.md, "Long bodies").
 import { Slab } from './slab.ts'
+// The global is a getter, and asked for each body.
+import { Buffer } from 'node:buffer'
 
 /** On buffers that may be freed: where the body begins, if they are of a shelf and nobody has the bytes before it; or one of these. */
 const ORIGIN = Symbol('origin')
