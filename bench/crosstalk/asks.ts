@@ -39,6 +39,8 @@ export interface Habit {
   /** No mark stands in the head: it comes again to the byte, but for the length of the body. */
   readonly isSame: boolean
   readonly isJson: boolean
+  /** It reads late, and asks for long answers. */
+  readonly isSlow: boolean
   /** Words of all its bodies, more or less; 0: any. */
   readonly words: number
 }
@@ -56,7 +58,14 @@ export function newHabit(random: Random): Habit {
   if (random.once(8)) lines.push(['x-long', 'l'.repeat(random.int(9000))])
   const path = isJson ? '/v1/chat/completions' : '/v1/echo'
   const words = random.once(3) ? random.pick([100, 6500, 9000, 14_000, 20_000]) : 0
-  return { lines: random.shuffled(lines), path, isSame: random.once(2), isJson, words }
+  return {
+    lines: random.shuffled(lines),
+    path,
+    isSame: random.once(2),
+    isJson,
+    isSlow: random.once(5),
+    words,
+  }
 }
 
 /** Changes that leave a request right. */
@@ -155,7 +164,8 @@ function bodyOf(mark: string, { habit, isStream, asksUsage }: Kind, random: Rand
   const count = habit.words > 0 ? habit.words - random.int(habit.words >> 3) : random.int(most)
   const content = `${mark} `.repeat(count)
   const options = asksUsage ? ',"stream_options":{"include_usage":true}' : ''
-  const text = `{"model":"m","stream":${isStream},"messages":[{"role":"user","content":"${content}"}],"user":"${mark}"${options}}`
+  const long = habit.isSlow ? ',"long":true' : ''
+  const text = `{"model":"m","stream":${isStream},"messages":[{"role":"user","content":"${content}"}],"user":"${mark}"${options}${long}}`
   return Buffer.from(text)
 }
 

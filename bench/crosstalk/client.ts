@@ -43,7 +43,7 @@ export async function converse(rig: ClientRig, seed: number): Promise<void> {
   for (let i = random.int(30); i >= 0 && client.isOpen; i--) {
     const ask = newAsk(habit, random)
     client.expect(ask)
-    if (random.once(12)) client.rest(random.int(random.once(4) ? 500 : 100))
+    if (habit.isSlow || random.once(12)) client.rest(random.int(random.once(4) ? 500 : 100))
     const isLeaving = random.once(60)
     if (isLeaving) return client.leave(ask, random)
     await (random.once(40) ? client.sendSlowly(ask, random) : put(client.socket, ask.bytes, random))

@@ -150,7 +150,10 @@ function echo({ start, lines, body }: Message, mark: string, { random, seen }: E
 async function answerWhole(socket: Socket, message: Message, mark: string, rig: EngineRig): Promise<void> {
   const { random } = rig
   const isJson = message.start.includes('/v1/chat')
-  const pad = `${mark} `.repeat(random.int(random.pick([3, 3, 30, 30, 300, 1500, 6000, 12_000, 36_000])))
+  const isLong = message.body.includes('"long":true')
+  const pad = `${mark} `.repeat(
+    isLong ? 40_000 : random.int(random.pick([3, 3, 30, 30, 300, 1500, 6000, 12_000, 36_000])),
+  )
   const text = isJson
     ? `{"id":"a","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"${pad}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`
     : pad
@@ -172,9 +175,10 @@ async function answerWhole(socket: Socket, message: Message, mark: string, rig: 
 async function answerStream(socket: Socket, message: Message, mark: string, rig: EngineRig): Promise<void> {
   const { random } = rig
   const events: string[] = []
-  const pad = `${mark} `.repeat(random.int(random.pick([2, 2, 2, 20, 300])))
+  const isLong = message.body.includes('"long":true')
+  const pad = `${mark} `.repeat(random.int(isLong ? 600 : random.pick([2, 2, 2, 20, 300])))
   const end = random.once(10) ? '\r\n\r\n' : '\n\n'
-  const count = random.pick([0, 1, 5, 30, 30, random.once(10) ? 700 : 60, 200])
+  const count = isLong ? 200 : random.pick([0, 1, 5, 30, 30, random.once(10) ? 700 : 60, 200])
   const isUsual = !random.once(3)
   for (let i = 0; i < count; i++) {
     const rest = isUsual ? '"created":1,"model":"m",' : random.once(2) ? '"model":"m",' : '"é":"ü",'
