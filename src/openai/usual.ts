@@ -15,8 +15,12 @@ const TEXT = codes('"text":"')
 const DELTA = codes('"delta":{')
 const CONTENT = codes('"content":"')
 const ROLES = ['"role":"assistant",', '"role":null,'].map(codes)
+/** Nulls may stand between them. */
+const ROLE_ALONE = ['{"index":0,"delta":{"role":"assistant","content":""', '}', '}]', '}\n\n'].map(codes)
+const NULL = codes('":null')
 const BLANK = 0x20
 const QUOTE = 0x22
+const COMMA = 0x2c
 const COLON = 0x3a
 const LETTER_E = 0x65
 const OPEN_ARRAY = 0x5b
@@ -59,6 +63,32 @@ export function opensWithText(bytes: Uint8Array, start: number, end: number, isC
   at += DELTA.length
   for (const role of ROLES) if (startsWith(bytes, at, role)) at += role.length
   return startsWith(bytes, at, CONTENT) && bytes[at + CONTENT.length] !== QUOTE
+}
+
+/**
+ * Whether the event is the one that engines open a chat with: its only choice has a role, no text, and nothing but nulls beside them. It
+ * carries no token and tells nothing else; to parse it had 5 % of a burst of 64 events.
+ */
+export function opensWithRole(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = behindChoices(bytes, start, end)
+  for (const part of ROLE_ALONE) {
+    if (!startsWith(bytes, at, part)) return false
+    at = behindNulls(bytes, at + part.length)
+  }
+  return at === end
+}
+
+/** Behind members that are null, each of which a comma leads. */
+function behindNulls(bytes: Uint8Array, from: number): number {
+  let at = from
+  while (bytes[at] === COMMA && bytes[at + 1] === QUOTE) {
+    let behind = at + 2
+    // Small letters and the low line; nothing that could be escaped.
+    while (bytes[behind]! > 0x5c) behind++
+    if (!startsWith(bytes, behind, NULL)) break
+    at = behind + NULL.length
+  }
+  return at
 }
 
 /** Token counts of an event that has no choices, then `usage`, and nothing else. Null: it may tell them all the same. */

@@ -16,7 +16,7 @@ import { EventMemory } from './event-memory.ts'
 import { behindName, EventFinder, readEvent } from './sse.ts'
 import type { StreamOptions, StreamWatch } from './stream-watch.ts'
 import { fieldsOf, findUsage, mergeUsage, usageIn, usageOf } from './usage.ts'
-import { behindFirstObject, isDone, isNoError, opensWithText, usageOfEvent } from './usual.ts'
+import { behindFirstObject, isDone, isNoError, opensWithRole, opensWithText, usageOfEvent } from './usual.ts'
 
 /** A torn event is held back up to this size to see whether it is the usage event; those are small. */
 const HOLD_BYTES = 16 * 1024
@@ -234,6 +234,10 @@ class SseWatch implements StreamWatch {
     if (counts !== null) {
       this.#usage = counts
       return this.#isStripping
+    }
+    if (shape === 'chat' && opensWithRole(bytes, start, end)) {
+      this.#memory.remember(bytes, start, end)
+      return false
     }
     const { name: given, data } = readEvent(bytes.subarray(start, end))
     if (data === null || data === '') return false

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Shape } from '../../src/openai/shapes.ts'
 import { readEvent, SseSplitter } from '../../src/openai/sse.ts'
 import { createStreamWatch } from '../../src/openai/watch.ts'
+import { opensWithRole } from '../../src/openai/usual.ts'
 import { decode, encode } from './_json.ts'
 import { recorded, tear } from './_tear.ts'
 
@@ -342,6 +343,45 @@ for (const [what, shape, text, { tokens, usage: counts = null, isFailed = false 
     assert.deepEqual([watch.tokens, watch.usage(), watch.isFailed], [tokens, counts, isFailed])
   })
 }
+
+const role = (delta: string, choice = '', event = '') =>
+  `data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""${delta}}${choice}}]${event}}\n\n`
+const roles: readonly (readonly [text: string, isKnown: boolean])[] = [
+  [role(''), true],
+  [
+    role(
+      ',"reasoning_content":null,"tool_calls":null',
+      ',"logprobs":null,"finish_reason":null',
+      ',"usage":null',
+    ),
+    true,
+  ],
+  [role(',"reasoning_content":"a"'), false],
+  [role(',"tool_calls":[{"index":0}]'), false],
+  [role('', ',"finish_reason":"stop"'), false],
+  [role('', '},{"index":1,"delta":{"content":"a"}'), false],
+  [role('', '', ',"usage":{"prompt_tokens":1,"completion_tokens":2}'), false],
+  [role('', '', ',"error":{"message":"no"}'), false],
+  [role('', '}', ''), false],
+  [role('').replace('""', '"a"'), false],
+  [role('').replace('assistant', 'user'), false],
+  [role('').replace('data: {', 'data: {"error":{"message":"no"},'), false],
+  [role('').slice(0, -1), false],
+  [`${role('').slice(0, -1)}id: 1\n\n`, false],
+]
+test('an event that opens a chat with a role alone is told by its bytes, and tells what it does when it is parsed', () => {
+  for (const [text, isKnown] of roles) {
+    const bytes = encode(`${text}${done}`)
+    assert.equal(opensWithRole(bytes, 0, text.length), isKnown, text)
+    // With a blank in it, it is parsed.
+    const told = [text, text.replace('"choices":[', '"choices": [')].map((one) => {
+      const { watch } = run('chat', [encode(one)], false)
+      const { tokens, firstTokenAt, isFailed, isFinished } = watch
+      return { tokens, firstTokenAt, isFailed, isFinished, usage: watch.usage() }
+    })
+    assert.deepEqual(told[0], told[1], text)
+  }
+})
 
 test('comments and role-only deltas are no token', () => {
   const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
