@@ -83,7 +83,11 @@ export class KnownHeads {
     const isMerging = alike.length >= MOST_ALIKE
     const free = isMerging ? alike.flatMap((one) => [...one.form.free, ...diff(one.head, head)!]) : []
     const { headers } = head
-    const form = formOf(bytes.toString('latin1', 0, size), { lines: headers, told: headers, free: new Set(free) })
+    const form = formOf(bytes.toString('latin1', 0, size), {
+      lines: headers,
+      told: headers,
+      free: new Set(free),
+    })
     if (form === null) return
     if (isMerging) this.#known = this.#known.filter((one) => !alike.includes(one))
     else if (this.#known.length === MOST) this.#known.pop()
