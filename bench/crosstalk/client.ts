@@ -232,8 +232,9 @@ class Client {
     for (const mark of marksOf(partial))
       if (mark !== first.mark) this.#wrong(`${mark} in the broken answer to ${first.mark} ${first.line}`)
     if (this.#hasLeft) return
-    // Of what was broken in its middle the client must not hear as of a whole, and all behind it is lost.
-    if (this.#endOf(first) === 'broken') tally.broken++
+    // Of what was broken in its middle the client must not hear as of a whole, and all behind it is lost; so is what it has not read
+    // yet of the answers before, when the end of the connection meets what it sends.
+    if (due.some((ask) => this.#endOf(ask) === 'broken')) tally.broken++
     else {
       tally.lost++
       this.#rig.wrong(
