@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { streamState, type StreamState } from './stream-state.ts'
-import { writeThrough } from './written.ts'
+import { writeThrough } from './write-through.ts'
 
 /** What a socket writes to. Not documented: nothing relies on it before node:net was seen to use it so. */
 interface Handle {

@@ -1,7 +1,7 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { writeThrough } from '../../../adapters/node/written.ts'
+import { writeThrough } from '../../../adapters/node/write-through.ts'
 
 const bytes = Uint8Array.of(1, 2, 3, 4, 5)
 
