@@ -9,6 +9,7 @@ import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
 import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
+import { useQuiet } from './quiet.ts'
 import { profileTo } from './profile.ts'
 import { serveByThreads } from './threads/front.ts'
 
@@ -80,7 +81,10 @@ export async function serveApp(
   if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
   endOnSignals(stop, log)
   // What V8 is told counts for all threads. Those that serve have more garbage, so they say when it is enough.
-  if (config.threads === 1) boundNursery()
+  if (config.threads === 1) {
+    boundNursery()
+    useQuiet(() => app.inFlight())
+  }
   noteAtOnce()
   installKernel()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }

@@ -13,6 +13,7 @@ import { createSeams, takeSocket, withTunnels } from '../host.ts'
 import { serve, type Served, type ServeOptions } from '../http.ts'
 import { createLog } from '../log.ts'
 import { boundNursery } from '../nursery.ts'
+import { useQuiet } from '../quiet.ts'
 import { remoteActors } from './home.ts'
 import { Line, type Port } from './line.ts'
 import { sharedTally } from './tally.ts'
@@ -100,5 +101,6 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   process.on('unhandledRejection', fault('A promise failed unseen'))
   process.on('uncaughtException', fault('An error was not caught'))
   boundNursery()
+  useQuiet(() => app.inFlight())
   installKernel()
 }
