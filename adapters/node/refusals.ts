@@ -37,8 +37,17 @@ function describe(code: string | undefined): [string, string, string] {
 
 /** Answers for a handler that threw. */
 export function refuse(outlet: Outlet): void {
-  const message = 'The router failed on this request; its log says why.'
-  const headers = ['Content-Type', 'application/json', 'x-fetchway-error', 'internal_error']
-  const body = errorBody(message, 'internal_error', 'server_error')
-  outlet.refuse({ status: 500, statusText: '', headers }, body)
+  refuseWith(outlet, 500, 'internal_error', 'The router failed on this request; its log says why.')
+}
+
+/** Answers for a worker that broke off while nothing of its answer was out. */
+export function refuseBroken(outlet: Outlet): void {
+  refuseWith(outlet, 502, 'worker_died', 'The worker broke off before its answer was complete.')
+}
+
+function refuseWith(outlet: Outlet, status: number, code: string, message: string): void {
+  const body = errorBody(message, code, 'server_error')
+  const length = ['Content-Length', String(Buffer.byteLength(body))]
+  const headers = ['Content-Type', 'application/json', ...length, 'x-fetchway-error', code]
+  outlet.refuse({ status, statusText: '', headers }, body)
 }

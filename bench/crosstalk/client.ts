@@ -214,6 +214,8 @@ class Client {
     const isUsageLeft = ask.isStream && !ask.asksUsage && text.includes('"usage":{')
     if (isUsageLeft) this.#wrong(`${ask.mark} ${ask.line}: usage that it did not ask for`)
     if (isWhole) return void tally.whole++
+    // It sends no more, so it has left; over unix sockets nothing but an end can tell it so.
+    if (message.isEof && this.#hasLeft && !('port' in this.#rig.door && this.#rig.canPipeline)) return
     const isToldBroken = /data: \{"error":[^\n]*\n\n$/.test(text)
     if (this.#endOf(ask) === 'broken' && isToldBroken && ask.isStream) return void tally.broken++
     this.#wrong(
@@ -232,9 +234,8 @@ class Client {
     for (const mark of marksOf(partial))
       if (mark !== first.mark) this.#wrong(`${mark} in the broken answer to ${first.mark} ${first.line}`)
     if (this.#hasLeft) return
-    // Of what was broken in its middle the client must not hear as of a whole, and all behind it is lost; so is what it has not read
-    // yet of the answers before, when the end of the connection meets what it sends.
-    if (due.some((ask) => this.#endOf(ask) === 'broken')) tally.broken++
+    // Of what was broken in its middle the client must not hear as of a whole, and all behind it is lost.
+    if (this.#endOf(first) === 'broken') tally.broken++
     else {
       tally.lost++
       this.#rig.wrong(

@@ -26,8 +26,7 @@ export async function startRouter(
       ? [join(root, 'node_modules/.bin/bun'), 'adapters/bun.ts']
       : [process.execPath, 'adapters/node.js']
   const own = [
-    '--port',
-    '0',
+    ...(path === undefined ? ['--port', '0'] : ['--socket', path]),
     '--state',
     'off',
     '--log-level',

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { partOf, readPast, type Taker } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
+import { linger } from './ending.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Landing } from './landing.ts'
 import { heldBy, type OnHead, type Parser, type ParserShape } from './parser.ts'
@@ -15,8 +16,6 @@ import { Turn } from './turn.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
-/** How long a client may go on sending a body after its response, so that it comes to read it, ms. */
-export const LINGER = 5000
 
 type Slot = Parser[number]
 
@@ -82,7 +81,7 @@ export class Lane implements LaneSide, Taker {
       // By this the parser no longer reads by itself, and gets what is told as 'data'.
       socket.on('data', nothing).off('data', nothing)
       // Before node:http, which sees nothing wrong with it.
-      socket.prependListener('end', () => this.#left > 0 && options.broken(socket))
+      socket.prependListener('end', () => (this.#left > 0 ? options.broken(socket) : this.#current?.cutOff()))
     }
     socket.on('drain', () => this.#current?.drained())
     socket.once('close', () => this.#onClose())
@@ -235,8 +234,8 @@ export class Lane implements LaneSide, Taker {
     const turn = this.#reading
     this.#reading = null
     turn?.complete()
-    if (this.#isEnding) this.socket.destroySoon()
-    else this.#next()
+    if (!this.#isEnding) this.#next()
+    else if (turn !== null) this.socket.destroySoon()
   }
 
   /** Serves the next request of the line, unless one is being served. */
@@ -272,10 +271,11 @@ export class Lane implements LaneSide, Taker {
     this.#current = null
     this.#isEnding ||= isLast
     if (!isLast) return this.#next()
-    if (!lingers) return this.socket.destroySoon()
-    const timer = setTimeout(() => this.socket.destroy(), LINGER).unref()
-    this.socket.once('close', () => clearTimeout(timer))
-    this.socket.end()
+    // What it asked behind the last one is not answered.
+    if (!lingers && this.#line.length === 0) return this.socket.destroySoon()
+    this.#line.length = 0
+    linger(this.socket)
+    this.steer()
   }
 
   #onClose(): void {

@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
-import { LINGER } from './lane.ts'
+import { breakOff, LINGER } from './ending.ts'
 import type { Source } from '../response.ts'
 import { pieceOf, SMALL } from './pieces.ts'
-import { isTcp } from '../writer.ts'
 
 /** A request as node:http reads it. */
 export class OrdinaryIncoming implements Incoming {
@@ -164,8 +163,7 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
   break(): void {
     const res = this.#res
     const { socket } = res
-    // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
-    if (socket && res.headersSent && !this.#isDelimited && isTcp(socket)) socket.resetAndDestroy()
+    if (socket && res.headersSent && !this.#isDelimited) breakOff(socket)
     res.destroy()
   }
 

@@ -1,4 +1,5 @@
 // Small pieces of a response go out with their head or frame in one plain write in place of a gathered one.
+import type { Socket } from 'node:net'
 import { Starts } from '../starts.ts'
 import type { SocketWriter } from '../writer.ts'
 
@@ -42,6 +43,21 @@ export function writeStart(writer: SocketWriter, bytes: Buffer, size: number): b
   bench ??= new Starts(Buffer.allocUnsafeSlow(ROOM))
   bench.bytes.set(start)
   return writeBench(writer, size)
+}
+
+/** Writes a piece of any size between latin1 texts, or behind bytes; all of it by one gathered write. */
+export function writeLarge(
+  socket: Socket,
+  lead: string | Uint8Array,
+  bytes: Uint8Array,
+  tail: string,
+): boolean {
+  socket.cork()
+  if (lead.length > 0) socket.write(lead, 'latin1')
+  let hasRoom = socket.write(bytes)
+  if (tail !== '') hasRoom = socket.write(tail, 'latin1')
+  socket.uncork()
+  return hasRoom
 }
 
 function writeBench(writer: SocketWriter, size: number): boolean {

@@ -2,13 +2,15 @@
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
 import type { Frames } from '../wire/frames.ts'
-import { isTcp, type SocketWriter } from '../writer.ts'
+import { refuseBroken } from '../refusals.ts'
 import type { Source } from '../response.ts'
+import type { SocketWriter } from '../writer.ts'
+import { breakOff } from './ending.ts'
 import { NOBODY, type BodyTaker, type Exchange, type Head, type Owner } from './exchange.ts'
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
 import type { LaneSide } from './lane-side.ts'
-import { SMALL, writePiece, writeStart } from './pieces.ts'
+import { SMALL, writeLarge, writePiece, writeStart } from './pieces.ts'
 import type { RequestHead } from './request.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
@@ -207,11 +209,18 @@ export class Turn implements Exchange, Asked {
   }
 
   break(): void {
-    const { socket } = this.#lane
-    const isSent = this.hasBegun && !this.#isHeadDue && this.#last === null
-    // Where the end of the connection would be the end of the body (HTTP/1.0), only a reset tells the difference.
-    if (isSent && !this.#isDelimited && isTcp(socket)) socket.resetAndDestroy()
-    socket.destroy()
+    this.#last = null
+    // Nothing of it is out, so it may still be another one.
+    if (this.#isHeadDue) return refuseBroken(this)
+    if (this.hasBegun && !this.#isDelimited) return breakOff(this.#lane.socket)
+    this.cut()
+    this.#lane.done(true, true)
+    this.#drop()
+  }
+
+  /** The client sends no more, so it has left: what it got must not look like the whole. */
+  cutOff(): void {
+    if (this.hasBegun && !this.#isDelimited && !this.#isEnded) breakOff(this.#lane.socket)
   }
 
   destroy(): void {
@@ -247,24 +256,16 @@ export class Turn implements Exchange, Asked {
   }
 
   #send(text: string): boolean {
-    const { socket, writer } = this.#lane
     // What a client that has gone would have got.
-    if (!socket.writable) return true
-    return this.#put(writer.text(text))
+    return !this.#writer.isOpen || this.#put(this.#writer.text(text))
   }
 
   #writeLarge(bytes: Uint8Array): boolean {
-    const { socket } = this.#lane
-    if (!socket.writable) return true
-    socket.cork()
+    if (!this.#writer.isOpen) return true
     const lead = this.#isChunked ? `${bytes.byteLength.toString(16)}\r\n` : ''
     const before = this.#isHeadDue ? desk.copy(this, lead) : lead
     this.#isHeadDue = false
-    if (before.length > 0) this.#put(socket.write(before, 'latin1'))
-    this.#put(socket.write(bytes))
-    if (this.#isChunked) this.#put(socket.write('\r\n', 'latin1'))
-    socket.uncork()
-    return !this.#isFull
+    return this.#put(writeLarge(this.#lane.socket, before, bytes, this.#isChunked ? '\r\n' : ''))
   }
 
   /**
@@ -295,6 +296,4 @@ export class Turn implements Exchange, Asked {
   }
 }
 
-function nothing(): void {}
-
-const NOTHING = { resume: nothing }
+const NOTHING = { resume() {} }
