@@ -1,7 +1,6 @@
 // Modules and files for what an operator puts around calls; Deno and Bun have them in the same way.
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import type { Extend } from '../../src/extensions/extension.ts'
 import type { Lent } from '../../src/extensions/extend.ts'

@@ -1,10 +1,9 @@
 // The server in front: node:http (strict llhttp), hardened, calling one fetch handler.
-import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Server as Door } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Soon, type Waiter } from '../../src/soon.ts'
+import { http as nodeHttp, https } from './builtins.ts'
 import type { Exchange } from './client/exchange.ts'
 import { Lanes, type LaneTimes } from './client/lanes.ts'
 import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
@@ -107,7 +106,9 @@ class Front implements Served, Ward {
     }
     const shape = (options.lanes ?? true) ? probe() : null
     const isTls = shape === null && options.tls !== undefined
-    const http = isTls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings)
+    const http = isTls
+      ? https().createServer({ ...settings, ...options.tls })
+      : nodeHttp.createServer(settings)
     http.maxHeadersCount = 0
     http.on('request', (req, res) => this.#onRequest(req, res, false))
     http.on('checkContinue', (req, res) => this.#onRequest(req, res, true))

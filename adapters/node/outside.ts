@@ -1,10 +1,9 @@
 // Requests by certificates of one's own, files and the environment, for finding workers; Deno and Bun have them in the same way.
 import { readFile } from 'node:fs/promises'
-import http from 'node:http'
-import https from 'node:https'
-import process from 'node:process'
+import type { RequestOptions } from 'node:https'
 import { Readable } from 'node:stream'
 import type { Outside, OutsideTls } from '../../src/host.ts'
+import { http, https } from './builtins.ts'
 
 export interface NodeOutside extends Outside {
   /** Ends what is under way: a watch would keep the process alive. */
@@ -40,8 +39,8 @@ function env(name: string): string | undefined {
   }
 }
 
-function send(url: string, options: https.RequestOptions): Promise<Response> {
-  const { request } = url.startsWith('https:') ? https : http
+function send(url: string, options: RequestOptions): Promise<Response> {
+  const { request } = url.startsWith('https:') ? https() : http
   return new Promise((resolve, reject) => {
     const sent = request(url, options, (answer) => {
       const { statusCode: status = 0, headers } = answer
@@ -58,7 +57,7 @@ function send(url: string, options: https.RequestOptions): Promise<Response> {
   })
 }
 
-function tlsOptions({ ca, cert, key, serverName, isUnchecked }: OutsideTls): https.RequestOptions {
+function tlsOptions({ ca, cert, key, serverName, isUnchecked }: OutsideTls): RequestOptions {
   return {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),

@@ -1,6 +1,5 @@
 // How a process of the router comes to its end, on every runtime that has signals.
 import { constants } from 'node:os'
-import process from 'node:process'
 import type { LogEvent } from '../../src/host.ts'
 
 /** One Ctrl-C may come twice: from the terminal, and passed on by npm, a task runner, or the Node that handed over. Milliseconds. */

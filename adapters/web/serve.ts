@@ -1,7 +1,6 @@
 // Runs the app on a runtime whose own server speaks Request and Response (Deno, Bun): listeners, signals, and an end that
 // loses no stream.
 import { readFile } from 'node:fs/promises'
-import process from 'node:process'
 import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'

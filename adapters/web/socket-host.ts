@@ -1,7 +1,6 @@
 // The host of Deno and Bun: the runtime's server in front, our own connections to the workers behind.
 // Their fetch costs twice as much CPU a request; besides, Deno's repeats requests that broke on a kept connection, and Bun's
 // works on 256 at a time.
-import process from 'node:process'
 import type { Storage } from '../../src/actors/actor.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { UpstreamFailure } from '../../src/host.ts'

@@ -1,6 +1,6 @@
 // Writes the heads of responses, as node:http would.
-import { STATUS_CODES } from 'node:http'
 import { isNamed } from '../../../src/forward/names.ts'
+import { http } from '../builtins.ts'
 import { isMadeOf, VALUE } from '../wire/letters.ts'
 import { Page } from '../wire/page.ts'
 import type { Head } from './exchange.ts'
@@ -53,7 +53,7 @@ let usual = { status: 0, line: '' }
 
 function usualLine(status: number): string {
   if (status !== usual.status)
-    usual = { status, line: `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n` }
+    usual = { status, line: `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'unknown'}\r\n` }
   return usual.line
 }
 

@@ -1,6 +1,6 @@
 // The parser that node:http reads each connection with (llhttp), and whether it can be listened to without node:http's messages.
-import { createServer, METHODS } from 'node:http'
 import { Duplex } from 'node:stream'
+import { http } from '../builtins.ts'
 
 /** What node:http puts on a socket that it serves. Not documented: `probe` looks before anybody relies on it. */
 export interface Parser {
@@ -59,7 +59,7 @@ const NAMES = {
 export function probe(): ParserShape | null {
   const socket = new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() })
   try {
-    const server = createServer()
+    const server = http.createServer()
     server.emit('connection', socket)
     const { parser } = socket as { parser?: Parser }
     if (parser === undefined) return null
@@ -98,7 +98,7 @@ function tryAll(parser: Parser, slots: ParserShape['slots']): ParserShape | null
   parser[slots.body] = (bytes: Buffer) => told.push(bytes.toString())
   parser[slots.complete] = () => told.push('complete')
   try {
-    for (const method of METHODS) {
+    for (const method of http.METHODS) {
       if (method === 'CONNECT') continue
       told = []
       parser.execute(Buffer.from(`${method} /a HTTP/1.1\r\nHost: b\r\nContent-Length: 1\r\n\r\nc`))

@@ -1,5 +1,4 @@
 // Serves by several threads that share one port; the actors, the control plane's own listener and the signals stay here.
-import { randomBytes } from 'node:crypto'
 import { createApp } from '../../../src/app.ts'
 import type { Peers } from '../../../src/host.ts'
 import type { Foundation, Front } from '../front.ts'
@@ -45,6 +44,8 @@ export async function serveByThreads({ config, host, options, log }: Foundation)
 /** The options without what can't leave this thread. A client's TLS session goes on in whichever thread it comes to next. */
 function travelling(options: ServeOptions): Start['listen'] {
   const { tls } = options
-  const shared = tls && { tls: { ...tls, ticketKeys: randomBytes(48) } }
+  const shared = tls && {
+    tls: { ...tls, ticketKeys: Buffer.from(crypto.getRandomValues(new Uint8Array(48))) },
+  }
   return { ...options, ...shared, onError: undefined }
 }

@@ -4,8 +4,8 @@ import type { OnReadOpts, Socket } from 'node:net'
 import { isIP } from 'node:net'
 // The global of that name is a getter, which is called each time.
 import { performance } from 'node:perf_hooks'
-import { connect as connectTls } from 'node:tls'
 import { UpstreamFailure, type Signal } from '../../../src/host.ts'
+import { tls as nodeTls } from '../builtins.ts'
 import { arrivals, readPast, type Taker } from '../reader.ts'
 import { Connection } from './connection.ts'
 import type { Workbench } from './workbench.ts'
@@ -60,7 +60,7 @@ export function targetOf(url: string, certificates: Certificates = {}): Target {
   const servername = isIP(host) ? {} : { servername: host }
   const ALPNProtocols = ['http/1.1']
   const tls = { ...common, ...servername, ...certificates, port: Number(port || 443), ALPNProtocols }
-  return { authority, basePath, open: () => connectTls({ ...tls, ca: tls.ca && [...tls.ca] }) }
+  return { authority, basePath, open: () => nodeTls().connect({ ...tls, ca: tls.ca && [...tls.ca] }) }
 }
 
 /**
