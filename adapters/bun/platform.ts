@@ -51,9 +51,17 @@ export const bunPlatform: Platform = {
   },
 }
 
-/** The same with a whole URL: Bun gives the path alone where no Host came, as HTTP/1.0 allows, or none that could be one. */
+/** What the last URL that was looked at begins with, path excepted: most clients name the same host. A blank begins none. */
+let known = ' '
+
+/** The same with a whole URL: Bun gives the path alone, or no URL, where no Host came, as HTTP/1.0 allows, or none that could be one. */
 function placed(request: Request): Request {
-  return new Request(`http://localhost${request.url}`, request)
+  const { url } = request
+  if (url.startsWith(known)) return request
+  const path = url.startsWith('/') ? 0 : url.indexOf('/', 'https://'.length)
+  if (path === 0 || !URL.canParse(url)) return new Request(`http://localhost${url.slice(path)}`, request)
+  known = url.slice(0, path + 1)
+  return request
 }
 
 function answering(
@@ -64,8 +72,9 @@ function answering(
     async fetch(request, server) {
       // A call may think for minutes; the app's own limits end it.
       server.timeout(request, 0)
+      const asked = placed(request)
       if (request.headers.has('upgrade')) upgrading.set(request, server)
-      const response = await handler(request.url.startsWith('/') ? placed(request) : request)
+      const response = await handler(asked)
       return response === switched ? undefined : response
     },
     error(error) {

@@ -23,9 +23,8 @@ const tell = (text: string) =>
     socket.write(text)
   })
 
-const told = [
-  await tell('POST /a?b HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody'),
-  await tell('POST /a?b HTTP/1.1\r\nHost: \r\nContent-Length: 4\r\n\r\nbody'),
-]
+const told = [await tell('POST /a?b HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody')]
+for (const host of ['', 'a:99999', 'a', 'a:99999', '[::1', '1.2.3.4.5', 'a:b', 'a', 'b:80', 'a.b', ':80'])
+  told.push(await tell(`POST /a?b HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\n\r\nbody`))
 console.log(JSON.stringify(told))
 process.exit(0)

@@ -7,7 +7,12 @@ import { binary, fileOf } from '../../journeys/_foreign.ts'
 
 const run = promisify(execFile)
 
-test('a client that names no host is served, as HTTP/1.0 allows', async () => {
+test('a client that names no host is served, as HTTP/1.0 allows, and one that names what is none, as on Node', async () => {
   const { stdout } = await run(binary('bun'), [fileOf('test/adapters/bun/_platform-program.ts')])
-  assert.deepEqual(JSON.parse(stdout), ['POST http://localhost/a?b body', 'POST http://localhost/a?b body'])
+  const none = 'localhost'
+  const hosts = [none, none, none, 'a', none, none, none, none, 'a', 'b', 'a.b', none]
+  assert.deepEqual(
+    JSON.parse(stdout),
+    hosts.map((host) => `POST http://${host}/a?b body`),
+  )
 })
