@@ -7,7 +7,7 @@ import { jsonSchema } from '../src/config/json-schema.ts'
 import { toldFields } from '../src/config/words.ts'
 import { createInstruments } from '../src/metrics/instruments.ts'
 import { createMeter, DROPPED } from '../src/metrics/prometheus.ts'
-import { policies } from '../src/policies/policy.ts'
+import { policyWords } from '../src/policies/words.ts'
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('../docs/', import.meta.url))
 mkdirSync(folder, { recursive: true })
@@ -60,7 +60,7 @@ function configurationPage() {
     '',
     ...table(
       ['`--policy`', 'chooses'],
-      policies.map(({ name, about }) => [code(name), about]),
+      Object.entries(policyWords).map(([name, about]) => [code(name), about]),
     ),
   ].join('\n')}\n`
 }

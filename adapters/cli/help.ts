@@ -1,6 +1,6 @@
 // The help text: flags with their defaults and units, generated from the schema.
 import { toldFields, type ToldField } from '../../src/config/words.ts'
-import { policies } from '../../src/policies/policy.ts'
+import { policyWords } from '../../src/policies/words.ts'
 
 const WIDTH = 96
 const INDENT = 34
@@ -40,7 +40,7 @@ export function helpText(): string {
       '',
     ]),
     'Policies',
-    ...policies.flatMap(({ name, about }) => row(name, about)),
+    ...Object.entries(policyWords).flatMap(([name, about]) => row(name, about)),
     '',
     'Everything else',
     ...row('-c, --config FILE', 'YAML or JSON file with these names in camelCase'),

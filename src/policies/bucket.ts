@@ -1,3 +1,4 @@
+// Each worker takes a class of prompt lengths.
 import type { Ask } from '../actors/ask.ts'
 import type { Config } from '../config/schema.ts'
 import { balanceOf, isImbalanced } from './balance.ts'
@@ -38,7 +39,6 @@ function lengthOf(ask: Ask): number {
 
 export const bucket: Policy = {
   name: 'bucket',
-  about: 'each worker takes a class of prompt lengths',
   needsPrefix: false,
   make,
 }

@@ -1,3 +1,4 @@
+// The longest cached prefix, else the smallest tree, in balance.
 import type { Config } from '../config/schema.ts'
 import { balanceOf, isImbalanced } from './balance.ts'
 import { OwnTree } from './own-tree.ts'
@@ -55,7 +56,6 @@ function ofMost(candidates: readonly Candidate[], valueOf: (workerId: string) =>
 
 export const cacheAware: Policy = {
   name: 'cache_aware',
-  about: 'the longest cached prefix, else the smallest tree, in balance',
   needsPrefix: true,
   make,
 }

@@ -1,3 +1,4 @@
+// A session keeps its worker within bounds of load, by hashing.
 import { leastLoaded } from './least-load.ts'
 import type { Policy } from './policy.ts'
 import { meanLoad, rendezvousOwner } from './rendezvous.ts'
@@ -9,7 +10,6 @@ const FREE = 4
 
 export const consistentHash: Policy = {
   name: 'consistent_hash',
-  about: 'a session keeps its worker within bounds of load, by hashing',
   needsPrefix: false,
   choose(ask, candidates) {
     if (ask.session === null) return leastLoaded(candidates)

@@ -1,3 +1,4 @@
+// The ring of DLRouter’s consistent_hash, by session or model.
 import { md5Point } from '../hashes/md5.ts'
 import { leastLoaded } from './least-load.ts'
 import type { Choose, Policy } from './policy.ts'
@@ -16,7 +17,6 @@ function make(): Choose {
 
 export const dlrouterConsistentHash: Policy = {
   name: 'dlrouter_consistent_hash',
-  about: 'the ring of DLRouter’s consistent_hash, by session or model',
   needsPrefix: false,
   make,
 }

@@ -1,3 +1,4 @@
+// A beginning keeps its first worker, as in DLRouter.
 import type { Config } from '../config/schema.ts'
 import { Beginnings } from './beginnings.ts'
 import { leastLoaded } from './least-load.ts'
@@ -57,7 +58,6 @@ function byBlock(): Choose {
 
 export const dlrouterPrefixCache: Policy = {
   name: 'dlrouter_prefix_cache',
-  about: 'a beginning keeps its first worker, as in DLRouter',
   needsPrefix: true,
   make,
 }

@@ -1,3 +1,4 @@
+// The fewest tokens held and waiting; for data-parallel ranks.
 import { isLessLoaded } from './least-load.ts'
 import type { Candidate, Policy } from './policy.ts'
 
@@ -6,7 +7,6 @@ const tokensOf = (candidate: Candidate): number =>
 
 export const dpMinimumTokens: Policy = {
   name: 'dp_minimum_tokens',
-  about: 'the fewest tokens held and waiting; for data-parallel ranks',
   needsPrefix: false,
   usesLoad: true,
   choose(_ask, candidates) {

@@ -1,3 +1,4 @@
+// The fewest prompt tokens to compute first, waiting ones too.
 import type { Config } from '../config/schema.ts'
 import { Assignments } from './assignments.ts'
 import { isLessLoaded, leastLoaded } from './least-load.ts'
@@ -94,7 +95,6 @@ function weigh(config: Config): Weigh {
 
 export const kvAware: Policy = {
   name: 'kv_aware',
-  about: 'the fewest prompt tokens to compute first, waiting ones too',
   needsPrefix: true,
   usesTiers: true,
   usesLoad: true,

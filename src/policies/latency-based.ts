@@ -1,9 +1,9 @@
+// Least average time of answers, then calls in flight, then URL.
 import { averageOf } from './answer-times.ts'
 import type { Candidate, Policy } from './policy.ts'
 
 export const latencyBased: Policy = {
   name: 'latency_based',
-  about: 'least average time of answers, then calls in flight, then URL',
   needsPrefix: false,
   // Distributed-LLM-Router's rule, but for the unmeasured: there they are never tried again once one worker has a sample.
   choose(_ask, candidates) {

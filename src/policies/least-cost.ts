@@ -1,3 +1,4 @@
+// The least time: work ahead, tokens not cached, speed, KV room.
 import type { Config } from '../config/schema.ts'
 import type { Ask } from '../actors/ask.ts'
 import { rendezvousScoreOf } from '../hash.ts'
@@ -170,7 +171,6 @@ function oneOf(count: number, costs: Float64Array, limit: number, sense: PoolSen
 
 export const leastCost: Policy = {
   name: 'least_cost',
-  about: 'the least time: work ahead, tokens not cached, speed, KV room',
   needsPrefix: true,
   usesLoad: true,
   make,

@@ -1,3 +1,4 @@
+// Least time to first token × calls in flight; unmeasured first.
 import { isLessLoaded } from './least-load.ts'
 import type { Candidate, Policy } from './policy.ts'
 
@@ -8,7 +9,6 @@ function expected(candidate: Candidate): number {
 
 export const leastLatency: Policy = {
   name: 'least_latency',
-  about: 'least time to first token × calls in flight; unmeasured first',
   needsPrefix: false,
   choose(_ask, candidates) {
     let best = 0

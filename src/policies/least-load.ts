@@ -1,3 +1,4 @@
+// The fewest calls in flight per weight; equals in turn.
 import type { Candidate, Policy } from './policy.ts'
 
 /** True when `a` has less in flight per weight than `b`; equals go to the one that was chosen longer ago. */
@@ -18,7 +19,6 @@ export function leastLoaded(candidates: readonly Candidate[]): number {
 
 export const leastLoad: Policy = {
   name: 'least_load',
-  about: 'the fewest calls in flight per weight; equals in turn',
   needsPrefix: false,
   choose: (_ask, candidates) => leastLoaded(candidates),
   weigh:

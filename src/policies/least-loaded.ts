@@ -1,8 +1,8 @@
+// The fewest calls in flight, no weights; equals by URL.
 import type { Candidate, Policy } from './policy.ts'
 
 export const leastLoaded: Policy = {
   name: 'least_loaded',
-  about: 'the fewest calls in flight, no weights; equals by URL',
   needsPrefix: false,
   choose(_ask, candidates) {
     let best = 0

@@ -1,3 +1,4 @@
+// A session keeps the worker that it was given first.
 import type { Config } from '../config/schema.ts'
 import { Assignments } from './assignments.ts'
 import { leastBy } from './least-by.ts'
@@ -33,7 +34,6 @@ function assignBy(mode: Config['manualAssignment'], given: Assignments): Assign 
 
 export const manual: Policy = {
   name: 'manual',
-  about: 'a session keeps the worker that it was given first',
   needsPrefix: false,
   make,
 }

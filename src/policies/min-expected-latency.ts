@@ -1,9 +1,9 @@
+// The fewest calls in flight for its speed; equals by chance.
 import { leastBy } from './least-by.ts'
 import type { Candidate, Policy } from './policy.ts'
 
 export const minExpectedLatency: Policy = {
   name: 'min_expected_latency',
-  about: 'the fewest calls in flight for its speed; equals by chance',
   needsPrefix: false,
   // As DLRouter and LMDeploy do it with the speed that a worker registers. Where nobody told weights apart, first tokens teach it.
   choose(_ask, candidates, sense) {

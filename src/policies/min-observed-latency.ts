@@ -1,3 +1,4 @@
+// Least mean time of answers × calls in flight; equals by chance.
 import { meanOf } from './answer-times.ts'
 import { leastBy } from './least-by.ts'
 import type { Candidate, Policy } from './policy.ts'
@@ -16,7 +17,6 @@ function usualTime(candidates: readonly Candidate[]): number {
 
 export const minObservedLatency: Policy = {
   name: 'min_observed_latency',
-  about: 'least mean time of answers × calls in flight; equals by chance',
   needsPrefix: false,
   // As DLRouter does it, but failed calls are no measurements: there they make a broken worker look fast.
   choose(_ask, candidates, sense) {

@@ -1,8 +1,8 @@
+// The first of the list; the others stand by.
 import type { Policy } from './policy.ts'
 
 export const passthrough: Policy = {
   name: 'passthrough',
-  about: 'the first of the list; the others stand by',
   needsPrefix: false,
   choose: () => 0,
 }

@@ -1,4 +1,4 @@
-// How a pool chooses. A policy is one pure file; adding one is that file and one line in `policies` below.
+// How a pool chooses. A policy is one pure file; adding one is that file, one line in `policies` below, and one in words.ts.
 import type { Ask } from '../actors/ask.ts'
 import type { Config } from '../config/schema.ts'
 import type { KvTier } from '../prefix/kv-tiers.ts'
@@ -103,8 +103,6 @@ export type Weigh = (ask: Ask, candidate: Candidate, sense: PoolSense) => Terms
 
 interface Named {
   readonly name: string
-  /** One line for `--help` and the README. */
-  readonly about: string
   /** It asks for matches: only then are prompts hashed. */
   readonly needsPrefix: boolean
   /** It counts what lies outside of GPU memory: only then is that followed. */

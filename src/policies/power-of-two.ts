@@ -1,3 +1,4 @@
+// The less loaded of two taken by chance (Mitzenmacher 1996).
 import { isLessLoaded } from './least-load.ts'
 import type { Candidate, Policy } from './policy.ts'
 
@@ -17,7 +18,6 @@ function isBetter(rival: Candidate, leader: Candidate): boolean {
 
 export const powerOfTwo: Policy = {
   name: 'power_of_two',
-  about: 'the less loaded of two taken by chance (Mitzenmacher 1996)',
   needsPrefix: false,
   usesLoad: true,
   choose(_ask, candidates, sense) {

@@ -1,3 +1,4 @@
+// A prompt's beginning names its worker, within bounds of load.
 import type { Config } from '../config/schema.ts'
 import { blocksIn } from '../prefix/sizes.ts'
 import { leastLoaded } from './least-load.ts'
@@ -25,7 +26,6 @@ function make(config: Config): Choose {
 
 export const prefixHash: Policy = {
   name: 'prefix_hash',
-  about: "a prompt's beginning names its worker, within bounds of load",
   needsPrefix: true,
   make,
 }

@@ -1,3 +1,4 @@
+// Whoever holds the prompt, else by session (production-stack).
 import type { Config } from '../config/schema.ts'
 import { md5Point } from '../hashes/md5.ts'
 import { leastBy } from './least-by.ts'
@@ -27,7 +28,6 @@ function make({ kvAwareThreshold }: Config): Choose {
 
 export const productionStackKvaware: Policy = {
   name: 'production_stack_kvaware',
-  about: 'whoever holds the prompt, else by session (production-stack)',
   needsPrefix: true,
   make,
 }

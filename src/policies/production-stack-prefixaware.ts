@@ -1,3 +1,4 @@
+// Among the longest matches, as in production-stack.
 import type { Config } from '../config/schema.ts'
 import { ChunkTrie } from './chunk-trie.ts'
 import { leastBy } from './least-by.ts'
@@ -55,7 +56,6 @@ function makeNative(config: Config): Choose {
 
 export const productionStackPrefixaware: Policy = {
   name: 'production_stack_prefixaware',
-  about: 'among the longest matches, as in production-stack',
   needsPrefix: true,
   make,
 }

@@ -1,3 +1,4 @@
+// Each in turn by URL, every set of workers by itself.
 import type { Choose, Policy } from './policy.ts'
 
 /** Sets of workers whose turn is remembered. */
@@ -23,7 +24,6 @@ function make(): Choose {
 
 export const productionStackRoundrobin: Policy = {
   name: 'production_stack_roundrobin',
-  about: 'each in turn by URL, every set of workers by itself',
   needsPrefix: false,
   make,
 }

@@ -1,3 +1,4 @@
+// The ring of production-stack’s session routing.
 import { md5Point } from '../hashes/md5.ts'
 import { leastLoaded } from './least-load.ts'
 import type { Choose, Policy } from './policy.ts'
@@ -14,7 +15,6 @@ function make(): Choose {
 
 export const productionStackSession: Policy = {
   name: 'production_stack_session',
-  about: 'the ring of production-stack’s session routing',
   needsPrefix: false,
   make,
 }

@@ -1,8 +1,8 @@
+// By chance, in proportion to weight.
 import type { Policy } from './policy.ts'
 
 export const random: Policy = {
   name: 'random',
-  about: 'by chance, in proportion to weight',
   needsPrefix: false,
   choose(_ask, candidates, sense) {
     let total = 0

@@ -1,3 +1,4 @@
+// Each in turn.
 import type { Config } from '../config/schema.ts'
 import type { Candidate, Choose, Policy } from './policy.ts'
 
@@ -31,7 +32,6 @@ function nextByUrl(_ask: unknown, candidates: readonly Candidate[]): number {
 
 export const roundRobin: Policy = {
   name: 'round_robin',
-  about: 'each in turn',
   needsPrefix: false,
   make,
 }

@@ -1,10 +1,10 @@
+// A session keeps its worker whatever the load, by hashing.
 import { leastLoaded } from './least-load.ts'
 import type { Policy } from './policy.ts'
 import { rendezvousOwner } from './rendezvous.ts'
 
 export const session: Policy = {
   name: 'session',
-  about: 'a session keeps its worker whatever the load, by hashing',
   needsPrefix: false,
   choose: (ask, candidates) =>
     ask.session === null ? leastLoaded(candidates) : rendezvousOwner(ask.session, candidates, Infinity),

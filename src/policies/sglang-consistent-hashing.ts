@@ -1,3 +1,4 @@
+// The ring of SGLang gateway’s consistent_hashing, by session.
 import { blake3Point } from '../hashes/blake3.ts'
 import type { Choose, Policy } from './policy.ts'
 import { leastBy } from './least-by.ts'
@@ -17,7 +18,6 @@ function make(): Choose {
 
 export const sglangConsistentHashing: Policy = {
   name: 'sglang_consistent_hashing',
-  about: 'the ring of SGLang gateway’s consistent_hashing, by session',
   needsPrefix: false,
   make,
 }

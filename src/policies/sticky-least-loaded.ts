@@ -1,3 +1,4 @@
+// A session keeps a worker that had the fewest sessions.
 import type { Config } from '../config/schema.ts'
 import { rendezvousScore } from '../hash.ts'
 import { Assignments } from './assignments.ts'
@@ -37,7 +38,6 @@ function fewest(candidates: readonly Candidate[], given: Assignments, session: s
 
 export const stickyLeastLoaded: Policy = {
   name: 'sticky_least_loaded',
-  about: 'a session keeps a worker that had the fewest sessions',
   needsPrefix: false,
   make,
 }

@@ -1,3 +1,4 @@
+// The ring of vLLM router’s consistent_hash, by session.
 import type { Config } from '../config/schema.ts'
 import { furcPoint } from '../hashes/murmur.ts'
 import { leastLoaded } from './least-load.ts'
@@ -21,7 +22,6 @@ function make(config: Config): Choose {
 
 export const vllmConsistentHash: Policy = {
   name: 'vllm_consistent_hash',
-  about: 'the ring of vLLM router’s consistent_hash, by session',
   needsPrefix: false,
   make,
 }

@@ -40,5 +40,5 @@ export function oracle<J extends Job>(truth: Truth<J>): Policy {
     })
     return best
   }
-  return { name: 'oracle', about: 'greedy, with the true state of every engine', needsPrefix: false, choose }
+  return { name: 'oracle', needsPrefix: false, choose }
 }

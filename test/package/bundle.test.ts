@@ -13,6 +13,7 @@ const MOST = 196_000
 const FOREIGN = [
   /src\/(?:simulator|replay)\//,
   /src\/config\/(?:flags|dotenv|load|listening|words|members|json-schema)\.ts$/,
+  /src\/policies\/words\.ts$/,
   /src\/(?:zmtp\/binding|sharing\/(?:peers|call)|metrics\/(?:pretty|merge))\.ts$/,
   /dialects\/python\/(?:pages|schemas|described|log)/,
   /adapters\/(?:node|cli|deno|bun)/,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { policies, type Candidate } from '../../src/policies/policy.ts'
+import { policyWords } from '../../src/policies/words.ts'
 import { chooser, fleet, seeded, worker } from './_fleet.ts'
 
 const choose = (name: string, candidates: Candidate[], session: string | null = null, random = seeded(7)) =>
@@ -37,7 +38,11 @@ test('every policy chooses one of the candidates for any call, whatever came bef
 
 test('names are unique, and each says in one line what it chooses', () => {
   assert.equal(new Set(policies.map(({ name }) => name)).size, policies.length)
-  for (const { about } of policies) assert.match(about, /^[^\n]{10,62}$/)
+  assert.deepEqual(
+    Object.keys(policyWords),
+    policies.map(({ name }) => name),
+  )
+  for (const about of Object.values(policyWords)) assert.match(about, /^[^\n]{10,62}$/)
 })
 
 test('round_robin takes the one chosen longest ago, whoever came or left meanwhile', () => {

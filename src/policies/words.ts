@@ -1,0 +1,33 @@
+// What each policy chooses, in the words of the help and the reference: apart, for a Worker has no use for them.
+
+/** One line for each policy, by its name. */
+export const policyWords: Readonly<Record<string, string>> = {
+  least_cost: 'the least time: work ahead, tokens not cached, speed, KV room',
+  least_load: 'the fewest calls in flight per weight; equals in turn',
+  round_robin: 'each in turn',
+  random: 'by chance, in proportion to weight',
+  power_of_two: 'the less loaded of two taken by chance (Mitzenmacher 1996)',
+  least_latency: 'least time to first token × calls in flight; unmeasured first',
+  consistent_hash: 'a session keeps its worker within bounds of load, by hashing',
+  cache_aware: 'the longest cached prefix, else the smallest tree, in balance',
+  prefix_hash: "a prompt's beginning names its worker, within bounds of load",
+  kv_aware: 'the fewest prompt tokens to compute first, waiting ones too',
+  session: 'a session keeps its worker whatever the load, by hashing',
+  manual: 'a session keeps the worker that it was given first',
+  sticky_least_loaded: 'a session keeps a worker that had the fewest sessions',
+  bucket: 'each worker takes a class of prompt lengths',
+  min_expected_latency: 'the fewest calls in flight for its speed; equals by chance',
+  min_observed_latency: 'least mean time of answers × calls in flight; equals by chance',
+  least_loaded: 'the fewest calls in flight, no weights; equals by URL',
+  latency_based: 'least average time of answers, then calls in flight, then URL',
+  dp_minimum_tokens: 'the fewest tokens held and waiting; for data-parallel ranks',
+  passthrough: 'the first of the list; the others stand by',
+  sglang_consistent_hashing: 'the ring of SGLang gateway’s consistent_hashing, by session',
+  vllm_consistent_hash: 'the ring of vLLM router’s consistent_hash, by session',
+  dlrouter_consistent_hash: 'the ring of DLRouter’s consistent_hash, by session or model',
+  dlrouter_prefix_cache: 'a beginning keeps its first worker, as in DLRouter',
+  production_stack_roundrobin: 'each in turn by URL, every set of workers by itself',
+  production_stack_session: 'the ring of production-stack’s session routing',
+  production_stack_prefixaware: 'among the longest matches, as in production-stack',
+  production_stack_kvaware: 'whoever holds the prompt, else by session (production-stack)',
+}
