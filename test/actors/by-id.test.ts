@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { ById } from '../../src/actors/by-id.ts'
 
-const IDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+const IDS = ['', 'a', 'b', 'abcde', 'bbcde', 'cbcde', 'ä']
 const step = fc.record({ kind: fc.constantFrom('add', 'delete'), id: fc.constantFrom(...IDS) })
 
 test('it holds what a Map would hold, whatever comes and goes', () => {
@@ -45,4 +45,21 @@ test('what goes while all are looked at is seen once, and the others are not mis
     things.take(id)
   }
   assert.deepEqual([seen, things.size], [['a', 'b', 'c', 'd'], 0])
+})
+
+test('of many that end alike, and more than there was room for, each is found until it goes', () => {
+  const things = new ById<{ id: string }>()
+  const all = Array.from({ length: 300 }, (_, at) => ({ id: `${at}-${at % 7}end` }))
+  for (const thing of all) things.add(thing)
+  for (const thing of all.slice(0, 200)) assert.equal(things.take(thing.id), thing)
+  for (const thing of all.slice(0, 100)) things.add(thing)
+  const left = [...all.slice(0, 100), ...all.slice(200)]
+  assert.deepEqual(
+    all.filter(({ id }) => things.has(id)),
+    left,
+  )
+  assert.deepEqual(
+    left.map(({ id }) => things.get(id)),
+    left,
+  )
 })
