@@ -9,8 +9,9 @@ import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
 import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
-import { useQuiet } from './quiet.ts'
 import { profileTo } from './profile.ts'
+import { keepWhenQuiet } from './quiet.ts'
+import { replyByText } from './text-response.ts'
 import { serveByThreads } from './threads/front.ts'
 
 /** So long at most a client may take to read how its call was ended, ms. */
@@ -45,6 +46,7 @@ export async function serveApp(
   const config = await withThreads(given, log)
   const profiled = config.profile === undefined ? null : await profileTo(config.profile, log)
   const options = await serveOptions(config, log)
+  if (options.isOwn) replyByText()
   const host = createHost(config, log)
   const front = await (config.threads > 1 ? serveByThreads : serveHere)({ config, host, options, log })
   const { app } = front
@@ -81,10 +83,8 @@ export async function serveApp(
   if (given.logDir !== undefined) log({ level: 'info', message: `listening on ${front.url}` })
   endOnSignals(stop, log)
   // What V8 is told counts for all threads. Those that serve have more garbage, so they say when it is enough.
-  if (config.threads === 1) {
-    boundNursery()
-    useQuiet(() => app.inFlight())
-  }
+  if (config.threads === 1) boundNursery()
+  keepWhenQuiet()
   noteAtOnce()
   installKernel()
   return { url: front.url, adminUrl: admin?.url ?? null, metricsUrl: metrics?.url ?? null, stop, reload }

@@ -13,7 +13,7 @@ import { createSeams, takeSocket, withTunnels } from '../host.ts'
 import { serve, type Served, type ServeOptions } from '../http.ts'
 import { createLog } from '../log.ts'
 import { boundNursery } from '../nursery.ts'
-import { useQuiet } from '../quiet.ts'
+import { replyByText } from '../text-response.ts'
 import { remoteActors } from './home.ts'
 import { Line, type Port } from './line.ts'
 import { sharedTally } from './tally.ts'
@@ -70,6 +70,7 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
       metrics: (own) => line.call('crew', '', 'metrics', [own]) as Promise<Reading>,
     },
   }
+  if (listen.isOwn) replyByText()
   const app = createApp(config, host)
   const onError = fault('A request failed inside the router')
   let served: Served | null = null
@@ -101,6 +102,5 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   process.on('unhandledRejection', fault('A promise failed unseen'))
   process.on('uncaughtException', fault('An error was not caught'))
   boundNursery()
-  useQuiet(() => app.inFlight())
   installKernel()
 }
