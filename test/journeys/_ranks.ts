@@ -43,8 +43,8 @@ export const ranks: Journeys = {
         // Slow enough for three calls to be there at once.
         const served = engine({ ...options, dpSize: 3, speed: 1, stepMs: 20 })
         const rig = await open(
-          // What the engine tells of its load meanwhile may be older than the calls, and would count, too.
-          { workers: [{ url: W1, ranks: 'ask' }], policy: 'least_cost', loadInterval: 'off' },
+          // Calls that come 21 ms apart find the prompt before them read, by the router's guess; then a hash would choose.
+          { workers: [{ url: W1, ranks: 'ask' }], policy: 'least_cost', coldBand: '0ms' },
           { [W1]: served },
         )
         assert.deepEqual(await ranksOf(rig)(), ['@0', '@1', '@2'])
