@@ -3,7 +3,7 @@ import { Batches } from '../src/actors/batches.ts'
 import { Limiter } from '../src/actors/limiter.ts'
 import { Pool } from '../src/actors/pool.ts'
 import { Registry } from '../src/actors/registry.ts'
-import { createApp, type App } from '../src/app.ts'
+import { createCore, dataPlane, type DataPlane } from '../src/planes.ts'
 import { refuse } from '../src/routes/reply.ts'
 import { durable } from './workers/durable.ts'
 import { loadedOf, sentenceOf, type Env } from './workers/env.ts'
@@ -22,22 +22,22 @@ export class FetchwayLimiter extends durable(Limiter, () => undefined) {}
 
 /** Its lines go out from where it is. With a wrong configuration there is no object. */
 const sendLines = (batches: Batches, env: Env) => {
-  const app = open(env)
-  return app && batches.start(app.line)
+  const plane = open(env)
+  return plane && batches.start(plane.line)
 }
 export class FetchwayBatches extends durable(Batches, sendLines) {}
 
 export { FetchwayTunnel } from './workers/tunnel.ts'
 
 /** One for each isolate: what it counts is told by the isolate that is asked. */
-const apps = new WeakMap<object, App>()
+const planes = new WeakMap<object, DataPlane>()
 
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
-    const app = apps.get(env) ?? open(env)
-    if (app === null) return misconfigured(env)
-    apps.set(env, app)
-    const answer = app.fetch(request)
+    const plane = planes.get(env) ?? open(env)
+    if (plane === null) return misconfigured(env)
+    planes.set(env, plane)
+    const answer = plane.answer(request).promise()
     // A client that leaves must not stop the handler half-way: what the call holds is given back by its end.
     ctx.waitUntil(answer)
     return answer
@@ -45,9 +45,9 @@ export default {
 }
 
 /** The registry is started by its own home. Null when the configuration is wrong. */
-function open(env: Env): App | null {
+function open(env: Env): DataPlane | null {
   const { config } = loadedOf(env)
-  return config && createApp(config, createHost(config, env))
+  return config && dataPlane(createCore(config, createHost(config, env)))
 }
 
 function misconfigured(env: Env): Response {

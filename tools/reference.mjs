@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { jsonSchema } from '../src/config/json-schema.ts'
 import { toldFields } from '../src/config/words.ts'
 import { createInstruments } from '../src/metrics/instruments.ts'
+import { showProcess } from '../src/metrics/process.ts'
 import { createMeter, DROPPED } from '../src/metrics/prometheus.ts'
 import { policyWords } from '../src/policies/words.ts'
 
@@ -96,7 +97,10 @@ function metricsPage() {
   const real = createMeter()
   createInstruments(
     { ...real, counter: labelled('counter'), gauge: labelled('gauge'), histogram: labelled('histogram') },
-    { process: { residentBytes: () => 0, cpuSeconds: () => 0, loopLagSeconds: () => 0 } },
+    {
+      showProcess: (meter) =>
+        showProcess(meter, { residentBytes: () => 0, cpuSeconds: () => 0, loopLagSeconds: () => 0 }),
+    },
   )
   return `${[
     '# Metrics',

@@ -40,15 +40,6 @@ export interface EndedCall {
   readonly seconds?: number
 }
 
-/** What the adapter can tell of its process; each is asked at render. */
-export interface ProcessReadings {
-  readonly residentBytes?: () => number
-  readonly cpuSeconds?: () => number
-  readonly loopLagSeconds?: () => number
-  /** How much of the machine is in use, percent; the CPU: since it was asked last. What it can't tell is absent. */
-  readonly machine?: () => { readonly cpu?: number; readonly memory?: number; readonly disk?: number }
-}
-
 export type Instruments = ReturnType<typeof createInstruments>
 
 /**
@@ -60,7 +51,8 @@ export function createInstruments(
   meter: Meter,
   options: {
     readonly version?: string
-    readonly process?: ProcessReadings
+    /** Defines the metrics of the process. */
+    readonly showProcess?: (meter: Meter) => void
     /** Bounds of the durations of calls in place of ours, seconds. */
     readonly durations?: readonly number[]
   } = {},
@@ -69,7 +61,7 @@ export function createInstruments(
     .gauge('fetchway_build_info', 'Version of this router, always 1.', ['version'])
     .with(options.version ?? '')
     .set(1)
-  readProcess(meter, options.process ?? {})
+  options.showProcess?.(meter)
   const table = { ...callMetrics(meter, options.durations ?? DURATION), ...workerMetrics(meter) }
   const answered = new Answered(table)
   return {
@@ -176,23 +168,5 @@ function verbs(table: ReturnType<typeof callMetrics>) {
     },
     refused: (code: string): void => table.refusals.with(code).add(),
     retried: (reason: string): void => table.retries.with(reason).add(),
-  }
-}
-
-function readProcess(meter: Meter, { residentBytes, cpuSeconds, loopLagSeconds }: ProcessReadings): void {
-  // The two names that every Prometheus client uses, so that ready-made dashboards and alerts find them.
-  if (residentBytes) {
-    const series = meter.gauge('process_resident_memory_bytes', 'Resident memory of the process.', []).with()
-    meter.collect(() => series.set(residentBytes()))
-  }
-  if (cpuSeconds) {
-    const series = meter
-      .counter('process_cpu_seconds_total', 'User and system CPU time of the process.', [], 'first')
-      .with()
-    meter.collect(() => series.set(cpuSeconds()))
-  }
-  if (loopLagSeconds) {
-    const series = meter.gauge('fetchway_event_loop_lag_seconds', 'How late timers fire.', [], 'max').with()
-    meter.collect(() => series.set(loopLagSeconds()))
   }
 }

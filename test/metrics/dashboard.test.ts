@@ -2,6 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import parsePrometheus from 'parse-prometheus-text-format'
+import { showProcess } from '../../src/metrics/process.ts'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
 
@@ -28,7 +29,9 @@ const expressions = dashboard.panels.flatMap((panel) => (panel.targets ?? []).ma
 function defined(): Map<string, string> {
   const meter = createMeter()
   const one = () => 1
-  createInstruments(meter, { process: { residentBytes: one, cpuSeconds: one, loopLagSeconds: one } })
+  createInstruments(meter, {
+    showProcess: () => showProcess(meter, { residentBytes: one, cpuSeconds: one, loopLagSeconds: one }),
+  })
   return new Map(parsePrometheus(meter.render()).map((metric) => [metric.name, metric.type]))
 }
 

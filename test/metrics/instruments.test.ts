@@ -2,6 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import parsePrometheus from 'parse-prometheus-text-format'
 import { createInstruments } from '../../src/metrics/instruments.ts'
+import { showProcess } from '../../src/metrics/process.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
 import type { PoolView } from '../../src/actors/pool-view.ts'
 import type { SeatView } from '../../src/actors/seat.ts'
@@ -69,7 +70,8 @@ function setUp(options: Parameters<typeof createInstruments>[1] = {}) {
 
 test('every metric is ours or a standard one of processes, has help, and speaks base units', () => {
   const { meter } = setUp({
-    process: { residentBytes: () => 1, cpuSeconds: () => 1, loopLagSeconds: () => 0 },
+    showProcess: (meter) =>
+      showProcess(meter, { residentBytes: () => 1, cpuSeconds: () => 1, loopLagSeconds: () => 0 }),
   })
   const parsed = parsePrometheus(meter.render())
   assert.ok(parsed.length > 25)
@@ -197,7 +199,9 @@ test('URLs stand in the info metric alone, without their credentials', () => {
 
 test('the process is asked at each render', () => {
   let bytes = 1
-  const { valueOf } = setUp({ process: { residentBytes: () => bytes, cpuSeconds: () => 1.5 } })
+  const { valueOf } = setUp({
+    showProcess: (meter) => showProcess(meter, { residentBytes: () => bytes, cpuSeconds: () => 1.5 }),
+  })
   assert.equal(valueOf('process_resident_memory_bytes'), '1')
   bytes = 2
   assert.equal(valueOf('process_resident_memory_bytes'), '2')
