@@ -14,7 +14,7 @@ export interface Parts {
 
 /** All of them, each loaded only when it is asked for. */
 export const allParts: Parts = {
-  surface: async (name) => (await import('./dialects/surfaces.ts')).surfaceNamed(name),
+  surface: async (name) => (await import('./dialects/lasting.ts')).lastingSurfaceNamed(name),
   pages: async (...asked) => (await import('./dialects/python/pages.ts')).pageOf(...asked),
   sources: [
     byKubernetes(async () => {

@@ -9,7 +9,7 @@ import { joinGiven, readDynamic, type DynamicConfig } from './dynamic.ts'
 import { flags } from './flags.ts'
 import { listOf, translateKubernetes, translateStatic, type Labels } from './fleet.ts'
 import type { LiveOptions, Options } from './options.ts'
-import { surface } from './surface.ts'
+import { surface } from './lasting.ts'
 import { tracing } from './tracing.ts'
 
 export const productionStack: Dialect = {

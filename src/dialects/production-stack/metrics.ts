@@ -3,7 +3,6 @@ import type { PoolView } from '../../actors/pool-view.ts'
 import type { SeatView } from '../../actors/seat.ts'
 import type { RefusalValue } from '../../actors/ask.ts'
 import type { Core } from '../../core.ts'
-import type { CacheUse } from '../../extensions/extension.ts'
 import type { Ending, Passing } from '../../forward/closing.ts'
 import type { FailureKind } from '../../host.ts'
 import type { FamilyReading, Reading } from '../../metrics/reading.ts'
@@ -181,7 +180,7 @@ export class Statistics {
     }))
   }
 
-  read({ host, extensions }: Core, view: PoolView): Reading {
+  read({ host }: Core, view: PoolView): Reading {
     const states = this.engines(view, host.now())
     const gauges = GAUGES.map(([name, help, value]): FamilyReading => {
       const series = states.flatMap((state): [string[], number][] => {
@@ -190,8 +189,7 @@ export class Statistics {
       })
       return gaugeOf({ name, help, labels: ['server'] }, series)
     })
-    const machine = machineGauges(host.process?.machine?.() ?? {})
-    return [...gauges, ...this.#counts.read(), ...machine, ...cacheGauges(extensions?.cacheUse() ?? null)]
+    return [...gauges, ...this.#counts.read()]
   }
 
   /** Begins to measure how long engines are up. */
@@ -226,31 +224,3 @@ export class Statistics {
 
 /** Refusals of requests that were never sent anywhere. */
 const UNSENT = new Set(['no_workers', 'queue_full', 'queue_timeout'])
-
-function cacheGauges(use: CacheUse | null): FamilyReading[] {
-  if (use === null) return []
-  const { hits, misses, size, latency } = use
-  const rows: readonly (readonly [string, string, number])[] = [
-    ['hits', 'Chats that were answered from the semantic cache', hits],
-    ['misses', 'Chats that it had no answer for', misses],
-    ['hit_ratio', 'Share of the former', hits + misses === 0 ? 0 : hits / (hits + misses)],
-    ['size', 'Answers in it', size],
-    ['latency', 'Mean seconds of a look-up', latency],
-  ]
-  return rows.map(([key, help, value]) =>
-    gaugeOf({ name: `vllm:semantic_cache_${key}`, help, labels: ['server'] }, [[['router'], value]]),
-  )
-}
-
-const MACHINE = [
-  ['cpu', 'CPU of the machine in use, percent'],
-  ['memory', 'Memory of the machine in use, percent'],
-  ['disk', 'Disk of the machine in use, percent'],
-] as const
-
-const machineGauges = (use: Partial<Record<'cpu' | 'memory' | 'disk', number>>): FamilyReading[] =>
-  MACHINE.flatMap(([key, help]) => {
-    const value = use[key]
-    const about = { name: `router_${key}_usage_percent`, help, labels: [] }
-    return value === undefined ? [] : [gaugeOf(about, [[[], value]])]
-  })

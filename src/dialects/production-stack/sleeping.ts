@@ -4,11 +4,10 @@ import { askWorker, type Asked } from '../../discovery/ask.ts'
 import { answer } from '../python/fastapi.ts'
 import { throughDoor } from '../gateway/doors.ts'
 import { failure } from './answers.ts'
-import { allEngines, engineOf, type Engine } from './engines.ts'
-import { optionsOf } from './options.ts'
+import { engineOf, type Engine } from './engines.ts'
 
 /** An engine that moves its weights takes its time, ms. */
-const PATIENCE = 120_000
+export const PATIENCE = 120_000
 
 /** `POST /sleep?id=E`. */
 export const sleep = (core: Core, request: Request): Promise<Response> =>
@@ -44,36 +43,6 @@ async function change(core: Core, request: Request, isAsleep: boolean): Promise<
   return isChanged ? answer({ status: 'success' }) : failed(asked)
 }
 
-/** How often engines in Kubernetes are asked whether they sleep, ms: another router may have told them to, or one before this one. */
-const INTERVAL = 30_000
-
-/** Follows who sleeps and who is awake again, whoever told them, where workers are found in Kubernetes. */
-export function followSleep(core: Core): void {
-  if (optionsOf(core).live.discovery !== 'k8s') return
-  const asleep = new Set<string>()
-  const look = async () => {
-    await Promise.all((await allEngines(core)).map((engine) => follow(core, engine, asleep)))
-  }
-  const again = () =>
-    void core.host.timer(INTERVAL, () => {
-      again()
-      core.host.after(look())
-    })
-  again()
-}
-
-/** An engine that has no such thing as sleep is left alone. */
-async function follow(core: Core, { id, ref }: Engine, asleep: Set<string>): Promise<void> {
-  const asked = await askWorker(core.host, ref, { method: 'GET', path: '/is_sleeping', timeout: PATIENCE })
-  const told = isGood(asked)
-    ? (parsed(asked.text) as { is_sleeping?: unknown } | null)?.is_sleeping
-    : undefined
-  if (typeof told !== 'boolean' || told === asleep.has(id)) return
-  if (told) asleep.add(id)
-  else asleep.delete(id)
-  await core.host.registry('main').patch(id, { draining: told })
-}
-
 interface Found {
   readonly engine: Engine
   /** What the engine is asked besides, with its question mark; '': nothing. */
@@ -92,14 +61,14 @@ async function find(core: Core, request: Request): Promise<Found | Response> {
 
 type Reply = Extract<Asked, { text: string }>
 
-const isGood = (asked: Asked): asked is Reply => asked.status >= 200 && asked.status <= 299
+export const isGood = (asked: Asked): asked is Reply => asked.status >= 200 && asked.status <= 299
 
 function failed(asked: Asked): Response {
   if (!('text' in asked)) return failure('The engine could not be reached.', 502)
   return failure(`The engine answered ${asked.status}.`, asked.status >= 400 ? asked.status : 502)
 }
 
-function parsed(text: string): unknown {
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

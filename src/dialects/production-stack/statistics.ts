@@ -1,12 +1,10 @@
-// What production-stack tells of its requests: metrics, the line of each routing decision, and a block of statistics by the clock.
+// What production-stack tells of its requests: metrics, and the line of each routing decision.
 import type { Core } from '../../core.ts'
 import type { Step, Surface } from '../dialect.ts'
-import { modelsByUrl, statsBlock } from './log-stats.ts'
-import { Statistics } from './metrics.ts'
-import type { Options } from './options.ts'
+import type { Statistics } from './metrics.ts'
 import { logRouting } from './routing-log.ts'
 
-type Hooks = Required<Pick<Surface, 'follow' | 'count' | 'read' | 'start'>>
+type Hooks = Required<Pick<Surface, 'follow' | 'count' | 'read'>>
 
 /** The hooks of a surface that measure. */
 export interface Measuring extends Hooks {
@@ -14,46 +12,16 @@ export interface Measuring extends Hooks {
   refused: Statistics['refused']
 }
 
-/** Measures by a window of `requestStatsWindow` and logs each `logStatsInterval` (seconds) where `logStats` asks for it. */
-export function measuring(
-  options: Pick<Options, 'requestStatsWindow' | 'logStats' | 'logStatsInterval'>,
-): Measuring {
-  const statistics = new Statistics(options.requestStatsWindow * 1000)
-  return {
-    follow: (step, core) => {
-      statistics.follow(step, core)
-      if (step.kind === 'sent') logSent(step, core)
-    },
-    count: (happened, core) => statistics.count(happened, core),
-    refused: (refusal, model, core) => statistics.refused(refusal, model, core),
-    read: (core, view) => statistics.read(core, view),
-    start: (core) => {
-      statistics.begin(core.host.now())
-      if (options.logStats) repeat(core, options.logStatsInterval * 1000, () => logStats(core, statistics))
-    },
-  }
-}
+/** Measures by `statistics`. */
+export const measuring = (statistics: Statistics): Measuring => ({
+  follow: (step, core) => {
+    statistics.follow(step, core)
+    if (step.kind === 'sent') logSent(step, core)
+  },
+  count: (happened, core) => statistics.count(happened, core),
+  refused: (refusal, model, core) => statistics.refused(refusal, model, core),
+  read: (core, view) => statistics.read(core, view),
+})
 
 const logSent = ({ admitted, plan }: Step & { readonly kind: 'sent' }, core: Core): void =>
   logRouting(core, admitted, plan, core.config.retries + 1)
-
-/** For as long as the host's timers ring. */
-function repeat(core: Core, ms: number, run: () => Promise<void>): void {
-  const { host } = core
-  host.timer(ms, () => {
-    repeat(core, ms, run)
-    host.after(run())
-  })
-}
-
-async function logStats({ host }: Core, statistics: Statistics): Promise<void> {
-  const registry = host.registry('main')
-  const [view, workers, directory] = await Promise.all([
-    host.pool('main').view(),
-    registry.list(),
-    registry.directory(-1),
-  ])
-  const states = statistics.engines(view, host.now())
-  const modelsOf = modelsByUrl(workers, directory ?? { models: [] })
-  host.log({ level: 'info', message: statsBlock(states, modelsOf), isBlock: true })
-}

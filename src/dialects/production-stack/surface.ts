@@ -13,11 +13,12 @@ import { filesAndBatches } from './batches.ts'
 import { hear } from './hear.ts'
 import { listedEngines } from './engines.ts'
 import { listModels, modelNamed, Seen } from './models.ts'
+import { Statistics } from './metrics.ts'
 import { optionsOf, type Options } from './options.ts'
 import { pairError } from './pair-errors.ts'
 import { withoutRoot } from './root-path.ts'
 import { pinned } from './pin.ts'
-import { followSleep, isSleeping, sleep, wakeUp } from './sleeping.ts'
+import { isSleeping, sleep, wakeUp } from './sleeping.ts'
 import { measuring } from './statistics.ts'
 import { WORDING } from './tracing.ts'
 
@@ -58,10 +59,14 @@ const CALLS: ReadonlySet<string> = new Set([
 /** A call like any: it has to name its model, in its query here. */
 const VOICES: Endpoint = { name: '/v1/audio/voices', body: 'none', engines: null }
 
+/** What a surface has besides, made of what it measures. */
+type Beside = (options: Options, statistics: Statistics) => Partial<Surface>
+
 /** Its surface; what is measured is measured by this one. */
-export function surface(given: Readonly<Record<string, unknown>>): Surface {
+export function surface(given: Readonly<Record<string, unknown>>, beside?: Beside): Surface {
   const options = given as unknown as Options
-  const { refused, start, ...measured } = measuring(options)
+  const statistics = new Statistics(options.requestStatsWindow * 1000)
+  const { refused, ...measured } = measuring(statistics)
   const traces = tracesOf(given, WORDING)
   const seen = new Seen()
   const { rootPath } = options
@@ -84,10 +89,7 @@ export function surface(given: Readonly<Record<string, unknown>>): Surface {
     },
     ...measured,
     ...told(measured, traces),
-    start: (core) => {
-      start(core)
-      followSleep(core)
-    },
+    ...beside?.(options, statistics),
   }
 }
 
