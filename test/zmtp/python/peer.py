@@ -55,15 +55,18 @@ def event_of(words: list[str]) -> Any:
 
 
 class Engine:
-    """One publisher; `connect`: it connects in place of listening."""
+    """One publisher; `connect`: it connects in place of listening; `beats`: it gives up who does not answer for a second."""
 
-    def __init__(self, context: zmq.Context, connect: Optional[str]) -> None:
+    def __init__(self, context: zmq.Context, connect: Optional[str], beats: bool) -> None:
         self.encoder = msgspec.msgpack.Encoder()
         self.kept: list[tuple[int, bytes]] = []
         self.next = 0
         self.pub = context.socket(zmq.PUB)
-        self.pub.setsockopt(zmq.HEARTBEAT_IVL, 100)
-        self.pub.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1000)
+        # vLLM's own. Above it, a thousand by default, the last messages of a burst are lost, and nothing tells of it.
+        self.pub.set_hwm(100_000)
+        if beats:
+            self.pub.setsockopt(zmq.HEARTBEAT_IVL, 100)
+            self.pub.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1000)
         if connect:
             self.pub.connect(connect)
             tell(port=0, replay=0)
@@ -91,8 +94,8 @@ class Engine:
         self.next += 1
 
 
-def run_engine(context: zmq.Context, connect: Optional[str]) -> None:
-    engine = Engine(context, connect)
+def run_engine(context: zmq.Context, connect: Optional[str], beats: bool) -> None:
+    engine = Engine(context, connect, beats)
     for line in sys.stdin:
         words = line.split()
         if words[0] == "many":
@@ -223,8 +226,8 @@ def main() -> None:
     role, *words = sys.argv[1:]
     context = zmq.Context()
     tell(pyzmq=zmq.__version__, libzmq=zmq.zmq_version())
-    if role == "engine":
-        run_engine(context, words[0] if words else None)
+    if role in ("engine", "beating-engine"):
+        run_engine(context, words[0] if words else None, role == "beating-engine")
     elif role == "sub":
         run_subscriber(context, words[0], words[1])
     elif role == "beat":
