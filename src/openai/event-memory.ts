@@ -1,7 +1,6 @@
 // What is kept of a stream's events: with which bytes those with a token open, and the last two that had data, where they lie.
 import { join } from './bytes.ts'
-import { behindBlankLine, findLow } from './lines.ts'
-import { copyTo, giveSlot, lyingAt, SLOT, standsAt, takeSlot } from './slots.ts'
+import { behindAlike, copyTo, giveSlot, lyingAt, SLOT, standsAt, takeSlot } from './slots.ts'
 import { readEvent } from './sse.ts'
 
 const NONE = -1
@@ -58,7 +57,8 @@ export class EventMemory {
 
   /** Behind the event of one line that opens so there, ended by two LF or two CRLF; -1: it is another one, or not whole. */
   endOfEvent(bytes: Uint8Array, start: number): number {
-    return this.standsAt(bytes, start) ? behindBlankLine(bytes, findLow(bytes, start + this.length)) : -1
+    const { length } = this
+    return length > 0 ? behindAlike(this.#slot, length, bytes, start) : -1
   }
 
   /** Whether that is such an event, and short enough to be copied. */
