@@ -5,6 +5,8 @@ import { workersOf } from './config/fleet.ts'
 import type { Config } from './config/schema.ts'
 import { checkSources } from './discovery/source.ts'
 import { surfaceOf } from './dialects/speak.ts'
+import { SharedAlarms } from './forward/alarms.ts'
+import { OwnAlarms } from './forward/own-alarms.ts'
 import { opaqueId } from './hash.ts'
 import type { Host } from './host.ts'
 import { showProcess } from './metrics/process.ts'
@@ -47,7 +49,10 @@ export interface App {
 
 export function createApp(config: Config, host: Host): App {
   const readings = host.process
-  const core = createCore(config, host, readings && ((meter) => showProcess(meter, readings)))
+  const core = createCore(config, host, {
+    alarms: new (host.isPerRequest ? OwnAlarms : SharedAlarms)(host),
+    ...(readings && { showProcess: (meter) => showProcess(meter, readings) }),
+  })
   const { answer, line } = dataPlane(core)
   let isHome = false
 

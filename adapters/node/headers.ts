@@ -3,7 +3,7 @@ import { isNamed } from '../../src/forward/names.ts'
 import type { HeaderList } from '../../src/host.ts'
 
 /**
- * Behaves as `Headers` (and is one by `instanceof`): case-insensitive, duplicates joined, lower-case names in
+ * Behaves as `Headers`: case-insensitive, duplicates joined, lower-case names in
  * iteration, set-cookie apart; only the order is the wire's, since sorting would cost on every call. A write copies the list first, so the list given in stays as it is.
  */
 export class HeaderView {
@@ -119,7 +119,6 @@ export class HeaderView {
     return [...joined, ...cookies]
   }
 }
-Object.setPrototypeOf(HeaderView.prototype, Headers.prototype)
 
 /** Whether a name comes twice. One whose length is new is compared with none before it; of long lists none are compared. */
 function hasDoubles(list: HeaderList): boolean {

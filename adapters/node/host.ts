@@ -10,6 +10,7 @@ import { Soon } from '../../src/soon.ts'
 import type { LinkTimes } from '../../src/tunnel/link.ts'
 import { OUTSIDE } from '../../src/admission/outside.ts'
 import { TUNNEL } from '../../src/tunnel/name.ts'
+import { makeAlike } from './alike.ts'
 import { createTimers } from '../web/timers.ts'
 import type { TakeSocket } from '../web/tunnel-hall.ts'
 import { createTunnels, type Tunnels } from '../web/tunnels.ts'
@@ -122,7 +123,7 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
     relay,
     reply,
     upgrade: createUpgrade(reach.certificates),
-    extend: extendHere,
+    extend: extendAlike,
     now: () => timeOrigin + performance.now(),
     random: Math.random,
     timer: timers.start,
@@ -135,6 +136,13 @@ export function createSeams(log: (event: LogEvent) => void, reach: Reach = {}): 
     parts: allParts,
     close,
   }
+}
+
+/** Modules of an operator's own may ask what they are given. */
+const extendAlike: typeof extendHere = async (config, core) => {
+  const extensions = await extendHere(config, core)
+  if (extensions !== null) makeAlike()
+  return extensions
 }
 
 function readings(): NonNullable<Host['process']> {

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Server as Door } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Soon, type Waiter } from '../../src/soon.ts'
+import { makeAlike } from './alike.ts'
 import { http as nodeHttp, https } from './builtins.ts'
 import type { Exchange } from './client/exchange.ts'
 import { Lanes, type LaneTimes } from './client/lanes.ts'
@@ -43,6 +44,8 @@ export interface ServeOptions {
   readonly breaksOnError?: boolean
   /** False: every request by node:http's own messages, as where its parser can't be listened to. */
   readonly lanes?: boolean
+  /** The handler never asks what a request or an answer is an instance of: `fetch` is not loaded for that. */
+  readonly isOwn?: boolean
 }
 
 export interface Served {
@@ -87,6 +90,7 @@ class Front implements Served, Ward {
   #onQuiet: (() => void) | null = null
 
   constructor(handler: Handler, options: ServeOptions) {
+    if (!options.isOwn) makeAlike()
     this.#handler = handler
     this.#options = options
     this.breaksOnError = options.breaksOnError ?? false

@@ -10,11 +10,13 @@ import type { Handler, Served, ServeOptions } from './http.ts'
 
 /** Options of the main listener; reads the certificate. */
 export async function serveOptions(config: Config, log: (event: LogEvent) => void): Promise<ServeOptions> {
-  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody } = config
+  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody, dialect } = config
   const tls = tlsCert && tlsKey ? { tls: { cert: await readFile(tlsCert), key: await readFile(tlsKey) } } : {}
   const onError = (error: unknown) =>
     log({ level: 'error', message: 'A request failed inside the router', error })
-  return { host, port, ...(socket === undefined ? {} : { socket }), ...tls, maxHeader, maxBody, onError }
+  const isOwn = dialect === undefined
+  const where = { host, port, ...(socket !== undefined && { socket }) }
+  return { ...where, ...tls, maxHeader, maxBody, onError, isOwn }
 }
 
 /** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. Null when it has none. */

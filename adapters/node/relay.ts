@@ -1,7 +1,7 @@
 // Host.relay on Node: joins a worker's body with the client's Response and tells the watch how it went.
 import { UpstreamFailure } from '../../src/host.ts'
 import type { Answer, Upstream, Watch } from '../../src/host.ts'
-import { NativeResponse } from './response.ts'
+import { atHand, NativeResponse } from './response.ts'
 import type { Sink, Source } from './response.ts'
 import { NodeUpstream } from './upstream.ts'
 import type { BodySink } from './upstream.ts'
@@ -15,15 +15,7 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
 
 /** The client's Response for an answer that is here to its last byte. */
 export function reply({ status, headers }: Answer, bytes: Uint8Array): Response {
-  const source: Source = {
-    flow(sink) {
-      sink.write(bytes, true)
-      sink.end(null)
-    },
-    resume() {},
-    cancel() {},
-  }
-  return new NativeResponse(status, headers, source) as unknown as Response
+  return new NativeResponse(status, headers, atHand(bytes)) as unknown as Response
 }
 
 /** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */

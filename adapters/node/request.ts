@@ -17,7 +17,7 @@ export interface RequestContext {
 
 const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 
-/** Stands for a `Request` (and is one by `instanceof`). Besides the standard's parts it has `received` and `atHand`. */
+/** Stands for a `Request`. Besides the standard's parts it has `received` and `atHand`. */
 export class NodeRequest {
   readonly #incoming: Incoming
   readonly #context: RequestContext
@@ -191,7 +191,6 @@ export class NodeRequest {
         },
       })
     }
-    Object.setPrototypeOf(this.prototype, Request.prototype)
   }
 }
 

@@ -26,7 +26,7 @@ export interface Source {
   cancel(): void
 }
 
-/** Stands for a `Response` (and is one by `instanceof`). Touching `body`, or reading it, makes a web stream of the source. */
+/** Stands for a `Response`. Touching `body`, or reading it, makes a web stream of the source. */
 export class NativeResponse {
   readonly #status: number
   readonly #list: HeaderList
@@ -126,7 +126,16 @@ export class NativeResponse {
     return this.#real
   }
 }
-Object.setPrototypeOf(NativeResponse.prototype, Response.prototype)
+
+/** The source of a body that is here to its last byte. */
+export const atHand = (bytes: Uint8Array): Source => ({
+  flow(sink) {
+    sink.write(bytes, true)
+    sink.end(null)
+  },
+  resume() {},
+  cancel() {},
+})
 
 /** A web stream over a source, with backpressure; cancelling it cancels the source. */
 export function streamOf(source: Source): ReadableStream<Uint8Array> {

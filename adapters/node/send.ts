@@ -4,12 +4,14 @@ import type { Exchange, Head } from './client/exchange.ts'
 import { listOf } from './headers.ts'
 import { NativeResponse } from './response.ts'
 import type { Source } from './response.ts'
+import { TextResponse } from './text-response.ts'
 
 /** What the server lets know that the client has gone before the end. */
 export type Leaving = Pick<Source, 'cancel'>
 
 /** Sends a response; `extra` headers are put behind its own. Returns the source of its body, where it has one. */
 export function sendResponse(response: Response, exchange: Exchange, extra: HeaderList): Leaving | null {
+  if (response instanceof TextResponse && response.source) return sendText(response, exchange, extra)
   if (response instanceof NativeResponse) {
     const { source, status, list } = response
     if (source) return sendSource(source, exchange, { status, statusText: '', headers: joined(list, extra) })
@@ -34,6 +36,14 @@ function sendSource(source: Source, exchange: Exchange, head: Head): Leaving {
   // A body that has not begun yet must not hold back its head.
   exchange.flush()
   return source
+}
+
+/** As `pump` sends a stream that is whole at once. */
+function sendText({ status, list, content }: TextResponse, exchange: Exchange, extra: HeaderList): null {
+  const headers = [...list, ...extra, 'Content-Length', String(content.byteLength)]
+  exchange.begin({ status, statusText: '', headers }, { resume: nothing })
+  exchange.end(content.byteLength > 0 ? content : null)
+  return null
 }
 
 function sendStream(

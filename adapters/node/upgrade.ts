@@ -5,6 +5,7 @@ import { UpstreamFailure } from '../../src/host.ts'
 import type { Host, Outgoing, Signal } from '../../src/host.ts'
 import { listOf } from './headers.ts'
 import { NodeRequest } from './request.ts'
+import { NativeResponse } from './response.ts'
 import { ChunkDecoder } from './wire/chunks.ts'
 import { parseHead } from './wire/head.ts'
 import type { ParsedHead } from './wire/head.ts'
@@ -60,10 +61,6 @@ export abstract class SocketResponse {
   abstract attach(client: Duplex, early: Buffer): void
   /** Nobody is there any more to send it to. */
   abstract drop(): void
-
-  static {
-    Object.setPrototypeOf(this.prototype, Response.prototype)
-  }
 }
 
 /** The worker's answer to a handshake: 101, or a refusal whose body follows. */
@@ -210,7 +207,7 @@ export function sendOnSocket(response: Response, socket: Duplex): void {
   const send = async () => {
     const body = new Uint8Array(await response.arrayBuffer())
     let head = `HTTP/1.1 ${response.status} ${response.statusText || 'Refused'}\r\n`
-    const headers = listOf(response.headers)
+    const headers = response instanceof NativeResponse ? response.list : listOf(response.headers)
     for (let i = 0; i < headers.length; i += 2) {
       if (!/^(?:connection|content-length|transfer-encoding)$/i.test(headers[i]!))
         head += `${headers[i]!}: ${headers[i + 1]!}\r\n`

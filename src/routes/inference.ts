@@ -10,6 +10,7 @@ import type { Endpoint } from '../openai/endpoints.ts'
 import type { CallOutcome } from '../metrics/instruments.ts'
 import { Refusal } from '../openai/errors.ts'
 import { Soon, type Waiter } from '../soon.ts'
+import { text } from './reply.ts'
 
 /** Answers an inference request; never rejects. */
 export function inference(core: Core, request: Request, endpoint: Endpoint): Promise<Response> {
@@ -86,7 +87,7 @@ function failed(
   const labels = { endpoint: endpoint.name, model: core.models.known(call?.model ?? null) }
   if (error instanceof ClientLeft || request.signal.aborted) {
     count(core, labels, 499, 'left')
-    return new Response(null, { status: 499 })
+    return text('', 499)
   }
   const refusal = error instanceof Refusal ? error : unexpected(core, error)
   core.instruments.refused(refusal.code)

@@ -2,14 +2,27 @@
 import type { RefusalValue } from '../actors/ask.ts'
 import { refusalBody } from '../openai/errors.ts'
 
+/** What a reply has besides its text. */
+export interface ReplyInit {
+  readonly status: number
+  readonly headers: Record<string, string>
+}
+
+let make = (text: string, init: ReplyInit): Response => new Response(text, init)
+
+/** From here on replies are made so: by something lighter that goes out as the same `Response` would. */
+export function replyBy(lighter: typeof make): void {
+  make = lighter
+}
+
 /** A JSON answer. */
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
   const text = JSON.stringify(value)
-  return new Response(text, { status, headers: { 'content-type': 'application/json', ...headers } })
+  return make(text, { status, headers: { 'content-type': 'application/json', ...headers } })
 }
 
 export function text(body: string, status = 200, type = 'text/plain; charset=utf-8'): Response {
-  return new Response(body, { status, headers: { 'content-type': type } })
+  return make(body, { status, headers: { 'content-type': type } })
 }
 
 /** An error of our own: OpenAI's shape, Anthropic's on /v1/messages; its code also in a header, so that clients can tell who failed. */
@@ -29,5 +42,5 @@ export function refuse(
   if (refusal.decision !== undefined) headers['x-fetchway-decision'] = refusal.decision
   if (refusal.worker !== undefined) headers['x-fetchway-worker'] = refusal.worker
   if (refusal.status === 401) headers['www-authenticate'] = 'Bearer'
-  return new Response(refusalBody(shape, refusal, requestId), { status: refusal.status, headers })
+  return make(refusalBody(shape, refusal, requestId), { status: refusal.status, headers })
 }

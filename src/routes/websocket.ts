@@ -37,7 +37,7 @@ export async function websocket(core: Core, request: Request): Promise<Response>
       if ('refusal' in pick) throw refusalOf(pick.refusal)
       tried.push(pick.plan.worker.id)
       const joined = await join(core, { request, call, plan: pick.plan })
-      if (joined instanceof Response) return joined
+      if (!(joined instanceof UpstreamFailure)) return joined
       pick = await inTime(core, ask, pool.repick({ kind: joined.kind }, ask, tried))
     }
   } catch (error) {
