@@ -1,31 +1,19 @@
 // The newest decisions of a pool, as the numbers they were made from. What they come to is worked out when somebody asks.
 import type { Candidate, PoolSense, Weigh } from '../policies/policy.ts'
 import type { Ask, Outcome, Plan, RefusalValue } from './ask.ts'
-import { copySeat, ROW, ROW_WIDTH, Rows } from './decision-rows.ts'
-import { beginSlot, emptySlot, endSlot, HEAD, HEAD_WIDTH, type Named, type Slot } from './decision-slot.ts'
-
-/** Why a worker that serves the ask was not chosen from. */
-export type Passed =
-  | 'draining'
-  | 'down'
-  | 'breaker_open'
-  | 'full'
-  | 'tried'
-  | 'suspect'
-  | 'busy'
-  | 'pool_full'
-  | 'role_mixed'
-const REASONS: readonly Passed[] = [
-  'draining',
-  'down',
-  'breaker_open',
-  'full',
-  'tried',
-  'suspect',
-  'busy',
-  'pool_full',
-  'role_mixed',
-]
+import { codeOf, copySeat, ROW, ROW_WIDTH, Rows, type Passed } from './decision-rows.ts'
+import {
+  beginSlot,
+  emptySlot,
+  endSlot,
+  HEAD,
+  HEAD_WIDTH,
+  isOf,
+  packId,
+  type Named,
+  UNKNOWN,
+  type Slot,
+} from './decision-slot.ts'
 
 /** A decision as the pool hands it over. Everything is copied at once; nothing of it is kept. */
 export interface Decided {
@@ -69,6 +57,8 @@ export class DecisionLog {
   readonly #slots: Slot[] = []
   /** Numbers of the slots, side by side: of a slot that was not touched for thousands of calls, a few lines of memory. */
   #heads = new Float64Array(0)
+  /** The same memory. */
+  #bytes = new Uint8Array(0)
   /**
    * The newest attempts of calls of which another may follow, for they failed. Leases know their serials, so that most calls join
    * no list; all others are looked for one by one, which people can wait for.
@@ -143,6 +133,7 @@ export class DecisionLog {
     // A router settles what was refused as well.
     if (slot.outcome === null && slot.refusal === null)
       endSlot(slot, outcome, { now, numbers: this.#heads, at: this.#at(slot.serial) })
+    if (outcome.kind !== 'failed') packId(slot, this.#bytes, this.#idAt(slot.serial))
   }
 
   /** The pool gave no worker, or no further one. */
@@ -175,6 +166,8 @@ export class DecisionLog {
     for (let serial = this.#newestOf(id); serial >= 0;) {
       const slot = this.#slotOf(serial)
       if (slot.serial !== serial || !this.#rows.has(this.#firstRow(serial))) break
+      // Who looks at it reads the id there.
+      slot.id = id
       found.unshift(slot)
       serial = slot.prior
     }
@@ -217,6 +210,7 @@ export class DecisionLog {
     const grown = new Float64Array(Math.min(slots, this.#limit) * HEAD_WIDTH)
     grown.set(this.#heads)
     this.#heads = grown
+    this.#bytes = new Uint8Array(grown.buffer)
   }
 
   #copyRows({ serial }: Slot, decided: Decided): void {
@@ -232,7 +226,7 @@ export class DecisionLog {
       const isCandidate = candidates[next] === seat
       if (isCandidate) next++
       const at = this.#rows.at(first + i)
-      data[at + ROW.reason] = isCandidate ? 0 : 1 + REASONS.indexOf(decided.why(seat, decided))
+      data[at + ROW.reason] = isCandidate ? 0 : codeOf(decided.why(seat, decided))
       data[at + ROW.isLoaded] = ask.model === null || seat.hasLoaded(ask.model) ? 1 : 0
       copySeat(data, at, seat, sense)
     }
@@ -254,19 +248,28 @@ export class DecisionLog {
     const failed = this.#failed.get(id)
     if (failed !== undefined) return failed
     const oldest = Math.max(0, before - this.#limit)
-    for (let serial = before - 1; serial >= oldest; serial--)
-      if (this.#slotOf(serial).id === id) return serial
+    for (let serial = before - 1; serial >= oldest; serial--) if (this.#isOf(serial, id)) return serial
     return -1
   }
 
   /** Undefined: nothing was taken down, or another attempt lies there now. */
   #find({ id, record }: Recorded): Slot | undefined {
     const slot = this.#slots[record % this.#limit]
-    return slot?.serial === record && slot.id === id ? slot : undefined
+    return slot?.serial === record && this.#isOf(record, id) ? slot : undefined
   }
 
   #slotOf(serial: number): Slot {
     return this.#slots[serial % this.#limit] as Slot
+  }
+
+  /** Whether the attempt that lies there is one of that call. */
+  #isOf(serial: number, id: string): boolean {
+    return isOf(this.#slotOf(serial), id, this.#bytes, this.#idAt(serial))
+  }
+
+  /** The byte where a slot's id begins. */
+  #idAt(serial: number): number {
+    return 8 * (this.#at(serial) + HEAD.id)
   }
 
   /** Where a slot's numbers begin. */
@@ -277,23 +280,4 @@ export class DecisionLog {
   #firstRow(serial: number): number {
     return this.#heads[this.#at(serial) + HEAD.firstRow] as number
   }
-}
-
-/** Reason of a row that is no candidate's. */
-export const reasonOf = (code: number): Passed => REASONS[code - 1] as Passed
-
-const UNKNOWN: Ask = {
-  id: '',
-  model: null,
-  prefix: null,
-  promptBytes: 0,
-  tokens: 0,
-  session: null,
-  priority: 0,
-  tenant: '',
-  stream: false,
-  queueUntil: 0,
-  engines: null,
-  pin: null,
-  makesState: false,
 }

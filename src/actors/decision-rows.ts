@@ -24,6 +24,25 @@ export const ROW = {
 } as const
 export const ROW_WIDTH = 17
 
+const REASONS = [
+  'draining',
+  'down',
+  'breaker_open',
+  'full',
+  'tried',
+  'suspect',
+  'busy',
+  'pool_full',
+  'role_mixed',
+] as const
+
+/** Why a worker that serves the ask was not chosen from. */
+export type Passed = (typeof REASONS)[number]
+
+/** A reason as a number of a row. */
+export const codeOf = (reason: Passed): number => 1 + REASONS.indexOf(reason)
+export const reasonOf = (code: number): Passed => REASONS[code - 1] as Passed
+
 const ROWS_AT_FIRST = 256
 
 /**

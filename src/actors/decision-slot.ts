@@ -6,6 +6,7 @@ import type { Ask, Failure, Outcome, RefusalValue } from './ask.ts'
 export interface Slot {
   /** Of all attempts, from 0. */
   serial: number
+  /** Of the call; empty where it lies with the numbers. */
   id: string
   model: string | null
   engines: readonly string[] | null
@@ -57,8 +58,11 @@ export const HEAD = {
   realPrompt: 19,
   realCached: 20,
   realCompletion: 21,
+  /** No number: its bytes are those of the call's id, as `packId` puts them there. */
+  id: 22,
 } as const
-export const HEAD_WIDTH = 22
+const ID_WIDTH = 4
+export const HEAD_WIDTH = HEAD.id + ID_WIDTH
 
 /** What never changes of a worker. */
 export interface Named {
@@ -69,6 +73,23 @@ export interface Named {
 }
 
 const NOBODY: readonly Named[] = []
+
+/** What is known of a call that a router decided without its pool. */
+export const UNKNOWN: Ask = {
+  id: '',
+  model: null,
+  prefix: null,
+  promptBytes: 0,
+  tokens: 0,
+  session: null,
+  priority: 0,
+  tenant: '',
+  stream: false,
+  queueUntil: 0,
+  engines: null,
+  pin: null,
+  makesState: false,
+}
 
 /** Makes a slot that of a new attempt: what is known of the ask, and nothing of what came of it. Its numbers begin at `at`. */
 export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now, numbers, at }: Beginning): void {
@@ -92,7 +113,7 @@ export function beginSlot(slot: Slot, ask: Ask, { serial, attempt, now, numbers,
   slot.outcome = null
   slot.isDegraded = false
   for (let field = HEAD.promptTokens; field < HEAD.firstToken; field++) numbers[at + field] = 0
-  for (let field = HEAD.firstToken; field < HEAD_WIDTH; field++) numbers[at + field] = -1
+  for (let field = HEAD.firstToken; field < HEAD.id; field++) numbers[at + field] = -1
   numbers[at + HEAD.at] = now
   numbers[at + HEAD.attempt] = attempt
   numbers[at + HEAD.tokens] = ask.tokens
@@ -122,6 +143,31 @@ export function endSlot(slot: Slot, outcome: Outcome, { now, numbers, at }: Endi
 }
 
 type Ending = Pick<Beginning, 'now' | 'numbers' | 'at'>
+
+/**
+ * Puts the id of an attempt that is over where its numbers are: thousands of strings, of which each call brings a new one, were all
+ * that outlived two rounds of the collector (60 bytes a call). `bytes`: of the numbers; `at`: where those of `HEAD.id` begin. Ids
+ * that are too long, or not of one byte a character, stay as they are.
+ */
+export function packId(slot: Slot, bytes: Uint8Array, at: number): void {
+  const { id } = slot
+  if (id.length >= 8 * ID_WIDTH) return
+  bytes[at] = id.length
+  for (let i = 0; i < id.length; i++) {
+    const code = id.charCodeAt(i)
+    if (code > 255) return
+    bytes[at + 1 + i] = code
+  }
+  slot.id = ''
+}
+
+/** Whether it is an attempt of that call, wherever its id lies. */
+export function isOf(slot: Slot, id: string, bytes: Uint8Array, at: number): boolean {
+  if (slot.id !== '') return slot.id === id
+  if (bytes[at] !== id.length) return false
+  for (let i = 0; i < id.length; i++) if (bytes[at + 1 + i] !== id.charCodeAt(i)) return false
+  return true
+}
 
 export const emptySlot = (): Slot => ({
   serial: -1,

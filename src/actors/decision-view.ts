@@ -1,8 +1,8 @@
 // A decision as people see it: who could be chosen, what each would have cost, who was passed over and why, and what came of it.
 import type { Candidate, PoolSense, Terms } from '../policies/policy.ts'
 import type { Ask, Failure, RefusalValue } from './ask.ts'
-import { reasonOf, type DecisionLog } from './decision-log.ts'
-import { ROW } from './decision-rows.ts'
+import type { DecisionLog } from './decision-log.ts'
+import { reasonOf, ROW } from './decision-rows.ts'
 import { HEAD, type Named, type Slot } from './decision-slot.ts'
 import type { Member } from './members.ts'
 import { serves } from './roster.ts'

@@ -124,6 +124,39 @@ test('a decision tells what each worker looked like then, not now', () => {
   assert.deepEqual([first?.backlog_tokens, first?.in_flight, first?.chosen], [50, 3, true])
 })
 
+test('an attempt that is over is found by its id, whatever that is made of, and by no other', () => {
+  const ids = [
+    'd-1',
+    'd-10',
+    'd-2',
+    'd-ü',
+    'd-語',
+    `d-${'x'.repeat(28)}`,
+    `d-${'x'.repeat(29)}`,
+    `d-${'x'.repeat(30)}`,
+    'd-\0',
+  ]
+  const log = new DecisionLog(ids.length)
+  for (const id of ['lost', ...ids]) {
+    decide(log, ask({ id }))
+    log.ended(log.newest(id), { kind: 'done', status: 200 }, 1500)
+  }
+  for (const id of ids) assert.deepEqual([viewOf(log, id)?.id, viewOf(log, id)?.outcome], [id, 'done'])
+  for (const id of ['lost', '', 'd', 'd-', 'd-3', 'd-1\0', 'd-\u01fc', `d-${'x'.repeat(31)}`])
+    assert.deepEqual(log.find(id), [], id)
+})
+
+test('what comes late for an attempt that is over still finds it', () => {
+  const log = new DecisionLog(4)
+  const one = ask({ id: 'd-late' })
+  decide(log, one)
+  const late = log.newest(one.id)
+  log.ended(late, { kind: 'done' }, 1500)
+  log.ended(late, { kind: 'failed' }, 1600)
+  log.first(late, 250)
+  assert.deepEqual([viewOf(log, one.id)?.outcome, log.newest(one.id)], ['done', late])
+})
+
 test('matches, predictions and what the engine told stand beside each other', () => {
   const log = new DecisionLog(4)
   const one = ask()
