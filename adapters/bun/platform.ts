@@ -59,7 +59,8 @@ function placed(request: Request): Request {
   const { url } = request
   if (url.startsWith(known)) return request
   const path = url.startsWith('/') ? 0 : url.indexOf('/', 'https://'.length)
-  if (path === 0 || !URL.canParse(url)) return new Request(`http://localhost${url.slice(path)}`, request)
+  if (path <= 0 || !URL.canParse(url))
+    return new Request(`http://localhost${path < 0 ? '/' : url.slice(path)}`, request)
   known = url.slice(0, path + 1)
   return request
 }

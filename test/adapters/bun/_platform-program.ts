@@ -18,11 +18,13 @@ const tell = (text: string) =>
     let came = ''
     socket.on('data', (bytes) => {
       came += bytes.toString()
-      if (came.includes('body')) socket.end(() => resolve(came.slice(came.indexOf('\r\n\r\n') + 4)))
+      if (/body|CONNECT/.test(came)) socket.end(() => resolve(came.slice(came.indexOf('\r\n\r\n') + 4)))
     })
     socket.write(text)
   })
 
+// Its URL is one without a path.
+await tell('CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n')
 const told = [await tell('POST /a?b HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody')]
 for (const host of ['', 'a:99999', 'a', 'a:99999', '[::1', '1.2.3.4.5', 'a:b', 'a', 'b:80', 'a.b', ':80'])
   told.push(await tell(`POST /a?b HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\n\r\nbody`))
