@@ -3,6 +3,7 @@ import { Batches } from '../src/actors/batches.ts'
 import { Limiter } from '../src/actors/limiter.ts'
 import { Pool } from '../src/actors/pool.ts'
 import { Registry } from '../src/actors/registry.ts'
+import { OwnAlarms } from '../src/forward/own-alarms.ts'
 import { createCore, dataPlane, type DataPlane } from '../src/planes.ts'
 import { refuse } from '../src/routes/reply.ts'
 import { durable } from './workers/durable.ts'
@@ -47,7 +48,9 @@ export default {
 /** The registry is started by its own home. Null when the configuration is wrong. */
 function open(env: Env): DataPlane | null {
   const { config } = loadedOf(env)
-  return config && dataPlane(createCore(config, createHost(config, env)))
+  if (config === null) return null
+  const host = createHost(config, env)
+  return dataPlane(createCore(config, host, { alarms: new OwnAlarms(host) }))
 }
 
 function misconfigured(env: Env): Response {

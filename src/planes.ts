@@ -10,7 +10,7 @@ import type { Core } from './core.ts'
 import { corsRulesOf } from './dialects/cors-rules.ts'
 import { dialectFirst, refuseFor, spoken, type Route } from './dialects/speak.ts'
 import { Links } from './execute/links.ts'
-import { Alarms } from './forward/alarms.ts'
+import type { Alarms } from './forward/alarms.ts'
 import { ClientLeft } from './forward/left.ts'
 import { Notes } from './forward/notes.ts'
 import type { Host } from './host.ts'
@@ -111,8 +111,15 @@ function endpointOf(
   return endpoint?.makesState && isKept(core, path) ? undefined : endpoint
 }
 
-/** What the planes share. `showProcess`: defines the metrics of the process in the meter. */
-export function createCore(config: Config, host: Host, showProcess?: (meter: Meter) => void): Core {
+/** What a core has by how its runtime lives. */
+export interface Living {
+  readonly alarms: Alarms
+  /** Defines the metrics of the process. */
+  readonly showProcess?: (meter: Meter) => void
+}
+
+/** What the planes share. */
+export function createCore(config: Config, host: Host, { alarms, showProcess }: Living): Core {
   const meter = createMeter()
   return {
     config,
@@ -120,7 +127,7 @@ export function createCore(config: Config, host: Host, showProcess?: (meter: Met
     models: new Models(host),
     buffers: new BodyBudget(config.maxBuffered, host.buffered),
     notes: new Notes(host),
-    alarms: new Alarms(host),
+    alarms,
     links: new Links(),
     instruments: createInstruments(meter, {
       version,

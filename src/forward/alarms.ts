@@ -1,4 +1,4 @@
-// The clocks of all calls under way by one timer: hardly any of them ever rings, and a timer each would cost more than its call's routing.
+// The clocks of the calls under way.
 import type { Host } from '../host.ts'
 
 /** Something that wants to be called at a time. `dueAt` may move to a later one while it is set: it is looked at when it was due. */
@@ -13,19 +13,28 @@ export interface Alarm {
   end(): void
 }
 
-export class Alarms {
-  readonly #host: Pick<Host, 'now' | 'timer' | 'isPerRequest'>
+/** Those that are set. */
+export interface Alarms {
+  now(): number
+  set(alarm: Alarm, now: number): void
+  /** Harmless when it is not set. */
+  drop(alarm: Alarm): void
+  /** Ends all that are set. */
+  end(): void
+}
+
+/** All of them by one timer: hardly any ever rings, and a timer each would cost more than its call's routing. */
+export class SharedAlarms implements Alarms {
+  readonly #host: Pick<Host, 'now' | 'timer'>
   /**
    * In no order. A Set would be made anew for every few calls, and what is left of one points to the next: once the first has
    * become old, the collector keeps all of them and their calls until its great round (12 ms in place of 4 for each small one).
    */
   readonly #set: Alarm[] = []
-  /** Per request: timers end with the request that made them, so that each alarm has its own. */
-  readonly #own = new Map<Alarm, () => void>()
   #ringAt = Infinity
   #cancel: (() => void) | null = null
 
-  constructor(host: Pick<Host, 'now' | 'timer' | 'isPerRequest'>) {
+  constructor(host: Pick<Host, 'now' | 'timer'>) {
     this.#host = host
   }
 
@@ -34,37 +43,21 @@ export class Alarms {
   }
 
   set(alarm: Alarm, now: number): void {
-    if (this.#host.isPerRequest) return this.#setAlone(alarm, now)
     if (alarm.place < 0) alarm.place = this.#set.push(alarm) - 1
     if (alarm.dueAt < this.#ringAt) this.#arm(alarm.dueAt, now)
   }
 
-  /** Harmless when it is not set. */
   drop(alarm: Alarm): void {
-    if (this.#host.isPerRequest) {
-      this.#own.get(alarm)?.()
-      this.#own.delete(alarm)
-      return
-    }
     // Nothing keeps the process awake while no call is under way.
     if (this.#take(alarm) && this.#set.length === 0) this.#disarm()
   }
 
-  /** Ends all that are set. */
   end(): void {
-    for (const alarm of [...this.#set, ...this.#own.keys()]) {
+    const all = [...this.#set]
+    for (const alarm of all) {
       this.drop(alarm)
       alarm.end()
     }
-  }
-
-  #setAlone(alarm: Alarm, now: number): void {
-    this.#own.get(alarm)?.()
-    const ring = () => {
-      this.#own.delete(alarm)
-      alarm.ring(this.#host.now())
-    }
-    this.#own.set(alarm, this.#host.timer(Math.max(0, alarm.dueAt - now), ring))
   }
 
   #arm(at: number, now: number): void {

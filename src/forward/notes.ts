@@ -27,7 +27,7 @@ export class Life {
 
 export class Notes {
   readonly #host: Host
-  /** In no order, and in no Map: that would hash each id, and be made anew for every few calls (see `Alarms`). */
+  /** In no order, and in no Map: that would hash each id, and be made anew for every few calls (see `SharedAlarms`). */
   readonly #live: Life[] = []
   /** Per request: each call has a timer of its own. */
   readonly #timers = new Map<Life, () => void>()

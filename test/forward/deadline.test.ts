@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Alarms } from '../../src/forward/alarms.ts'
+import { SharedAlarms } from '../../src/forward/alarms.ts'
 import { Deadline } from '../../src/forward/deadline.ts'
 import { createClock } from '../_clock.ts'
 
@@ -8,7 +8,7 @@ function start({ firstToken = 0, idle = 0, total = 0 }) {
   const clock = createClock()
   const late: [string, number][] = []
   const begin = clock.now()
-  const alarms = new Alarms(clock)
+  const alarms = new SharedAlarms(clock)
   const rules = { firstTokenTimeout: firstToken, idleTimeout: idle, totalTimeout: total }
   const deadline = new Deadline(alarms, rules, begin, {
     late: (failure) => late.push([failure.kind, clock.now() - begin]),
