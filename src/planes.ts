@@ -24,7 +24,7 @@ import { targetOf, type Target } from './openai/target.ts'
 import { withCors } from './routes/cors.ts'
 import { answerCall, inference } from './routes/inference.ts'
 import { isKept, kept } from './routes/keeping.ts'
-import { refuse } from './routes/reply.ts'
+import { refuse, text } from './routes/reply.ts'
 import { Soon } from './soon.ts'
 import { version } from './version.ts'
 import { answer, controlRoutes, dataRoutes } from './routes/table.ts'
@@ -170,7 +170,7 @@ async function guarded(
       return refuseFor(core, error, request, id)
     }
     // Nobody reads what is answered.
-    if (error instanceof ClientLeft) return new Response(null, { status: 499 })
+    if (error instanceof ClientLeft) return text('', 499)
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
     core.host.log({ level: 'error', message: 'a request failed inside the router', detail })
     return refuse({
