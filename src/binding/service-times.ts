@@ -33,11 +33,6 @@ export class ServiceTimes {
     this.#rate = rate
   }
 
-  /** What was learned, for people: seconds a prompt, and the factors to the rate without and with context. */
-  get coefficients(): Features {
-    return this.#p
-  }
-
   /** Of a prompt of `to` tokens whose first `from` are cached. */
   features(from: number, to: number): Features {
     const read = (to - from) / this.#rate

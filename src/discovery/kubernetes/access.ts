@@ -1,13 +1,7 @@
 // Where the API server is and how the router proves itself to it: as configured, by a kubeconfig, or as a pod of the cluster.
 import type { Outside } from '../../host.ts'
-import {
-  accessBy,
-  configured,
-  read,
-  type AccessKeys,
-  type Credentials,
-  type FindAccess,
-} from './credentials.ts'
+import { accessBy, type AccessKeys, type Credentials, type FindAccess } from './credentials.ts'
+import { configured, read } from './files.ts'
 import { readKubeconfig } from './kubeconfig.ts'
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'

@@ -1,4 +1,4 @@
-// By what the router reaches an API server, and how it reads the files that hold it.
+// By what the router reaches an API server.
 import type { Config } from '../../config/schema.ts'
 import type { Outside, OutsideTls } from '../../host.ts'
 
@@ -56,24 +56,10 @@ export async function accessBy(
   }
 }
 
-/** The credentials that the configuration names itself. */
-export function configured(config: AccessKeys, outside: Outside): Credentials {
-  const { kubernetesApi: url = '', kubernetesToken, kubernetesTokenFile, kubernetesCa } = config
-  return {
-    url: url.replace(/\/+$/, ''),
-    namespace: null,
-    token: async () =>
-      kubernetesToken ?? (kubernetesTokenFile === undefined ? null : read(outside, kubernetesTokenFile)),
-    tls: async () => (kubernetesCa === undefined ? {} : { ca: await read(outside, kubernetesCa) }),
-  }
-}
-
-/** The text of a file without the line break at its end. @throws Error that names the file */
-export async function read({ files }: Outside, path: string): Promise<string> {
-  if (!files) throw new Error(`this runtime has no files: ${path} can not be read`)
-  try {
-    return (await files.read(path)).trim()
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
+/** The credentials that the configuration says itself, without those in files. */
+export const told = ({ kubernetesApi = '', kubernetesToken }: AccessKeys): Credentials => ({
+  url: kubernetesApi.replace(/\/+$/, ''),
+  namespace: null,
+  token: async () => kubernetesToken ?? null,
+  tls: async () => ({}),
+})

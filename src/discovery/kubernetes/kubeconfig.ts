@@ -1,6 +1,7 @@
 // Reads kubeconfig files: the server, the authority that it is checked by, and the router's token or certificate.
 import type { Outside, OutsideTls } from '../../host.ts'
-import { read, type Credentials } from './credentials.ts'
+import type { Credentials } from './credentials.ts'
+import { read } from './files.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
