@@ -15,6 +15,10 @@ const END = '\r\n\r\n'
 /** Headers that say how the message and its connection go on: another value of them is the parser's. */
 const BOUND = /^(?:host|expect|connection|proxy-connection|keep-alive|transfer-encoding|upgrade|te|trailer)$/i
 
+/** What is looked at, and its words: mostly the one buffer that all is read into. */
+let seen: Uint8Array | null = null
+let seenWords: Int32Array = new Int32Array(0)
+
 /** A head that the parser took. */
 interface Known {
   readonly form: HeadForm
@@ -31,9 +35,6 @@ export class KnownHeads {
   #patience = PATIENCE
   /** Bytes of the head that was found last. */
   size = 0
-  /** What the words were seen of last: mostly the one buffer that all is read into. */
-  #seen: Uint8Array | null = null
-  #words: Int32Array = new Int32Array(0)
 
   /** The head that the bytes, a whole buffer, begin with, where it is known; `size` says how far it goes. Null: the parser has to read it. */
   find(bytes: Buffer, end: number): RequestHead | null {
@@ -59,18 +60,14 @@ export class KnownHeads {
   #isAgain({ form, words }: Known, bytes: Buffer, end: number): boolean {
     const { front } = form
     if (end < front) return false
-    const seen = this.#wordsOf(bytes)
-    const whole = front >> 2
-    for (let i = 0; i < whole; i++) if (seen[i] !== words[i]) return false
-    return form.standsIn(bytes, end, whole << 2) && form.size <= LONGEST
-  }
-
-  #wordsOf(bytes: Uint8Array): Int32Array {
-    if (bytes !== this.#seen) {
-      this.#seen = bytes
-      this.#words = wordsOf(bytes)
+    if (bytes !== seen) {
+      seen = bytes
+      seenWords = wordsOf(bytes)
     }
-    return this.#words
+    const theirs = seenWords
+    const whole = front >> 2
+    for (let i = 0; i < whole; i++) if (theirs[i] !== words[i]) return false
+    return form.standsIn(bytes, end, whole << 2) && form.size <= LONGEST
   }
 
   /** Remembers a head that the parser took: the bytes begin with it, `end` of them are there. */
@@ -89,9 +86,11 @@ export class KnownHeads {
       free: new Set(free),
     })
     if (form === null) return
-    if (isMerging) this.#known = this.#known.filter((one) => !alike.includes(one))
-    else if (this.#known.length === MOST) this.#known.pop()
-    this.#known.push({ form, words: wordsOf(form.bytes), head })
+    const others = isMerging
+      ? this.#known.filter((one) => !alike.includes(one))
+      : this.#known.slice(0, MOST - 1)
+    // Without the room for 16 more that a push would make.
+    this.#known = [...others, { form, words: wordsOf(form.bytes), head }]
   }
 }
 

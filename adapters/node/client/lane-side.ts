@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import type { SocketWriter } from '../writer.ts'
 import type { DateLine } from './head.ts'
-import type { ParserShape } from './parser.ts'
+import type { Parsers } from './parsers.ts'
 import type { Turn } from './turn.ts'
 
 /** What a lane lends its turns. */
@@ -20,12 +20,18 @@ export interface LaneSide {
 
 /** What all lanes of a server share. */
 export interface LaneOptions {
-  readonly shape: ParserShape
+  /** Names of methods by the parser's numbers. */
+  readonly methods: readonly (string | undefined)[]
+  readonly parsers: Parsers
   readonly date: DateLine
   /** Lines that tell how long an idle connection is kept. */
   readonly kept: string
   /** Calls the handler. What comes behind the request on its connection waits until its response is out. */
   serve(turn: Turn): void
-  /** Hears of a client that ended its connection within a body. */
-  broken(socket: Socket): void
+  /** Hears of what is wrong with a connection: it is to end. */
+  broken(error: Error, socket: Socket): void
+  /** Hears of each connection that has ended. */
+  closed(socket: Socket): void
+  /** Takes a connection whose next bytes are these: node:http reads it from here on. */
+  handOver(socket: Socket, bytes: Buffer): void
 }

@@ -1,6 +1,6 @@
-// A client's connection without node:http's messages: its parser and its errors stay node:http's, but what the parser tells goes
-// straight to our own requests (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
-// A plain one is read past node:http, too: what begins with a head that came before needs no parser.
+// A client's connection without node:http's messages: the parser is node:http's, but what it tells goes straight to our own requests
+// (the figure: bench/README.md, "Lanes"). It counts how long it waits; `Lanes` ends it.
+// On a plain one what begins with a head that came before needs no parser.
 import type { Socket } from 'node:net'
 import { partOf, readPast, type Taker } from '../reader.ts'
 import { SocketWriter } from '../writer.ts'
@@ -8,26 +8,29 @@ import type { DateLine } from './head.ts'
 import { linger } from './ending.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Landing } from './landing.ts'
-import { heldBy, type OnHead, type Parser, type ParserShape } from './parser.ts'
 import type { LaneOptions, LaneSide } from './lane-side.ts'
 import { LastHead } from './last-head.ts'
-import { readRequest, wantsWebSocket, type RequestHead } from './request.ts'
+import type { HeadArgs, LentParser, Listener } from './parsers.ts'
+import { headOf, readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
+/** Tells the parser that what follows a head is not HTTP. */
+const OUT = 2
 
-type Slot = Parser[number]
-
-export class Lane implements LaneSide, Taker {
+export class Lane implements LaneSide, Taker, Listener {
   readonly socket: Socket
   readonly writer: SocketWriter
   readonly date: DateLine
   readonly kept: string
   readonly #options: LaneOptions
-  readonly #parser: Parser
-  /** node:http's own callbacks; null once they are back in their places. */
-  #own: readonly (readonly [number, Slot])[] | null
+  /** Reads a message; none where it is between two. */
+  #parser: LentParser | null = null
+  /** It has closed or broken, or left HTTP. */
+  #isOver = false
+  /** The head that takes it out of HTTP. */
+  #handedOver: Buffer | null = null
   /** Whose body is coming. */
   #reading: Turn | null = null
   /** Whose response is being made. */
@@ -39,7 +42,7 @@ export class Lane implements LaneSide, Taker {
   #isEnding = false
   #isServing = false
   #hasServed = false
-  /** What the client sent before; null where node:http reads the connection. */
+  /** What the client sent before; null where node:net reads the connection. */
   readonly #known: KnownHeads | null
   /** Gives the connection back to node:net. */
   readonly #giveBack: (() => void) | null
@@ -59,32 +62,20 @@ export class Lane implements LaneSide, Taker {
   idleFor = 0
   headFor = 0
 
-  /** Takes a connection over, or gives null where its parser can't be listened to. */
-  static open(socket: Socket, options: LaneOptions): Lane | null {
-    const { parser } = socket as { parser?: Parser }
-    const isKnown = parser?._consumed === true && typeof parser[options.shape.slots.execute] === 'function'
-    return isKnown ? new Lane(socket, parser, options) : null
-  }
-
-  private constructor(socket: Socket, parser: Parser, options: LaneOptions) {
+  constructor(socket: Socket, options: LaneOptions) {
     this.socket = socket
     this.writer = new SocketWriter(socket)
     this.date = options.date
     this.kept = options.kept
     this.#options = options
-    this.#parser = parser
-    this.#own = heldBy(parser, options.shape.slots)
-    this.#listen(options.shape.slots)
     this.#giveBack = readPast(socket, this)
     this.#known = this.#giveBack === null ? null : new KnownHeads()
-    if (this.#giveBack !== null) {
-      // By this the parser no longer reads by itself, and gets what is told as 'data'.
-      socket.on('data', nothing).off('data', nothing)
-      // Before node:http, which sees nothing wrong with it.
-      socket.prependListener('end', () => (this.#left > 0 ? options.broken(socket) : this.#current?.cutOff()))
-    }
+    if (this.#giveBack === null) socket.on('data', (bytes: Buffer) => this.arrive(bytes, bytes.length))
+    else socket.resume()
     socket.on('drain', () => this.#current?.drained())
-    socket.once('close', () => this.#onClose())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', (error) => this.fail(error))
+    socket.on('close', () => this.#onClose())
   }
 
   /** A response is on its way, and some of it is out. */
@@ -94,33 +85,28 @@ export class Lane implements LaneSide, Taker {
 
   /** It waits for a request, and not for the first one. */
   get isIdle(): boolean {
-    return this.#current === null && this.#reading === null && this.#hasServed && this.#own !== null
+    return this.#current === null && this.#reading === null && this.#hasServed && !this.#isOver
   }
 
   /** Counts a look. */
   look(): void {
     this.idleFor = this.isIdle ? this.idleFor + 1 : 0
-    this.headFor = this.#isHeadDue && this.#own !== null ? this.headFor + 1 : 0
+    this.headFor = this.#isHeadDue && !this.#isOver ? this.headFor + 1 : 0
   }
 
-  #listen({ begin, head, body, complete, execute }: ParserShape['slots']): void {
-    const parser = this.#parser
-    const onExecute = parser[execute] as (result: unknown) => void
-    parser[begin] = () => {
-      this.#isBetween = false
-    }
-    parser[head] = ((...args) => this.#onHead(args)) satisfies OnHead as Slot
-    parser[body] = (bytes: Uint8Array) => this.#reading?.data(bytes, false)
-    parser[complete] = () => {
-      this.#isBetween = this.#endsClean
-      this.#onComplete()
-    }
-    parser[execute] = (result: unknown) => {
-      this.idleFor = 0
-      onExecute(result)
-      // A body that goes on behind this read: its request is served meanwhile.
-      if (typeof result === 'number') this.#parsed()
-    }
+  // From the parser.
+
+  begins(): void {
+    this.#isBetween = false
+  }
+
+  body(bytes: Uint8Array): void {
+    this.#reading?.data(bytes, false)
+  }
+
+  ends(): void {
+    this.#isBetween = this.#endsClean
+    this.#onComplete()
   }
 
   /** The parser has taken what was read. */
@@ -130,11 +116,12 @@ export class Lane implements LaneSide, Taker {
     this.#next()
   }
 
-  /** Bytes came that node:http did not read. */
+  /** Bytes came. */
   arrive(bytes: Buffer, size: number): Buffer | undefined {
     this.idleFor = 0
+    if (this.#isOver) return undefined
     if (this.#left > 0) return this.#readBody(bytes, 0, size)
-    const canPass = this.#isBetween && !this.#isEnding && this.socket.writable
+    const canPass = this.#known !== null && this.#isBetween && !this.#isEnding && this.socket.writable
     const head = canPass ? this.#known!.find(bytes, size) : null
     // A client that asks but once teaches nothing: to learn its head had 5 % of such a call.
     if (head === null) return this.#parse(bytes, size, canPass && this.#hasServed)
@@ -168,31 +155,31 @@ export class Lane implements LaneSide, Taker {
     return landing.next(bytes, this.#known!.size, turn?.length ?? 0)
   }
 
-  /** Gives bytes to the parser, as node:http does with what it did not read by itself. */
   #parse(bytes: Buffer, size: number, isFresh: boolean): undefined {
     this.#told = null
     this.#hasTold = false
-    // Nobody keeps what is not copied.
-    this.socket.emit('data', bytes.subarray(0, size))
+    this.#parser ??= this.#options.parsers.take(this)
+    const taken = this.#parser.read(bytes.subarray(0, size))
+    if (this.#handedOver !== null)
+      return this.#handOver(this.#handedOver, bytes.subarray(Number(taken), size))
+    if (taken instanceof Error) this.fail(taken)
+    else if (this.#isBetween) this.#giveParser(true)
     if (isFresh && this.#told !== null) this.#known!.learn(bytes, size, this.#told)
     this.#parsed()
   }
 
-  #onHead(args: Parameters<OnHead>): number {
-    const parser = this.#parser
-    const [major, minor, list, number, path, , , isUpgrade, keepsAlive] = args
+  head(args: HeadArgs): number {
+    const [major, minor, headers, number, target, , , isUpgrade, keepsAlive] = args
     this.#endsClean = keepsAlive && !isUpgrade
     this.#isHeadDue = false
     this.#hasTold = true
-    const headers = list ?? parser._headers
-    const target = path ?? parser._url
-    if (list === undefined || path === undefined) this.#forget()
     if (this.#isEnding) return 0
-    const method = this.#options.shape.methods[number]
+    const method = this.#options.methods[number]
     if (method === undefined || (isUpgrade && wantsWebSocket(method, headers))) {
-      args[2] = headers
-      args[4] = target
-      return this.#handOver(args)
+      // Another protocol can't begin before the responses that are due.
+      if (this.#current !== null || this.#line.length > 0) this.socket.destroy()
+      else this.#handedOver = headOf(`${method ?? 'CONNECT'} ${target} HTTP/${major}.${minor}`, headers)
+      return OUT
     }
     const isModern = major === 1 && minor === 1
     const memory = this.#lastHead.memoryOf(headers)
@@ -209,27 +196,16 @@ export class Lane implements LaneSide, Taker {
     if (this.#line.length > MAX_LINE) this.steer()
   }
 
-  /** Gives the connection back to node:http, which takes the socket out of HTTP. */
-  #handOver(args: Parameters<OnHead>): number {
-    if (this.#current !== null || this.#line.length > 0) {
-      // Another protocol can't begin before the responses that are due.
-      this.socket.destroy()
-      return 0
-    }
-    this.#release()
+  /** Gives the connection to node:http, which takes the socket out of HTTP. */
+  #handOver(head: Buffer, rest: Buffer): undefined {
+    this.#isOver = true
+    this.#giveParser(false)
     this.#giveBack?.()
-    const own = this.#parser[this.#options.shape.slots.head] as OnHead
-    return own.apply(this.#parser, args)
-  }
-
-  #forget(): void {
-    this.#parser._headers = []
-    this.#parser._url = ''
+    this.socket.removeAllListeners('data')
+    this.#options.handOver(this.socket, Buffer.concat([head, rest]))
   }
 
   #onComplete(): void {
-    // Trailers: nobody asked for them.
-    if (this.#parser._headers.length > 0) this.#forget()
     this.#hasTold = true
     const turn = this.#reading
     this.#reading = null
@@ -278,8 +254,27 @@ export class Lane implements LaneSide, Taker {
     this.steer()
   }
 
+  /** Something is wrong with the client, or what it sends: nothing of it is read any more. */
+  fail(error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#options.broken(error, this.socket)
+  }
+
+  /** The client sends no more, so it has left. */
+  #onEnd(): void {
+    if (this.#isOver) return
+    if (this.#left > 0) return this.fail(endedEarly())
+    this.#current?.cutOff()
+    const wrong = this.#parser?.finish()
+    if (wrong instanceof Error) this.fail(wrong)
+    else this.socket.end()
+  }
+
   #onClose(): void {
-    this.#release()
+    this.#isOver = true
+    this.#giveParser(false)
+    this.#options.closed(this.socket)
     this.#landing.close()
     const reading = this.#reading
     this.#reading = null
@@ -289,11 +284,13 @@ export class Lane implements LaneSide, Taker {
     this.#current = null
   }
 
-  /** Puts node:http's callbacks back, once: parsers are used again, by other connections. */
-  #release(): void {
-    for (const [slot, callback] of this.#own ?? []) this.#parser[slot] = callback
-    this.#own = null
+  #giveParser(isClean: boolean): void {
+    if (this.#parser !== null) this.#options.parsers.give(this.#parser, isClean)
+    this.#parser = null
   }
 }
 
-function nothing(): void {}
+/** As node:http would tell of it itself. */
+function endedEarly(): Error {
+  return Object.assign(new Error('the body ended early'), { code: 'HPE_INVALID_EOF_STATE' })
+}

@@ -1,4 +1,5 @@
 // The parser that node:http reads each connection with (llhttp), and whether it can be listened to without node:http's messages.
+import type { Server } from 'node:http'
 import { Duplex } from 'node:stream'
 import { http } from '../builtins.ts'
 
@@ -7,11 +8,11 @@ export interface Parser {
   /** Parts of a head, or a trailer, that came in several reads. */
   _headers: string[]
   _url: string
-  /** It reads the socket by itself; `execute` is not called by anybody. */
-  readonly _consumed: boolean
   /** The slots that it calls. */
   [slot: number]: ((...args: never[]) => unknown) | null
   execute(bytes: Buffer): unknown
+  /** No more comes. */
+  finish(): unknown
 }
 
 /** What `slots.head` is called with; its answer 0 means: go on, a body follows as the head says. */
@@ -37,8 +38,6 @@ export interface ParserShape {
     readonly head: number
     readonly body: number
     readonly complete: number
-    /** After each read, with the bytes that were taken or an error. */
-    readonly execute: number
   }
   /** Names of methods by the parser's numbers. CONNECT is not among them. */
   readonly methods: readonly (string | undefined)[]
@@ -49,7 +48,6 @@ const NAMES = {
   head: 'kOnHeadersComplete',
   body: 'kOnBody',
   complete: 'kOnMessageComplete',
-  execute: 'kOnExecute',
 } as const
 
 /**
@@ -57,12 +55,10 @@ const NAMES = {
  * Null where anything is not as in Node 22 to 26: then node:http's own messages are used.
  */
 export function probe(): ParserShape | null {
-  const socket = new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() })
+  const socket = nobody()
   try {
-    const server = http.createServer()
-    server.emit('connection', socket)
-    const { parser } = socket as { parser?: Parser }
-    if (parser === undefined) return null
+    const parser = parserFor(socket, http.createServer())
+    if (typeof parser?.finish !== 'function') return null
     const slots = slotsOf(parser)
     return slots && tryAll(parser, slots)
   } catch {
@@ -74,14 +70,25 @@ export function probe(): ParserShape | null {
   }
 }
 
+/** A connection that never was. */
+export function nobody(): Duplex {
+  return new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() })
+}
+
+/** What that server reads a connection with. */
+export function parserFor(socket: Duplex, server: Server): Parser | undefined {
+  server.emit('connection', socket)
+  return (socket as { parser?: Parser }).parser
+}
+
 function slotsOf(parser: Parser): ParserShape['slots'] | null {
   const known = parser.constructor as unknown as Record<string, unknown>
-  const { begin, head, body, complete, execute } = NAMES
-  const [beginSlot, ...numbers] = [begin, head, body, complete, execute].map((name) => known[name])
+  const { begin, head, body, complete } = NAMES
+  const [beginSlot, ...numbers] = [begin, head, body, complete].map((name) => known[name])
   if (typeof beginSlot !== 'number' || parser[beginSlot] !== null) return null
   if (!numbers.every((slot) => typeof slot === 'number' && typeof parser[slot] === 'function')) return null
-  const [headSlot, bodySlot, completeSlot, executeSlot] = numbers as [number, number, number, number]
-  return { begin: beginSlot, head: headSlot, body: bodySlot, complete: completeSlot, execute: executeSlot }
+  const [headSlot, bodySlot, completeSlot] = numbers as [number, number, number]
+  return { begin: beginSlot, head: headSlot, body: bodySlot, complete: completeSlot }
 }
 
 /** The shape, if the parser tells of some requests what was sent. */

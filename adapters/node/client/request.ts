@@ -79,3 +79,10 @@ export function wantsWebSocket(method: string, headers: HeaderList): boolean {
   }
   return false
 }
+
+/** A head that the parser took, as it may have come: in no more bytes. `line`: its first one. */
+export function headOf(line: string, headers: HeaderList): Buffer {
+  let text = `${line}\r\n`
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}:${headers[i + 1]}\r\n`
+  return Buffer.from(`${text}\r\n`, 'latin1')
+}
