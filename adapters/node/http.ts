@@ -122,10 +122,15 @@ class Front implements Served, Ward {
     if (shape !== null) this.#lanes = new Lanes(http, { shape, times: TIMES, tls: options.tls, serve })
     this.#http = http
     this.#door = this.#lanes?.door ?? http
+    const sockets = this.#sockets
+    // One for all of them.
+    const closed = function (this: Duplex) {
+      sockets.delete(this)
+    }
     // Under TLS these are the bare sockets, so that one whose handshake never ends is closed, too.
     this.#door.on('connection', (socket: Duplex) => {
-      this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      sockets.add(socket)
+      socket.on('close', closed)
     })
   }
 
