@@ -6,7 +6,6 @@ type Tree<S> = Map<string, Tree<S> | S>
 
 /** Label values longer than this come from somebody who plays with us, and share the series `other`. */
 const LONGEST_VALUE = 256
-const MOST_LABELS = 4
 const OVERFLOW = 'other'
 
 export interface FamilyShape<S extends Series> {
@@ -37,7 +36,6 @@ export class Family<S extends Series> {
   #only: S | undefined
 
   constructor(shape: FamilyShape<S>) {
-    if (shape.labels.length > MOST_LABELS) throw new Error(`${shape.name}: at most ${MOST_LABELS} labels`)
     this.shape = shape
     this.#depth = Math.max(1, shape.labels.length)
     if (shape.labels.length === 0) this.#only = this.with() // shown as 0 from the start

@@ -67,22 +67,28 @@ export const DROPPED = {
   help: 'Lookups that found a metric full and went to its series `other`.',
   labels: ['metric'],
 } as const
-const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
-const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
+
+/** What of a definition can be wrong. */
+export type Definition = Pick<FamilyShape<Series>, 'type' | 'name' | 'labels' | 'bounds'>
+
+interface MeterOptions {
+  readonly seriesLimit?: number
+  /** Looks at each definition before it counts: for tests, which see all that there are (check.ts). */
+  readonly check?: (definition: Definition) => void
+}
 
 /**
- * Makes an empty registry. Definitions that Prometheus would not accept throw: they are bugs, and found at start.
- * Each metric keeps at most `seriesLimit` series; what comes after that is counted in one series whose label
+ * Makes an empty registry. Each metric keeps at most `seriesLimit` series; what comes after that is counted in one series whose label
  * values are all `other`, and `fetchway_metric_series_dropped_total{metric}` grows.
  */
-export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: number } = {}): Meter {
+export function createMeter({ seriesLimit = 2000, check }: MeterOptions = {}): Meter {
   const families = new Map<string, Family<Series>>()
   const fills: (() => void)[] = []
 
   const define = <const L extends readonly string[], S extends Series>(
     shape: Shape<S> & { readonly labels: L },
   ): Metric<L, S> => {
-    checkShape(shape)
+    check?.(shape)
     if (families.has(shape.name)) throw new Error(`metric ${shape.name} is defined twice`)
     const limit = shape.name === DROPPED.name ? Infinity : seriesLimit
     const family = new Family<S>({ ...shape, limit, dropped: (name) => dropped.with(name).add() })
@@ -96,7 +102,7 @@ export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: num
     gauge: (name, help, labels, gather = 'first') =>
       define({ name, help, labels, gather, type: 'gauge', bounds: NONE, make: () => new GaugeSeries() }),
     histogram: (name, help, labels, buckets) => {
-      const bounds = checkBuckets(name, labels, buckets)
+      const bounds = Float64Array.from(buckets)
       return define({
         name,
         help,
@@ -122,22 +128,4 @@ export function createMeter({ seriesLimit = 2000 }: { readonly seriesLimit?: num
   }
   const dropped = meter.counter(DROPPED.name, DROPPED.help, DROPPED.labels)
   return meter
-}
-
-function checkShape({ type, name, labels }: Shape<Series>): void {
-  if (!METRIC_NAME.test(name)) throw new Error(`${name} is no metric name`)
-  if ((type === 'counter') !== name.endsWith('_total'))
-    throw new Error(`${name}: counters, and they alone, end in _total`)
-  for (const label of labels)
-    if (!LABEL_NAME.test(label)) throw new Error(`${name}: ${label} is no label name`)
-  if (new Set(labels).size !== labels.length) throw new Error(`${name}: a label is named twice`)
-}
-
-function checkBuckets(name: string, labels: readonly string[], buckets: readonly number[]): Float64Array {
-  if (labels.includes('le')) throw new Error(`${name}: the label le belongs to the buckets`)
-  for (const [index, bound] of buckets.entries()) {
-    const ascends = index === 0 || bound > (buckets[index - 1] as number)
-    if (!Number.isFinite(bound) || !ascends) throw new Error(`${name}: buckets must ascend and be finite`)
-  }
-  return Float64Array.from(buckets)
 }

@@ -1,6 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import parsePrometheus from 'parse-prometheus-text-format'
+import { checkDefinition } from '../../src/metrics/check.ts'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { showProcess } from '../../src/metrics/process.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
@@ -57,7 +58,7 @@ const pool = (...workers: SeatView[]): PoolView => ({
 })
 
 function setUp(options: Parameters<typeof createInstruments>[1] = {}) {
-  const meter = createMeter()
+  const meter = createMeter({ check: checkDefinition })
   const instruments = createInstruments(meter, options)
   const valueOf = (name: string, labels: Record<string, string> = {}) => {
     const metric = parsePrometheus(meter.render()).find((one) => one.name === name)

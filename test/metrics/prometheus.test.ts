@@ -1,6 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import parsePrometheus from 'parse-prometheus-text-format'
+import { checkDefinition } from '../../src/metrics/check.ts'
 import { createMeter, type Meter } from '../../src/metrics/prometheus.ts'
 
 type ParsedSample = ReturnType<typeof parsePrometheus>[number]['metrics'][number]
@@ -175,8 +176,8 @@ test('collected gauges are filled again at each render', () => {
   assert.deepEqual(linesOf(meter, 'in_flight'), ['in_flight{worker="b"} 1'])
 })
 
-test('definitions that Prometheus would not accept throw', () => {
-  const meter = createMeter()
+test('definitions that Prometheus would not accept throw where they are checked', () => {
+  const meter = createMeter({ check: checkDefinition })
   meter.gauge('twice', 'G.', [])
   assert.throws(() => meter.gauge('twice', 'G.', []), /twice/)
   assert.throws(() => meter.gauge('not-a-name', 'G.', []), /no metric name/)
