@@ -7,11 +7,11 @@ import { makeAlike } from './alike.ts'
 import { http as nodeHttp, https } from './builtins.ts'
 import type { Exchange } from './client/exchange.ts'
 import { Lanes, type LaneTimes } from './client/lanes.ts'
-import { OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
+import { hasTwoHosts, OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
 import { probe } from './client/parser.ts'
 import { NodeRequest, Origins } from './request.ts'
 import type { RequestContext } from './request.ts'
-import { onClientError } from './refusals.ts'
+import { onClientError, refuseConnect } from './refusals.ts'
 import { dropResponse } from './send.ts'
 import { freeSocketFile } from './socket-file.ts'
 import { sendOnSocket, SocketResponse } from './upgrade.ts'
@@ -116,6 +116,7 @@ class Front implements Served, Ward {
     http.maxHeadersCount = 0
     http.on('request', (req, res) => this.#onRequest(req, res, false))
     http.on('checkContinue', (req, res) => this.#onRequest(req, res, true))
+    http.on('connect', (_req, socket) => refuseConnect(socket))
     http.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head))
     http.on('clientError', (error, socket) => onClientError(error, socket, this.#lanes?.isAnswering(socket)))
     const serve = (exchange: Exchange) => this.#serve(exchange)
@@ -202,7 +203,9 @@ class Front implements Served, Ward {
 
   #onRequest(req: IncomingMessage, res: ServerResponse, isWaiting: boolean): void {
     // Sent behind a response that said it was the last one on its connection.
-    if (!req.socket.writableEnded) this.#serve(new OrdinaryExchange(req, res, isWaiting))
+    if (req.socket.writableEnded) return
+    if (hasTwoHosts(req)) res.writeHead(400, ['Connection', 'close']).end()
+    else this.#serve(new OrdinaryExchange(req, res, isWaiting))
   }
 
   #serve(exchange: Exchange): void {

@@ -17,6 +17,23 @@ export function onClientError(
   if (error.code === 'ECONNRESET' || !socket.writable || (isAnswering && bytesWritten))
     return void socket.destroy(error)
   const [status, code, message] = describe(error.code)
+  answerLast(socket, { status, code, message })
+}
+
+/** Answers a CONNECT: nothing is reached through the router. */
+export function refuseConnect(socket: Duplex): void {
+  socket.on('error', () => undefined) // what it says of its end is no matter
+  const message = 'The router is no proxy of connections: there is no CONNECT.'
+  answerLast(socket, { status: '405 Method Not Allowed', code: 'method_not_allowed', message })
+}
+
+interface Last {
+  readonly status: string
+  readonly code: string
+  readonly message: string
+}
+
+function answerLast(socket: Duplex, { status, code, message }: Last): void {
   const body = errorBody(message, code, 'invalid_request_error')
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
   socket.end(`${head}x-fetchway-error: ${code}\r\nConnection: close\r\n\r\n${body}`)

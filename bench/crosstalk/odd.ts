@@ -18,6 +18,9 @@ export interface Oracle {
 export async function startOracle(): Promise<Oracle> {
   const odd = new Map<string, string[]>()
   const server = createServer({ maxHeaderSize: 65_536, keepAliveTimeout: 5000 }, (request, response) => {
+    // node:http would take the first of several hosts.
+    const hosts = request.rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host')
+    if (hosts.length > 1) return void response.writeHead(400, { Connection: 'close' }).end()
     const parts: Buffer[] = []
     request.on('error', () => undefined)
     request.on('data', (part: Buffer) => parts.push(part))

@@ -13,6 +13,7 @@ import { LastHead } from './last-head.ts'
 import type { HeadArgs, LentParser, Listener } from './parsers.ts'
 import { headOf, readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
+import { endedEarly, isInText } from './wrong.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
@@ -27,8 +28,9 @@ export class Lane implements LaneSide, Taker, Listener {
   readonly #options: LaneOptions
   /** Reads a message; none where it is between two. */
   #parser: LentParser | null = null
-  /** It has closed or broken, or left HTTP. */
+  /** It has closed or broken, or left HTTP; and what is wrong with what the client sent, to be told behind what is due. */
   #isOver = false
+  #late: Error | null = null
   /** The head that takes it out of HTTP. */
   #handedOver: Buffer | null = null
   /** Whose body is coming. */
@@ -91,7 +93,7 @@ export class Lane implements LaneSide, Taker, Listener {
   /** Counts a look. */
   look(): void {
     this.idleFor = this.isIdle ? this.idleFor + 1 : 0
-    this.headFor = this.#isHeadDue && !this.#isOver ? this.headFor + 1 : 0
+    this.headFor = this.#isHeadDue && this.#current === null && !this.#isOver ? this.headFor + 1 : 0
   }
 
   // From the parser.
@@ -111,7 +113,7 @@ export class Lane implements LaneSide, Taker, Listener {
 
   /** The parser has taken what was read. */
   #parsed(): void {
-    if (!this.#hasTold && this.#reading === null) this.#isHeadDue = true
+    if (!this.#hasTold && this.#reading === null && !this.#isBetween) this.#isHeadDue = true
     this.#hasTold = false
     this.#next()
   }
@@ -228,6 +230,7 @@ export class Lane implements LaneSide, Taker, Listener {
       else this.#refuse(turn)
     }
     this.#isServing = false
+    if (this.#late !== null && this.#current === null) this.#options.broken(this.#late, this.socket)
     if (this.socket.isPaused()) this.steer()
   }
 
@@ -258,11 +261,17 @@ export class Lane implements LaneSide, Taker, Listener {
   fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#options.broken(error, this.socket)
+    if (this.#current === null || this.#current === this.#reading || !isInText(error))
+      return this.#options.broken(error, this.socket)
+    // What has not come as a whole is not served.
+    if (this.#reading !== null) this.#line.pop()
+    this.#reading = null
+    this.#late = error
   }
 
   /** The client sends no more, so it has left. */
   #onEnd(): void {
+    if (this.#late !== null) this.socket.end()
     if (this.#isOver) return
     if (this.#left > 0) return this.fail(endedEarly())
     this.#current?.cutOff()
@@ -288,9 +297,4 @@ export class Lane implements LaneSide, Taker, Listener {
     if (this.#parser !== null) this.#options.parsers.give(this.#parser, isClean)
     this.#parser = null
   }
-}
-
-/** As node:http would tell of it itself. */
-function endedEarly(): Error {
-  return Object.assign(new Error('the body ended early'), { code: 'HPE_INVALID_EOF_STATE' })
 }

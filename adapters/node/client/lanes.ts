@@ -10,6 +10,7 @@ import { Lane } from './lane.ts'
 import type { ParserShape } from './parser.ts'
 import { Parsers } from './parsers.ts'
 import type { Turn } from './turn.ts'
+import { tooSlow } from './wrong.ts'
 
 /** How long a connection is kept without a request, how long the head of one may take, and how often both are looked at, ms. */
 export interface LaneTimes {
@@ -73,12 +74,7 @@ export class Lanes {
     for (const lane of this.#lanes.values()) {
       lane.look()
       if (lane.idleFor > keepAlive / looks) lane.socket.destroy()
-      else if (lane.headFor > head / looks) lane.fail(slow())
+      else if (lane.headFor > head / looks) lane.fail(tooSlow())
     }
   }
-}
-
-/** As node:http would tell of it itself. */
-function slow(): Error {
-  return Object.assign(new Error('the request head came too slowly'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
 }

@@ -1,5 +1,6 @@
 // Requests and responses as node:http makes them: the way of Deno, and of any Node whose parser is not as expected.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isNamed } from '../../../src/forward/names.ts'
 import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { breakOff, LINGER } from './ending.ts'
@@ -88,6 +89,13 @@ export class OrdinaryIncoming implements Incoming {
 
   /** Tells a client that waits for it to send its body. */
   protected goOn(): void {}
+}
+
+/** It names several hosts, which node:http finds nothing wrong with. */
+export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isNamed(rawHeaders[i]!, 'host')) count++
+  return count > 1
 }
 
 /** Over node:http's two messages. It frames chunks itself, for node:http would make four writes of each. */

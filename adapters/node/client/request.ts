@@ -20,9 +20,9 @@ export interface RequestHead extends Told {
   readonly host: string
   /** Bytes of the body: 0 where there is none, null where it comes in chunks. */
   readonly length: number | null
-  /** The client waits for a word before it sends its body. */
+  /** The client waits for a word before it sends its body, if there is one. */
   readonly isWaiting: boolean
-  /** An answer that it deserves before anybody looks at it: 400 without a Host, 417; else 0. */
+  /** An answer that it deserves before anybody looks at it: 400 without a Host or with several, 417; else 0. */
   readonly wrong: number
 }
 
@@ -32,17 +32,20 @@ export function readRequest(told: Told): RequestHead {
   let host: string | null = null
   let length: number | null = 0
   let expect: string | null = null
+  let hosts = 0
   // llhttp has refused lengths that are not digits, and both framings at once.
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
-    if (host === null && isNamed(name, 'host')) host = headers[i + 1]!
-    else if (isNamed(name, 'content-length')) length = numberOf(headers[i + 1]!)
+    if (isNamed(name, 'host')) {
+      host ??= headers[i + 1]!
+      hosts++
+    } else if (isNamed(name, 'content-length')) length = numberOf(headers[i + 1]!)
     else if (isNamed(name, 'transfer-encoding')) length = null
     else if (isNamed(name, 'expect')) expect = headers[i + 1]!
   }
   const isWaiting = isModern && expect !== null && /^100-continue$/i.test(expect)
   const isWrong = isModern && expect !== null && !isWaiting
-  const wrong = isModern && host === null ? 400 : isWrong ? 417 : 0
+  const wrong = hosts > 1 || (isModern && hosts === 0) ? 400 : isWrong ? 417 : 0
   const isHead = method === 'HEAD'
   return {
     method,

@@ -47,7 +47,7 @@ export class Turn implements Exchange, Asked {
     this.#lane = lane
     this.#writer = lane.writer
     this.asked = asked
-    this.isWaiting = asked.isWaiting
+    this.isWaiting = asked.isWaiting && asked.length !== 0
   }
 
   get method(): string {
