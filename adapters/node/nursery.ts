@@ -3,7 +3,6 @@
 // --growth). With 16 MiB 1,000 open streams take 15 MiB less than with 32, for no CPU that could be measured either.
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
-import { isMainThread } from 'node:worker_threads'
 
 /** Both halves together, bytes. */
 const LIMIT = 16 * 1024 * 1024
@@ -16,15 +15,16 @@ const OFTEN = 1000
  * Lets the young generation grow as it likes up to a limit, then no further. Bodies, which lie outside of the heap, count
  * with it as a whole: by themselves each 20 MB of them would start a full collection, which is a quarter of the CPU of
  * calls of 128 KB (bench/README.md).
+ * @param isShared by other threads, in one of which this is: what V8 is told counts for all of them
  */
-export function boundNursery(): void {
+export function boundNursery(isShared = false): void {
   // Only V8 13 (Node 24) is known to have it, and others would print an error.
   if (process.versions.v8.startsWith('13.')) setFlagsFromString('--external-memory-accounted-in-global-limit')
-  letGrow(2)
+  letGrow(2, isShared)
 }
 
 /** `most`: by how much at once. */
-function letGrow(most: number): void {
+function letGrow(most: number, isShared: boolean): void {
   // It grows by collections only.
   const observer = new PerformanceObserver(() => look())
   observer.observe({ entryTypes: ['gc'] })
@@ -32,8 +32,8 @@ function letGrow(most: number): void {
     const size = sizeNow()
     if (size * 2 > LIMIT) {
       observer.disconnect()
-      hold()
-    } else if (isMainThread) growBy(Math.min(most, Math.floor(LIMIT / Math.max(SMALLEST, size))))
+      hold(isShared)
+    } else if (!isShared) growBy(Math.min(most, Math.floor(LIMIT / Math.max(SMALLEST, size))))
   }
   look()
 }
@@ -43,15 +43,15 @@ function letGrow(most: number): void {
  * all that it has for good, and a collection come every 40 calls of 128 KB in place of every 300. An observer would cost 130 µs for
  * each collection, a look 20.
  */
-function hold(): void {
+function hold(isShared: boolean): void {
   growBy(1)
-  // What V8 is told counts for all threads: one that became small may not let the others grow.
-  if (!isMainThread) return
+  // One that became small may not let the others grow.
+  if (isShared) return
   const timer = setInterval(() => {
     if (sizeNow() * 2 > LIMIT) return
     clearInterval(timer)
     // Few objects of a call live long enough to be counted towards it.
-    letGrow(4)
+    letGrow(4, isShared)
   }, OFTEN).unref()
 }
 

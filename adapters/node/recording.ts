@@ -1,7 +1,7 @@
 // Appends lines to the file of a recording, in batches; what a slow disk can't take is dropped and told of.
 import { appendFile } from 'node:fs/promises'
 import type { LogEvent, Recording } from '../../src/host.ts'
-import { HEADING } from '../../src/replay/recorded.ts'
+import { HEADING } from '../../src/replay/recorder.ts'
 
 /** Lines are gathered for this long, ms, or until they are so many characters. */
 const GATHER = 1000

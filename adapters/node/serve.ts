@@ -9,10 +9,8 @@ import { createHost } from './host.ts'
 import { mayShare, serveAdmin, serveMetrics, serveOptions } from './listen.ts'
 import { createLog, listeningLine } from './log.ts'
 import { boundNursery } from './nursery.ts'
-import { profileTo } from './profile.ts'
 import { keepWhenQuiet } from './quiet.ts'
 import { replyByText } from './text-response.ts'
-import { serveByThreads } from './threads/front.ts'
 
 /** So long at most a client may take to read how its call was ended, ms. */
 const LAST_WORDS = 300
@@ -44,11 +42,13 @@ export async function serveApp(
   let write = createLog(given)
   const log = (event: LogEvent) => write(event)
   const config = await withThreads(given, log)
-  const profiled = config.profile === undefined ? null : await profileTo(config.profile, log)
+  const profiled =
+    config.profile === undefined ? null : await (await import('./profile.ts')).profileTo(config.profile, log)
   const options = await serveOptions(config, log)
   if (options.isOwn) replyByText()
   const host = createHost(config, log)
-  const front = await (config.threads > 1 ? serveByThreads : serveHere)({ config, host, options, log })
+  const serveFront = config.threads > 1 ? (await import('./threads/front.ts')).serveByThreads : serveHere
+  const front = await serveFront({ config, host, options, log })
   const { app } = front
   const admin = await serveAdmin((request) => app.admin(request), config, options)
   const metrics = await serveMetrics((request) => app.metrics(request), config, options, log)

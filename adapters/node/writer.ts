@@ -1,7 +1,7 @@
 // Writes to plain sockets past node:stream: where the kernel takes all bytes at once, as it mostly does, its bookkeeping would
 // cost 1.5 µs and 400 bytes a write.
 import type { Socket } from 'node:net'
-import { getSystemErrorName } from 'node:util'
+import { util } from './builtins.ts'
 import { streamState, type StreamState } from './stream-state.ts'
 import { writeThrough } from './write-through.ts'
 
@@ -105,7 +105,7 @@ export class SocketWriter {
   }
 
   #fail(status: number): void {
-    const code = getSystemErrorName(status)
+    const code = util.getSystemErrorName(status)
     this.#socket.destroy(Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: 'write' }))
   }
 }

@@ -3,10 +3,8 @@ import { blocksIn } from '../prefix/sizes.ts'
 import { BLOCK_TOKENS } from './engine.ts'
 import { TOKEN_BYTES } from './prompt-path.ts'
 import { parseObject } from './mooncake.ts'
+import { HEADING } from './recorder.ts'
 import { finite, Numbering, shown, wholeNumber, type TraceReader, type TraceRequest } from './trace.ts'
-
-/** The first line of a recorded trace, and again wherever a router began anew with another salt. */
-export const HEADING = { fetchway_trace: 1 } as const
 
 /** One call, as it is written. */
 export interface RecordedCall {

@@ -4,6 +4,9 @@ import type { Ending, Passing } from '../forward/closing.ts'
 import type { Recording } from '../host.ts'
 import type { RecordedCall } from './recorded.ts'
 
+/** The first line of a recorded trace, and again wherever a router began anew with another salt. */
+export const HEADING = { fetchway_trace: 1 } as const
+
 /** Calls that are under way at once and remembered; further ones are not recorded. */
 const MAX_LIVE = 100_000
 

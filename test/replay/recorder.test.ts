@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Ending, Passing } from '../../src/forward/closing.ts'
-import { HEADING } from '../../src/replay/recorded.ts'
+import { HEADING } from '../../src/replay/recorder.ts'
 import { readTrace } from '../../src/replay/read-trace.ts'
 import { Recorder } from '../../src/replay/recorder.ts'
 import { ask } from '../actors/_pool.ts'

@@ -101,6 +101,6 @@ function run({ config, listen, cells, cell, isTerminal, recordSalt }: Start, por
   }
   process.on('unhandledRejection', fault('A promise failed unseen'))
   process.on('uncaughtException', fault('An error was not caught'))
-  boundNursery()
+  boundNursery(true)
   installKernel()
 }
