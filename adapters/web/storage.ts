@@ -1,5 +1,6 @@
 // Where actors of Deno and Bun keep what they store: a file as on Node, or a key-value store of the runtime.
 import type { Storage } from '../../src/actors/actor.ts'
+import { SharedWorkers } from '../../src/actors/shared-workers.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { fileStorage, stateFile, stateFormat } from '../node/disk.ts'
@@ -51,6 +52,8 @@ export function keyValueStorage(store: Promise<KeyValueStore>, prefix: readonly 
     for (let i = count; i < before; i++) change.delete([...prefix, key, i])
     await change.commit()
   }
+  // All pieces are written with each value.
+  const versionOf = async (key: string) => (await (await store).get([...prefix, key, 0])).versionstamp ?? ''
   return {
     get: async (key) => {
       const pieces = await piecesOf(key)
@@ -58,7 +61,6 @@ export function keyValueStorage(store: Promise<KeyValueStore>, prefix: readonly 
     },
     put: (key, value) => replace(key, JSON.stringify(value)),
     delete: (key) => replace(key, ''),
-    // All pieces are written with each value.
-    version: async (key) => (await (await store).get([...prefix, key, 0])).versionstamp ?? '',
+    share: (state, changed) => new SharedWorkers(state, changed, versionOf),
   }
 }

@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Host } from '../host.ts'
 import type { Neighbour } from './exchange.ts'
+import type { Changed, Shared } from './shared-workers.ts'
 
 /** Methods of an actor as its callers see them: plain values in, a promise (or, at home, the value itself) out. */
 export type Remote<T> = {
@@ -22,8 +23,8 @@ export interface Storage {
   delete(key: string): Promise<void>
   /** Workers are stored with the models that were found out of them. */
   readonly keepsModels?: boolean
-  /** Another text whenever somebody wrote the value. Only a store that several routers share has it. */
-  version?(key: string): Promise<string>
+  /** Only a store that several routers share: follows what others write to it. */
+  share?(state: ActorState, changed: Changed): Shared
 }
 
 /** What a home gives to an actor besides its configuration. */

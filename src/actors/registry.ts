@@ -19,7 +19,8 @@ import {
   type WorkerView,
 } from './members.ts'
 import { findRecord, membersOf, serverIdOf, setDraining, viewFor, viewsOf } from './ranks.ts'
-import { isKept, restoreWorkers, SharedWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
+import type { Shared } from './shared-workers.ts'
+import { isKept, restoreWorkers, storeWorkers, type StoredWorker } from './stored-workers.ts'
 
 /** A silent worker is asked again after 0.25 s, 0.5 s, … up to this; one that answered, each minute (models and adapters come and go). */
 const FIRST_PAUSE = 250
@@ -40,7 +41,7 @@ export class Registry {
   #config: Config
   readonly #state: ActorState
   readonly #records = new Map<string, WorkerRecord>()
-  readonly #shared: SharedWorkers
+  readonly #shared: Shared | undefined
   readonly #discovered: Discovered
   /** Callers of `settled` that wait. */
   #waiting: Array<() => void> = []
@@ -53,7 +54,7 @@ export class Registry {
     this.#state = state
     this.#version = Math.floor(state.now())
     this.#looking = new Looking(state)
-    this.#shared = new SharedWorkers(state, (stored) => this.#adopt(stored))
+    this.#shared = state.storage.share?.(state, (stored) => this.#adopt(stored))
     this.#discovered = new Discovered(state, {
       all: this.#records,
       insert: ({ spec, key, source = 'discovery' }) => this.#insert(spec, source, key),
@@ -65,7 +66,7 @@ export class Registry {
   /** Restores the workers that were added by the API and begins to ask all. Called once, by the home. */
   async start(): Promise<void> {
     this.#adopt(await restoreWorkers(this.#state))
-    this.#shared.follow()
+    this.#shared?.follow()
     this.#discovered.configure(this.#config)
     if (workersOf(this.#config).length > 0) await this.#store('flag')
   }
@@ -86,7 +87,7 @@ export class Registry {
 
   /** Adds a worker. 409 when its URL is there already. */
   async add(spec: WorkerSpec, source: WorkerSource): Promise<Registered> {
-    await this.#shared.catchUp()
+    await this.#shared?.catchUp()
     const record = this.#insert(spec, source)
     if (!record) {
       const id = opaqueId('w', spec.url)
@@ -99,7 +100,7 @@ export class Registry {
   }
 
   async patch(id: string, change: WorkerChange): Promise<Registered> {
-    await this.#shared.catchUp()
+    await this.#shared?.catchUp()
     const record = findRecord(this.#records, id, this.#config)
     if (!record) return unknown(id)
     if (change.draining !== undefined) setDraining(record, id, change.draining)
@@ -115,7 +116,7 @@ export class Registry {
 
   /** Of a rank: with its server. */
   async remove(id: string): Promise<Registered> {
-    await this.#shared.catchUp()
+    await this.#shared?.catchUp()
     const record = findRecord(this.#records, id, this.#config)
     if (!record) return unknown(id)
     this.#records.delete(record.id)

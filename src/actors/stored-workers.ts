@@ -5,9 +5,7 @@ import { TUNNEL } from '../tunnel/name.ts'
 import type { ActorState } from './actor.ts'
 import { modelsOf, type WorkerRecord, type WorkerSource } from './members.ts'
 
-const KEY = 'workers'
-/** A store that several routers share is looked at this often, ms. */
-const LOOK = 1000
+export const KEY = 'workers'
 
 export interface StoredWorker {
   readonly spec: WorkerSpec
@@ -60,39 +58,5 @@ export async function storeWorkers(state: ActorState, records: Iterable<WorkerRe
     await storage.put(KEY, stored)
   } catch (error) {
     log({ level: 'warn', message: 'workers added by the API could not be stored', error: String(error) })
-  }
-}
-
-/** Follows what other routers write to a store that they share; one that nobody shares is never looked at. */
-export class SharedWorkers {
-  readonly #state: ActorState
-  readonly #changed: (stored: readonly StoredWorker[]) => void
-  #version = ''
-
-  /** @param changed is told the workers that are stored whenever others may have changed them */
-  constructor(state: ActorState, changed: (stored: readonly StoredWorker[]) => void) {
-    this.#state = state
-    this.#changed = changed
-  }
-
-  /** Looks again and again. */
-  follow(): void {
-    if (this.#state.storage.version)
-      this.#state.timer(LOOK, () => this.#state.after(this.catchUp().finally(() => this.follow())))
-  }
-
-  /** Before a change of our own: the whole list is written at once, and must not lose what others added. */
-  async catchUp(): Promise<void> {
-    const { storage, log } = this.#state
-    if (!storage.version) return
-    try {
-      const version = await storage.version(KEY)
-      if (version === this.#version) return
-      const stored = await restoreWorkers(this.#state)
-      this.#version = version
-      this.#changed(stored)
-    } catch (error) {
-      log({ level: 'warn', message: 'the store of workers can not be read', error: String(error) })
-    }
   }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { memoryStorage } from '../../src/actors/local.ts'
+import type { Storage } from '../../src/actors/actor.ts'
+import { SharedWorkers } from '../../src/actors/shared-workers.ts'
 import type { Registered } from '../../src/actors/registry.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { isPending, registryRig, spec, type RegistryRig } from './_registry.ts'
@@ -282,10 +284,10 @@ describe('persistence', () => {
   it('follows what other routers write to a store that they share, and loses nothing of it', async () => {
     const storage = memoryStorage()
     let written = 0
-    const shared = {
+    const shared: Storage = {
       ...storage,
       put: (key: string, value: unknown) => (written++, storage.put(key, value)),
-      version: async () => String(written),
+      share: (state, changed) => new SharedWorkers(state, changed, async () => String(written)),
     }
     const one = registryRig({ workers: [C] }, {}, { storage: shared })
     const two = registryRig({}, {}, { storage: shared })

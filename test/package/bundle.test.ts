@@ -15,7 +15,7 @@ const FOREIGN = [
   /src\/config\/(?:flags|dotenv|load|listening|words|members|json-schema)\.ts$/,
   /src\/policies\/words\.ts$/,
   /dialects\/(?:lasting|production-stack\/(?:lasting|log-stats|sleep-watch))\.ts$/,
-  /src\/(?:app|metrics\/process|forward\/alarms|discovery\/kubernetes\/files)\.ts$/,
+  /src\/(?:app|metrics\/process|forward\/alarms|actors\/shared-workers|metrics\/check|discovery\/kubernetes\/files)\.ts$/,
   /src\/(?:zmtp\/binding|sharing\/(?:peers|call)|metrics\/(?:pretty|merge))\.ts$/,
   /dialects\/python\/(?:pages|schemas|described|log)/,
   /adapters\/(?:node|cli|deno|bun)/,
