@@ -6,6 +6,7 @@ import type { BodySink } from '../node/upstream.ts'
 import type { Frames } from '../node/wire/frames.ts'
 import { isNamed } from '../../src/forward/names.ts'
 import { isBare, relayNothing } from '../web/relay.ts'
+import { statusOf } from '../web/socket-relay.ts'
 import { Views } from './views.ts'
 
 /** What Bun gives a stream of type `direct` to write to. It copies what it gets. */
@@ -40,9 +41,10 @@ function relayWhole(source: Relay, answer: Answer): Response {
 }
 
 /** Headers are put where they stay: to have those of a list copied costs Bun 1 µs more. */
-function responseOf({ status, headers: list }: Answer, body: BodyInit | null): Response {
-  const response = new Response(body, { status })
+function responseOf(answer: Answer, body: BodyInit | null): Response {
+  const response = new Response(body, { status: statusOf(answer) })
   const { headers } = response
+  const { headers: list } = answer
   for (let i = 0; i < list.length; i += 2) headers.append(list[i]!, list[i + 1]!)
   return response
 }

@@ -15,8 +15,11 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
     highWaterMark: HIGH_WATER,
     size: (bytes) => bytes?.byteLength ?? 0,
   })
-  return new Response(body, { status: answer.status, headers: headersOf(answer) })
+  return new Response(body, { status: statusOf(answer), headers: headersOf(answer) })
 }
+
+/** An answer's status where a Response can have it; above that there are none, and whoever gets one shall take it for a 5xx (RFC 9110, 15). */
+export const statusOf = ({ status }: Answer): number => (status > 599 ? 502 : status)
 
 /** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */
 function sourceOf(upstream: NodeUpstream, watch: Watch): UnderlyingDefaultSource<Uint8Array> {

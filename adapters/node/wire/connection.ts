@@ -205,8 +205,8 @@ export class Connection implements Taker {
   /** Keeps what is here of a head. */
   #wait(part: Buffer): void {
     if (part.length > MAX_HEAD) throw new UpstreamFailure('protocol', 'the head of the response is too large')
-    // Fails early on something that is not HTTP, and never waits for its end.
-    if (part.length >= 7 && part.toString('latin1', 0, 7) !== 'HTTP/1.')
+    // Fails early on something that is not HTTP, and never waits for its end. Lines may not end by LF alone.
+    if ((part.length >= 7 && part.toString('latin1', 0, 7) !== 'HTTP/1.') || part.includes('\n\n'))
       throw new UpstreamFailure('protocol', 'not HTTP/1.1')
     this.#partial = part
   }

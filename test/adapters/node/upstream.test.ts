@@ -126,6 +126,7 @@ for (const [what, answer] of [
 
 for (const [what, answer] of [
   ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+  ['a head of lines that end by LF', 'HTTP/1.1 200 OK\nContent-Length: 0\n\n'],
   ['a broken header', 'HTTP/1.1 200 OK\r\nno colon\r\n\r\n'],
   ['a space before a colon', 'HTTP/1.1 200 OK\r\nA : b\r\n\r\n'],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
