@@ -1,5 +1,6 @@
 // The part of the configuration that a pool decides by, in the shapes of its parts. Made once per configuration.
-import { groups, type Config } from '../config/schema.ts'
+import { choosing } from '../config/choosing.ts'
+import type { Config } from '../config/schema.ts'
 import type { LoadRules } from '../discovery/loads.ts'
 import type { ProbeRules } from '../discovery/probe.ts'
 import type { BreakerRules } from '../forward/breaker.ts'
@@ -80,7 +81,7 @@ export function rulesOf(
 const othersUseLoad = ({ shadowPolicy, prefillPolicy, decodePolicy }: Config): boolean =>
   [shadowPolicy, prefillPolicy, decodePolicy].some((name) => name !== undefined && policyOf(name).usesLoad)
 
-const OPTIONS = Object.keys(groups.Choosing) as (keyof typeof groups.Choosing)[]
+const OPTIONS = Object.keys(choosing) as (keyof typeof choosing)[]
 
 /** Whether policies have the same options under both. */
 export const hasSameOptions = (a: Config, b: Config): boolean => OPTIONS.every((key) => a[key] === b[key])

@@ -1,6 +1,6 @@
 // What flags and environment know of each key: derived from the schema, so that there is no second table (but of words, words.ts).
 import type { Form } from './form.ts'
-import { groups } from './schema.ts'
+import { configSchema } from './schema.ts'
 
 export type FieldKind =
   | 'boolean'
@@ -17,8 +17,6 @@ export type FieldKind =
 /** One key of the configuration as text sources see it. */
 export interface Field {
   readonly key: string
-  /** Heading in the help. */
-  readonly group: string
   readonly kind: FieldKind
   /** As it would be written; undefined when there is none. */
   readonly initial: unknown
@@ -44,9 +42,7 @@ const SECRETS: readonly string[] = [
 
 /** All keys in the order of the schema. */
 export function fields(): readonly Field[] {
-  return Object.entries(groups).flatMap(([group, members]) =>
-    Object.entries(members).map(([key, schema]) => fieldOf(key, group, schema)),
-  )
+  return Object.entries(configSchema.shape).map(([key, form]) => fieldOf(key, form))
 }
 
 /** Name of a key in the environment: `queueTimeout` → `FETCHWAY_QUEUE_TIMEOUT`. */
@@ -60,13 +56,12 @@ export function flagName(key: string): string {
   return `--${field?.flag ?? kebab(key)}`
 }
 
-function fieldOf(key: string, group: string, form: Form): Field {
+function fieldOf(key: string, form: Form): Field {
   const { kind, initial, choices } = readShape(form)
   const plain = kebab(key)
   const flag = kind === 'list' || kind === 'map' ? singular(plain) : plain
   return {
     key,
-    group,
     kind,
     initial,
     choices,

@@ -1,15 +1,20 @@
 // What each key of the configuration is for, in the words of the help, the reference and editors: apart, for a Worker has no use for them.
 import { fields, type Field } from './fields.ts'
-import type { Config } from './schema.ts'
+import { groups, type Config } from './schema.ts'
 
 /** A key as the help shows it. */
 export interface ToldField extends Field {
+  /** Its heading. */
+  readonly group: string
   readonly about: string
 }
 
 /** All keys in the order of the schema. */
 export const toldFields = (): readonly ToldField[] =>
-  fields().map((field) => ({ ...field, about: words[field.key as keyof Config] }))
+  fields().map((field) => ({ ...field, group: groupOf(field), about: words[field.key as keyof Config] }))
+
+const groupOf = ({ key }: Field): string =>
+  Object.entries(groups).find(([, members]) => Object.hasOwn(members, key))?.[0] ?? ''
 
 export const words: Readonly<Record<keyof Config, string>> = {
   // Listening
