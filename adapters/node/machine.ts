@@ -1,7 +1,7 @@
 // How much of the machine is in use: CPU, memory and disk, in percent. Nothing here waits.
 import { readFileSync, statfsSync } from 'node:fs'
 import { cpus, freemem, totalmem } from 'node:os'
-import type { ProcessReadings } from '../../src/metrics/process.ts'
+import type { ProcessReadings } from '../../src/metrics/process-readings.ts'
 
 /** Ticks of all processors, since the machine began. */
 interface Ticks {

@@ -2,7 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import parsePrometheus from 'parse-prometheus-text-format'
-import { showProcess } from '../../src/metrics/process.ts'
+import { showProcess } from '../../src/metrics/process-readings.ts'
 import { createInstruments } from '../../src/metrics/instruments.ts'
 import { createMeter } from '../../src/metrics/prometheus.ts'
 
