@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { jsonSchema } from '../src/config/json-schema.ts'
 import { toldFields } from '../src/config/words.ts'
 import { createInstruments } from '../src/metrics/instruments.ts'
-import { showProcess } from '../src/metrics/process.ts'
+import { showProcess } from '../src/metrics/process-readings.ts'
 import { createMeter, DROPPED } from '../src/metrics/prometheus.ts'
 import { policyWords } from '../src/policies/words.ts'
 
