@@ -7,16 +7,16 @@ import { gzipSync } from 'node:zlib'
 import { emptyFolder, root, run, type Ended } from './_run.ts'
 
 /** Bytes of gzip that a Worker has at most: it shall not grow unseen. The aim, 120 KiB with all dialects in, is missed (bench/README.md). */
-const MOST = 196_000
+const MOST = 193_800
 
 /** What only programs need: command lines and `.env`, listeners, threads, other runtimes. */
 const FOREIGN = [
   /src\/(?:simulator|replay)\//,
   /src\/config\/(?:flags|dotenv|load|listening|words|members|json-schema)\.ts$/,
-  /src\/policies\/words\.ts$/,
+  /src\/(?:app|policies\/words|forward\/alarms|actors\/shared-workers|discovery\/kubernetes\/files)\.ts$/,
+  /src\/metrics\/(?:check|merge|pretty|process-readings)\.ts$/,
+  /src\/(?:zmtp\/binding|sharing\/(?:peers|call))\.ts$/,
   /dialects\/(?:lasting|production-stack\/(?:lasting|log-stats|sleep-watch))\.ts$/,
-  /src\/(?:app|metrics\/process|forward\/alarms|actors\/shared-workers|metrics\/check|discovery\/kubernetes\/files)\.ts$/,
-  /src\/(?:zmtp\/binding|sharing\/(?:peers|call)|metrics\/(?:pretty|merge))\.ts$/,
   /dialects\/python\/(?:pages|schemas|described|log)/,
   /adapters\/(?:node|cli|deno|bun)/,
   /node_modules\/(?!src\/src\/)/,
