@@ -98,6 +98,7 @@ export class NodeUpstream implements Upstream, Receiver {
     while (this.#queue.length === 0 && this.#state === 'open') {
       await new Promise<void>((resolve) => (this.#wake = resolve))
     }
+    this.#wake = null
     if (this.#queue.length > 0) return this.#queue[0]!
     if (this.#failure) throw this.#failure
     return null

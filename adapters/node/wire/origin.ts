@@ -147,7 +147,7 @@ export class Origin {
     // Bytes that nobody asked for.
     if (early > 0) socket.destroy()
     this.#open.add(connection)
-    socket.once('close', () => this.#open.delete(connection))
+    socket.on('close', () => this.#open.delete(connection))
     return connection
   }
 
