@@ -38,11 +38,14 @@ function basic<T>(definition: Definition, isIt: (value: unknown) => boolean): Fo
   })
 }
 
-export const string = (): Form<string, string> =>
-  basic({ type: 'string' }, (value) => typeof value === 'string')
-export const boolean = (): Form<boolean, boolean> =>
-  basic({ type: 'boolean' }, (value) => typeof value === 'boolean')
-export const number = (): Form<number, number> => basic({ type: 'number' }, Number.isFinite)
+const STRING = basic<string>({ type: 'string' }, (value) => typeof value === 'string')
+const BOOLEAN = basic<boolean>({ type: 'boolean' }, (value) => typeof value === 'boolean')
+const NUMBER = basic<number>({ type: 'number' }, Number.isFinite)
+
+// A form never changes, so that one of a kind is enough.
+export const string = (): Form<string, string> => STRING
+export const boolean = (): Form<boolean, boolean> => BOOLEAN
+export const number = (): Form<number, number> => NUMBER
 export const unknown = (): Form<unknown, unknown> => make({ type: 'unknown' }, (value) => value)
 
 /** A whole number that a double holds exactly. */

@@ -44,19 +44,19 @@ export function parseSize(text: string | number): number | null {
   return unit === undefined ? null : Math.floor(Number(match[1]) * unit)
 }
 
+const DURATION = withUnit('duration', parseDuration, 'a duration like 250ms, 30s, 5m or off')
+const SIZE = withUnit('size', parseSize, 'a size like 64KB, 256MB or 1GiB')
+
 /** A duration in the config: `30s`, `250ms`, `off`, or a number of seconds. Becomes milliseconds, 0 when off. */
-export const duration = (initial: string) =>
-  withUnit('duration', parseDuration, 'a duration like 250ms, 30s, 5m or off', initial)
+export const duration = (initial: string) => z.prefault(DURATION, initial)
 
 /** A size in the config: `256MB`, `1GiB`, or a number of bytes. Becomes bytes, 0 when off. */
-export const size = (initial: string) =>
-  withUnit('size', parseSize, 'a size like 64KB, 256MB or 1GiB', initial)
+export const size = (initial: string) => z.prefault(SIZE, initial)
 
 function withUnit(
   unit: 'duration' | 'size',
   parse: (text: string | number) => number | null,
   expected: string,
-  initial: string,
 ) {
   const written = z.union([z.string(), z.number()]).in(unit)
   const read = z.transform((text: string | number, ctx) => {
@@ -66,5 +66,5 @@ function withUnit(
     ctx.issues.push({ code: 'custom', message, path: [] })
     return z.NEVER
   })
-  return z.prefault(z.pipe(written, read), initial)
+  return z.pipe(written, read)
 }
