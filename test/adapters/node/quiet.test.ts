@@ -29,7 +29,10 @@ const program = `
   console.log(JSON.stringify({ worked, rested, again: size() }))
 `
 
-test('behind a rest the young generation is as large as it was', () => {
+// Node 22 must not be told.
+const skip = process.versions.v8.startsWith('12.')
+
+test('behind a rest the young generation is as large as it was', { skip }, () => {
   const args = ['--expose-gc', '--input-type=module-typescript', '--eval', program]
   const told = execFileSync(process.execPath, args, { encoding: 'utf8' })
   const { worked, rested, again } = JSON.parse(told) as Record<'worked' | 'rested' | 'again', number>
