@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { makeAlike } from '../../../adapters/node/alike.ts'
 import { serve } from '../../../adapters/node/http.ts'
 import { TextResponse } from '../../../adapters/node/text-response.ts'
 import type { ReplyInit } from '../../../src/routes/reply.ts'
@@ -58,4 +59,9 @@ test('what reads one gets its text, headers and status, as from a Response', asy
   const light = new TextResponse('{"a":1}', { status: 202, headers: { location: '/b' } })
   assert.deepEqual([light.status, light.ok, light.headers.get('Location')], [202, true, '/b'])
   assert.deepEqual(await light.json(), { a: 1 })
+})
+
+test('one is a Response for whoever may ask', () => {
+  makeAlike()
+  assert.ok((new TextResponse('', { status: 200, headers: {} }) as unknown) instanceof Response)
 })
