@@ -214,8 +214,11 @@ class Client {
     const isUsageLeft = ask.isStream && !ask.asksUsage && text.includes('"usage":{')
     if (isUsageLeft) this.#wrong(`${ask.mark} ${ask.line}: usage that it did not ask for`)
     if (isWhole) return void tally.whole++
-    // It sends no more, so it has left; over unix sockets nothing but an end can tell it so.
-    if (message.isEof && this.#hasLeft && !('port' in this.#rig.door && this.#rig.canPipeline)) return
+    // Over unix sockets, and on Bun to who sends no more and so has left, nothing but an end can tell of a break.
+    const isTellable = 'port' in this.#rig.door && (this.#rig.canPipeline || !this.#hasLeft)
+    const isBroken = this.#hasLeft || this.#endOf(ask) === 'broken'
+    if (message.isEof && isBroken && !isTellable && !ask.isStream) return void tally.broken++
+    if (message.isEof && this.#hasLeft && !isTellable) return
     const isToldBroken = /data: \{"error":[^\n]*\n\n$/.test(text)
     if (this.#endOf(ask) === 'broken' && isToldBroken && ask.isStream) return void tally.broken++
     this.#wrong(
