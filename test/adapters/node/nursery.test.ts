@@ -32,3 +32,28 @@ test('the young generation grows up to a limit, and does so again after it was m
   assert.ok(shrunk < grown && shrunk <= 8, told)
   for (const size of [grown, again]) assert.ok(size > 8 && size <= 17, told)
 })
+
+/** Size of the heap, MiB, behind a collection, and the most while all that lives is replaced again and again. */
+const littering = `
+  import { boundNursery } from ${JSON.stringify(new URL('../../../adapters/node/nursery.ts', import.meta.url).href)}
+  boundNursery()
+  const used = () => process.memoryUsage().heapUsed / 1048576
+  const large = () => new Array(65_536).fill(0)
+  const kept = Array.from({ length: 64 }, large)
+  gc()
+  const alive = used()
+  let most = 0
+  for (let i = 0; i < 300; i++) {
+    kept[i % 64] = large()
+    most = Math.max(most, used())
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  console.log(JSON.stringify({ alive, most }))
+`
+
+test('all is collected when there is as much garbage as is alive', () => {
+  const args = ['--expose-gc', '--input-type=module-typescript', '--eval', littering]
+  const told = execFileSync(process.execPath, args, { encoding: 'utf8' })
+  const { alive, most } = JSON.parse(told) as Record<'alive' | 'most', number>
+  assert.ok(most > alive * 1.8 && most < alive * 3.2, told)
+})
