@@ -11,6 +11,7 @@ import type { Circumstances, Dialect, Translation } from '../../src/dialects/dia
 import type { GivenFlag } from '../../src/dialects/flag.ts'
 import { dialectHelp } from '../../src/dialects/help.ts'
 import { dialects, loadDialect } from '../../src/dialects/index.ts'
+import { keepShapes } from '../node/feedback.ts'
 import { printVersion, type Status } from './command.ts'
 import { printIssues, type Surroundings } from './sources.ts'
 import { serveFrom, type Program } from './serve.ts'
@@ -44,6 +45,8 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
   }
   for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
   if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
+  // Models take minutes to load.
+  keepShapes()
   const { launchWorkers } = await import('./launch.ts')
   const { urls } = await launchWorkers(first.launch)
   return serveFrom(() => loadTranslated(spoken, at, urls), program)
