@@ -1,4 +1,4 @@
-// Reads plain sockets past node:stream into one buffer that all of a thread share: its bookkeeping, and a buffer of its own for each
+// Reads sockets past node:stream into one buffer that all of a thread share: its bookkeeping, and a buffer of its own for each
 // read, would cost 1.5 µs a read. A socket's own timeout (`setTimeout`) does not hear of these reads.
 import type { Socket } from 'node:net'
 import { readPushed } from './pushed.ts'
@@ -50,11 +50,11 @@ let known: Known | null | undefined = 'deno' in process.versions || isBun ? null
 /**
  * From now on `taker` gets what arrives; ends, errors and holding back (`pause`) are the socket's, as ever. Call it where the socket is
  * connected and nothing was read yet. Returns what gives the socket back: its bytes are 'data' again from the next read on. Null where
- * this runtime's sockets can't be read so, or this one encrypts: nothing was done.
+ * this runtime's sockets can't be read so: nothing was done.
  */
 export function readPast(socket: Socket, taker: Taker): (() => void) | null {
-  if ('encrypted' in socket || socket.readableLength > 0) return null
-  if (isBun) return readPushed(socket, taker, arrivals)
+  if (socket.readableLength > 0) return null
+  if (isBun) return 'encrypted' in socket ? null : readPushed(socket, taker, arrivals)
   const inner = socket as unknown as Inner
   const handle = inner._handle
   if (known === undefined) known = look(inner)

@@ -30,7 +30,8 @@ test('the young generation grows up to a limit, and does so again after it was m
   const told = execFileSync(process.execPath, args, { encoding: 'utf8' })
   const { grown, shrunk, again } = JSON.parse(told) as Record<'grown' | 'shrunk' | 'again', number>
   assert.ok(shrunk < grown && shrunk <= 8, told)
-  for (const size of [grown, again]) assert.ok(size > 8 && size <= 17, told)
+  // Where V8 hears late that it is enough, it has grown once more: it would go to far more.
+  for (const size of [grown, again]) assert.ok(size > 8 && size <= 20, told)
 })
 
 /** Size of the heap, MiB, behind a collection, and the most while all that lives is replaced again and again. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer, request } from 'node:https'
+import { Agent, createServer, request } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setDefaultCACertificates } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -39,6 +41,33 @@ test('HTTPS is served, and spoken to workers whose certificate is trusted', asyn
     assert.equal(Buffer.from(await answer.bytes(100)).toString(), `${served.url}/x hi`)
   }
   assert.equal(served.connections(), 1)
+})
+
+test('long bodies come whole over HTTPS connections that are kept, in pieces of any size', async (t) => {
+  const hash = (text: string | Buffer) => createHash('sha256').update(text).digest('hex')
+  const served = await serve(
+    async (incoming) => new Response(hash(Buffer.from(await incoming.arrayBuffer()))),
+    {
+      tls: { cert, key },
+    },
+  )
+  const agent = new Agent({ ca: cert, keepAlive: true, maxSockets: 3 })
+  t.after(() => (agent.destroy(), served.close(0)))
+  const ask = (body: Buffer, piece: number) =>
+    new Promise<string>((resolve, reject) => {
+      const headers = { 'content-length': body.length }
+      const options = { agent, method: 'POST', headers }
+      const req = request(served.url, options, (res) => void text(res).then(resolve, reject))
+      req.on('error', reject)
+      for (let at = 0; at < body.length; at += piece) req.write(body.subarray(at, at + piece))
+      req.end()
+    })
+  const bodies = Array.from({ length: 30 }, (_, i) =>
+    Buffer.alloc([131_072, 900, 20_000, 300_000][i % 4]!, `${i},`),
+  )
+  const hashes = await Promise.all(bodies.map((body, i) => ask(body, [1e6, 16_384, 5000][i % 3]!)))
+  assert.deepEqual(hashes, bodies.map(hash))
+  assert.equal(served.connections(), 3)
 })
 
 test('a client that leaves an HTTPS stream cancels it', async (t) => {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { connect } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { RawData } from 'ws'
-import { serve } from '../../../adapters/node/http.ts'
+import { serve, type ServeOptions } from '../../../adapters/node/http.ts'
 import { createUpgrade } from '../../../adapters/node/upgrade.ts'
 import type { UpstreamFailure } from '../../../src/host.ts'
 import type { WorkerRef } from '../../../src/host.ts'
 import { client, exchange, worker } from './rig.ts'
 
 /** A router that joins every WebSocket with one worker; `closed` counts. */
-async function joiner(t: TestContext, ref: WorkerRef) {
+async function joiner(t: TestContext, ref: WorkerRef, tls?: ServeOptions['tls']) {
   const ends = { count: 0 }
   const served = await serve(async (request) => {
     const { pathname: path } = new URL(request.url)
@@ -29,7 +31,7 @@ async function joiner(t: TestContext, ref: WorkerRef) {
     } catch (error) {
       return Response.json({ kind: (error as UpstreamFailure).kind }, { status: 502 })
     }
-  })
+  }, tls && { tls })
   t.after(() => served.close(0))
   return { url: served.url, ends }
 }
@@ -106,6 +108,26 @@ test('bytes sent right behind either handshake are not lost', async (t) => {
   await peer.until('from worker')
   while (peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
   await peers[0]!.until('from client')
+})
+
+test('nor are they over TLS, in as many records as they may be', async (t) => {
+  const { ref, peers } = await worker(t, (peer) => peer.until('\r\n\r\n'))
+  const [cert, key] = ['cert', 'key'].map((name) =>
+    readFileSync(new URL(`tls/${name}.pem`, import.meta.url), 'utf8'),
+  )
+  const { url } = await joiner(t, ref, { cert: cert!, key: key! })
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', ca: cert! })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  socket.cork()
+  for (const text of [HANDSHAKE.slice(0, 40), `${HANDSHAKE.slice(40)}from client`, ', and more'])
+    socket.write(text)
+  socket.uncork()
+  while (peers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  peers[0]!.socket.write(
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  )
+  await peers[0]!.until('from client, and more')
 })
 
 test('a request for another protocol is an ordinary request', async (t) => {
