@@ -128,8 +128,8 @@ export class DecisionLog {
   ended(of: Recorded, outcome: Outcome, now: number): void {
     const slot = this.#find(of)
     if (!slot) return
-    if (outcome.kind === 'failed') this.#failed.set(slot.id, slot.serial)
-    else if (this.#failed.size > 0) this.#failed.delete(slot.id)
+    if (outcome.kind === 'failed') this.#failed.set(of.id, slot.serial)
+    else if (this.#failed.size > 0) this.#failed.delete(of.id)
     // A router settles what was refused as well.
     if (slot.outcome === null && slot.refusal === null)
       endSlot(slot, outcome, { now, numbers: this.#heads, at: this.#at(slot.serial) })

@@ -151,7 +151,8 @@ type Ending = Pick<Beginning, 'now' | 'numbers' | 'at'>
  */
 export function packId(slot: Slot, bytes: Uint8Array, at: number): void {
   const { id } = slot
-  if (id.length >= 8 * ID_WIDTH) return
+  // Empty: it lies there already.
+  if (id === '' || id.length >= 8 * ID_WIDTH) return
   bytes[at] = id.length
   for (let i = 0; i < id.length; i++) {
     const code = id.charCodeAt(i)

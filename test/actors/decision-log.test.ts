@@ -157,6 +157,19 @@ test('what comes late for an attempt that is over still finds it', () => {
   assert.deepEqual([viewOf(log, one.id)?.outcome, log.newest(one.id)], ['done', late])
 })
 
+test('an attempt that ends twice is still found by its id, and a failure that comes late is that of its call', () => {
+  const log = new DecisionLog(4)
+  const [twice, failed] = [ask({ id: 'd-twice' }), ask({ id: 'd-failed' })]
+  for (const one of [twice, failed]) {
+    decide(log, one)
+    log.ended(log.newest(one.id), { kind: 'done' }, 1500)
+  }
+  log.ended({ id: twice.id, record: 0 }, { kind: 'done' }, 1600)
+  log.ended({ id: failed.id, record: 1 }, { kind: 'failed' }, 1600)
+  assert.deepEqual([viewOf(log, twice.id)?.outcome, viewOf(log, failed.id)?.outcome], ['done', 'done'])
+  assert.deepEqual(log.find(''), [])
+})
+
 test('matches, predictions and what the engine told stand beside each other', () => {
   const log = new DecisionLog(4)
   const one = ask()
