@@ -13,7 +13,7 @@ import { LastHead } from './last-head.ts'
 import type { HeadArgs, LentParser, Listener } from './parsers.ts'
 import { headOf, readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
-import { endedEarly, isInText } from './wrong.ts'
+import { endedEarly, isInText } from './client-errors.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16

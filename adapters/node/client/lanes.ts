@@ -10,7 +10,7 @@ import { Lane } from './lane.ts'
 import type { ParserShape } from './parser.ts'
 import { Parsers } from './parsers.ts'
 import type { Turn } from './turn.ts'
-import { tooSlow } from './wrong.ts'
+import { tooSlow } from './client-errors.ts'
 
 /** How long a connection is kept without a request, how long the head of one may take, and how often both are looked at, ms. */
 export interface LaneTimes {
