@@ -28,6 +28,8 @@ export interface CpuOptions {
   readonly reference: string
   /** Share of the full warm-up, 0 to 1. */
   readonly warmth: number
+  /** Both cores are kept busy with other work, and the table says so. */
+  readonly isBusy?: boolean
 }
 
 /** What the rounds share. */
@@ -205,7 +207,8 @@ function print(run: Run): void {
     )
     return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`
   }
-  console.log(`\nRouter CPU, µs per request: medians of ${run.options.rounds} rounds\n`)
+  const where = run.options.isBusy ? ', both cores busy with other work' : ''
+  console.log(`\nRouter CPU, µs per request: medians of ${run.options.rounds} rounds${where}\n`)
   table(
     ['', ...titles],
     names.map((name) => [notes(name).length > 0 ? `${name} (!)` : name, ...micros(name)]),
