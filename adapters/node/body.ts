@@ -5,7 +5,7 @@ import { bodies } from './body-memory.ts'
 import type { BodyTaker, Incoming } from './client/exchange.ts'
 
 /** The client sent more than it may; the app answers 413. */
-export class BodyTooLarge extends Error {
+class BodyTooLarge extends Error {
   readonly code = 'body_too_large'
   constructor(limit: number) {
     super(`the request body is larger than ${limit} bytes`)
@@ -14,7 +14,7 @@ export class BodyTooLarge extends Error {
 }
 
 /** The client left (or was cut) before its body was whole. */
-export class BodyCut extends Error {
+class BodyCut extends Error {
   readonly code = 'body_cut'
   constructor() {
     super('the request body ended early')

@@ -138,7 +138,7 @@ export const atHand = (bytes: Uint8Array): Source => ({
 })
 
 /** A web stream over a source, with backpressure; cancelling it cancels the source. */
-export function streamOf(source: Source): ReadableStream<Uint8Array> {
+function streamOf(source: Source): ReadableStream<Uint8Array> {
   let isFlowing = false
   let isOver = false
   let controller: ReadableStreamDefaultController<Uint8Array>

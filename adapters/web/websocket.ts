@@ -10,7 +10,7 @@ type WebSocketMaker = new (
 ) => WebSocket
 
 /** The worker's side. What comes before the client is joined waits. */
-export class WorkerSocket implements FarSocket {
+class WorkerSocket implements FarSocket {
   readonly #socket: WebSocket
   readonly #closed: () => void
   #client: NearSocket | null = null

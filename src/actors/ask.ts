@@ -119,12 +119,6 @@ export interface Outcome {
   readonly load?: OrcaLoad
 }
 
-/** Sent when the first token came: the prefill backlog falls. */
-export interface FirstToken {
-  /** Milliseconds from sending the request. */
-  readonly after: number
-}
-
 /** What an engine told of its load, over all its ranks. -1: not told. */
 export interface ReportedLoad {
   readonly running: number

@@ -27,7 +27,7 @@ export const workerIdsOf = ({ id, ranks }: Pick<WorkerView, 'id' | 'ranks'>): st
   ranks === null ? [id] : Array.from({ length: ranks }, (_, rank) => rankId(id, rank))
 
 /** The rank that an id names; null: a whole server. */
-export function rankOf(workerId: string): number | null {
+function rankOf(workerId: string): number | null {
   const digits = /\.(\d+)$/.exec(workerId)?.[1]
   return digits === undefined ? null : Number(digits)
 }

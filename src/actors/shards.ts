@@ -13,7 +13,7 @@ const BLOCK = 7
 export const shardName = (index: number): string => NAME + index
 
 /** The number of the shard of that name; 0 where it is none. */
-export const shardNumber = (name: string): number => {
+const shardNumber = (name: string): number => {
   const at = name.lastIndexOf(NAME)
   return at < 0 ? 0 : Number(name.slice(at + NAME.length))
 }

@@ -15,7 +15,7 @@ export interface Flags {
 }
 
 /** Flags that are no keys. */
-export const OWN_FLAGS: readonly string[] = ['config', 'help', 'version']
+const OWN_FLAGS: readonly string[] = ['config', 'help', 'version']
 
 const SHORT: Readonly<Record<string, string>> = { '-h': '--help', '-V': '--version', '-c': '--config' }
 

@@ -28,7 +28,6 @@ const controlKey = z.union([
     key: z.string().check(z.minLength(1)),
   }),
 ])
-export type ControlKey = z.Output<typeof controlKey>
 
 export const guarding = {
   apiKeyValidationUrls: z.prefault(

@@ -35,7 +35,7 @@ export function parseDuration(text: string | number): number | null {
 }
 
 /** Bytes, or null when the text is no size. A bare number is bytes; `off` is 0. */
-export function parseSize(text: string | number): number | null {
+function parseSize(text: string | number): number | null {
   if (typeof text === 'number') return text >= 0 ? Math.floor(text) : null
   if (text === 'off') return 0
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())

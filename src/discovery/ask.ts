@@ -13,7 +13,7 @@ export interface Reply {
 export type Asked = Reply | { readonly status: 0; readonly timedOut: boolean; readonly reason: string }
 
 /** Headers for requests that the router itself makes to a worker. */
-export function ownHeaders(worker: WorkerRef): string[] {
+function ownHeaders(worker: WorkerRef): string[] {
   const headers = [
     'accept',
     'application/json, text/plain, */*',

@@ -3,7 +3,7 @@ import type { UpstreamFailure, Watch } from '../host.ts'
 import { join } from '../openai/bytes.ts'
 
 /** Bytes of an answer that are kept at most; longer ones are seen by nobody. */
-export const MOST_SEEN = 64 * 1024 * 1024
+const MOST_SEEN = 64 * 1024 * 1024
 
 /** Hears of an answer that went to its client whole, as it got it; null: it was too long to keep. */
 export type Tap = (bytes: Uint8Array | null) => void

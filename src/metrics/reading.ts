@@ -78,7 +78,7 @@ function exposeSeries(
 }
 
 /** A number as the text format wants it: `+Inf`, `-Inf`, `NaN`, else the shortest decimal. */
-export function formatNumber(value: number): string {
+function formatNumber(value: number): string {
   if (value === Infinity) return '+Inf'
   if (value === -Infinity) return '-Inf'
   return String(value)

@@ -29,7 +29,7 @@ export function usageIn(answer: unknown): Usage | null {
 }
 
 /** Token counts of a `usage` or `meta_info` object; null when it names neither prompt nor completion tokens. */
-export function usageFrom(fields: Fields | null): Usage | null {
+function usageFrom(fields: Fields | null): Usage | null {
   if (fields === null) return null
   const prompt = count(fields['prompt_tokens']) ?? anthropicPrompt(fields)
   const completion = count(fields['completion_tokens']) ?? count(fields['output_tokens'])

@@ -2,8 +2,8 @@
 import type { Arrival } from './arrivals.ts'
 
 /** A first token within this time, s, and further ones at most this far apart, s, make a good answer. */
-export const GOOD_FIRST = 2
-export const GOOD_GAP = 0.1
+const GOOD_FIRST = 2
+const GOOD_GAP = 0.1
 /** The caches are filled by this share of the requests: they are left out. */
 const WARM_UP = 0.1
 

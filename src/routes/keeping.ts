@@ -8,7 +8,7 @@ import { batches } from './batches.ts'
 import { files } from './files.ts'
 import type { Manner } from './kept.ts'
 
-export const OPENAI: Manner = {
+const OPENAI: Manner = {
   digits: 24,
   inputPurpose: 'batch',
   deletesBatches: false,

@@ -134,7 +134,7 @@ export const loads: Handler = (exchange) => {
   })
 }
 
-export const SGLANG_VERSION = '0.5.23'
+const SGLANG_VERSION = '0.5.23'
 
 export const sglangServerInfo: Handler = (exchange) => {
   const { sim } = exchange

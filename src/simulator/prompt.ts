@@ -40,7 +40,7 @@ export function readChat(body: Fields): ChatInput {
 }
 
 /** A tool in OpenAI's shapes (chat nests it, responses do not) or Anthropic's. */
-export function readTool(tool: Fields): Tool {
+function readTool(tool: Fields): Tool {
   const inner = isFields(tool['function']) ? tool['function'] : tool
   return {
     name: stringField(inner, 'name') ?? stringField(tool, 'type') ?? 'tool',

@@ -5,7 +5,7 @@ import { toolCallOf, type Choice, type Reply, type Step, type UsageCounts, type 
 
 const METADATA = { weight_version: 'default' }
 
-export const sglangUsage = (counts: UsageCounts) => ({
+const sglangUsage = (counts: UsageCounts) => ({
   prompt_tokens: counts.prompt,
   total_tokens: counts.prompt + counts.completion,
   completion_tokens: counts.completion,
@@ -13,7 +13,7 @@ export const sglangUsage = (counts: UsageCounts) => ({
   reasoning_tokens: 0,
 })
 
-export function sglangType(refusal: EngineRefusal): string {
+function sglangType(refusal: EngineRefusal): string {
   if (refusal.type) return refusal.type
   if (refusal.kind === 'bad_json' || refusal.kind === 'invalid') return 'Bad Request'
   if (refusal.kind === 'unknown_model' || refusal.kind === 'not_found') return 'NotFoundError'

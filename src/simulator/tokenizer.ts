@@ -6,7 +6,7 @@
 
 const WIDE = 2 ** 30
 const SPACE = 32
-export const EOS = 2
+const EOS = 2
 
 const isPrintable = (byte: number) => byte > SPACE && byte < 127
 

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { errorEvent, isFirstToken, shapeOf } from '../../src/openai/shapes.ts'
 import type { Shape } from '../../src/openai/shapes.ts'
 import { readEvent, SseSplitter } from '../../src/openai/sse.ts'
-import { guessTokens } from '../../src/openai/tokens.ts'
 import { encode } from './_json.ts'
 
 const paths: [string, Shape][] = [
@@ -118,8 +117,4 @@ test('after half an event the error is an event of its own', () => {
     const events = seen(`data: a\n\n${cut}`, errorEvent('chat', failure, { isInsideEvent: true }))
     assert.match(events.at(-1)!.data!, /^\{"error":/)
   }
-})
-
-test('tokens are guessed from bytes', () => {
-  assert.deepEqual([0, 1, 4, 4000].map(guessTokens), [1, 1, 1, 1000])
 })

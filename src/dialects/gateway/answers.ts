@@ -52,7 +52,7 @@ export const listed = (items: readonly string[]): string =>
 /** Their error of a control-plane request. */
 export const coded = (status: number, error: string, code: string): Response => json({ error, code }, status)
 
-export const PARSE_ERROR = 'Failed to parse the request body as JSON'
+const PARSE_ERROR = 'Failed to parse the request body as JSON'
 export const NO_JSON_TYPE = 'Expected request with `Content-Type: application/json`'
 export const missingField = (name: string): string =>
   `Failed to deserialize the JSON body into the target type: missing field \`${name}\``

@@ -83,7 +83,7 @@ const ERROR = 2
 
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
-export class Traces {
+class Traces {
   readonly #rules: TraceRules
   readonly #wording: Wording
   readonly #open = new Map<string, Span>()

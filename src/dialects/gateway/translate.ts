@@ -182,7 +182,7 @@ function translateBalance(values: Values, settings: Settings): void {
  * `--prefill URL [PORT|none]`, once for each worker; without a port engines are told none, and take their own. The problem
  * sentences are the program's own.
  */
-export function prefillsOf(value: unknown): { readonly urls: string[]; readonly problems: string[] } {
+function prefillsOf(value: unknown): { readonly urls: string[]; readonly problems: string[] } {
   const urls: string[] = []
   const problems: string[] = []
   for (const [url, port] of (Array.isArray(value) ? value : []) as string[][]) {

@@ -14,7 +14,7 @@ const PATIENCE = 60_000
 /** Parts of one chat that are encoded ahead. */
 const MOST = 64
 
-export class Encoders {
+class Encoders {
   readonly #workers: readonly WorkerRef[]
   #turn = 0
   #hasFailed = false
