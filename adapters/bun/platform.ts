@@ -1,6 +1,7 @@
 // What Bun gives of its own: its server and its WebSockets.
 import http from 'node:http'
 import { UpstreamFailure } from '../../src/host.ts'
+import { refuse } from '../../src/routes/reply.ts'
 import { freeSocketFile } from '../node/socket-file.ts'
 import type { Listener, ListenOptions, Platform } from '../web/serve.ts'
 import { createSocketHost } from '../web/socket-host.ts'
@@ -65,12 +66,24 @@ function placed(request: Request): Request {
   return request
 }
 
+/** Whether several hosts are named, as no request may (RFC 9112, 3.2): Bun joins them by a comma and a blank, which is in no host. */
+function hasHosts({ headers }: Request): boolean {
+  return headers.get('host')?.includes(' ') === true
+}
+
+function refuseRequest(): Response {
+  const refused = refuse({ status: 400, code: 'bad_request', message: 'The request is not valid HTTP/1.1.' })
+  refused.headers.set('connection', 'close')
+  return refused
+}
+
 function answering(
   handler: (request: Request) => Promise<Response>,
   { onError }: ListenOptions,
 ): Pick<BunServeOptions, 'fetch' | 'error'> {
   return {
     async fetch(request, server) {
+      if (hasHosts(request)) return refuseRequest()
       // A call may think for minutes; the app's own limits end it.
       server.timeout(request, 0)
       const asked = placed(request)

@@ -5,6 +5,7 @@ import { NodeUpstream } from '../node/upstream.ts'
 import type { BodySink } from '../node/upstream.ts'
 import type { Frames } from '../node/wire/frames.ts'
 import { isNamed } from '../../src/forward/names.ts'
+import { refuse } from '../../src/routes/reply.ts'
 import { isBare, relayNothing } from '../web/relay.ts'
 import { statusOf } from '../web/socket-relay.ts'
 import { Views } from './views.ts'
@@ -33,11 +34,18 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
   return responseOf(answer, body)
 }
 
+/** In place of an answer of which nothing is out. */
+const BROKEN = {
+  status: 502,
+  code: 'worker_died',
+  message: 'The worker broke off before its answer was complete.',
+}
+
 /** The Response of an answer whose last byte is here: half as dear as a stream of one piece, and its length stays known. */
 function relayWhole(source: Relay, answer: Answer): Response {
   const body = new Gathered()
   void source.pull(body)
-  return responseOf(answer, body.bytes())
+  return body.isBroken ? refuse(BROKEN) : responseOf(answer, body.bytes())
 }
 
 /** Headers are put where they stay: to have those of a list copied costs Bun 1 µs more. */
@@ -51,7 +59,7 @@ function responseOf(answer: Answer, body: BodyInit | null): Response {
 
 class Gathered implements Controller {
   readonly #parts: Uint8Array<ArrayBuffer>[] = []
-  #error: Error | null = null
+  isBroken = false
 
   write(bytes: Uint8Array): number {
     return this.#parts.push(bytes as Uint8Array<ArrayBuffer>)
@@ -61,13 +69,11 @@ class Gathered implements Controller {
 
   end(): void {}
 
-  close(error: Error): void {
-    this.#error = error
+  close(): void {
+    this.isBroken = true
   }
 
-  bytes(): BodyInit | null {
-    const error = this.#error
-    if (error !== null) return new ReadableStream({ start: (controller) => controller.error(error) })
+  bytes(): BodyInit {
     return this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
   }
 }

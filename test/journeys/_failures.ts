@@ -33,6 +33,24 @@ export const failures: Journeys = {
     }
   },
 
+  async 'a worker that breaks behind its head, before its first byte, is a 502 in the shape of the API'({
+    open,
+  }) {
+    const rig = await open({ retries: 0, breakerFailures: 0 }, { [W1]: engine() })
+    const fault = { 'x-fault': 'die-before-first' }
+    for (const [path, body] of [
+      [CHAT, chat()],
+      [CHAT, STREAM],
+      ['/v1/responses', { model: 'm', input: 'hi' }],
+      ['/v1/messages', { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'hi' }] }],
+    ] as const) {
+      const { status, headers, body: told } = await rig.post(path, body, fault)
+      assert.deepEqual([status, headers.get('x-fetchway-error')], [502, 'worker_died'], path)
+      assert.match(told.error.message, /broke the connection/)
+      assert.equal(told.type, path === '/v1/messages' ? 'error' : undefined)
+    }
+  },
+
   async 'a worker that is not there is made up for, and looked at'({ open, has }) {
     const rig = await open(
       { policy: 'round_robin', workers: [{ url: W1, models: ['m'], engine: 'vllm' }, W2] },

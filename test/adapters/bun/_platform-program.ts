@@ -1,4 +1,5 @@
-// Runs inside Bun: its server before a handler that tells the URL and the body that it got; prints what a client of HTTP/1.0 is told.
+// Runs inside Bun: its server before a handler that tells the URL and the body that it got; prints what clients are told that name no
+// host, one, or several.
 import { connect } from 'node:net'
 import { bunPlatform } from '../../../adapters/bun/platform.ts'
 
@@ -18,15 +19,18 @@ const tell = (text: string) =>
     let came = ''
     socket.on('data', (bytes) => {
       came += bytes.toString()
-      if (/body|CONNECT/.test(came)) socket.end(() => resolve(came.slice(came.indexOf('\r\n\r\n') + 4)))
+      if (/body|CONNECT|bad_request"/.test(came)) socket.end(() => resolve(came))
     })
     socket.write(text)
   })
 
 // Its URL is one without a path.
 await tell('CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n')
-const told = [await tell('POST /a?b HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody')]
+const post = (hosts: string) => tell(`POST /a?b HTTP/1.1\r\nHost: ${hosts}\r\nContent-Length: 4\r\n\r\nbody`)
+const one = [await tell('POST /a?b HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody')]
 for (const host of ['', 'a:99999', 'a', 'a:99999', '[::1', '1.2.3.4.5', 'a:b', 'a', 'b:80', 'a.b', ':80'])
-  told.push(await tell(`POST /a?b HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\n\r\nbody`))
-console.log(JSON.stringify(told))
+  one.push(await post(host))
+const several: string[] = []
+for (const hosts of ['a\r\nhost: b', 'a\r\nHost: a', '\r\nHost: a']) several.push(await post(hosts))
+console.log(JSON.stringify({ one, several }))
 process.exit(0)

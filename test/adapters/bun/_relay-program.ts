@@ -1,4 +1,4 @@
-// Runs inside Bun: an engine, a router of nothing but `relay`, and a client that reads late; prints what came of it.
+// Runs inside Bun: an engine, a router of nothing but `relay`, and a client that reads late; prints what came of it, and of an answer that breaks before any of it is out.
 import { createServer } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { relay } from '../../../adapters/bun/relay.ts'
@@ -9,7 +9,8 @@ import type { Outgoing, Watch } from '../../../src/host.ts'
 const EVENTS = 60_000
 const event = (i: number) => `data: ${i} ${'x'.repeat(i % 600)}\n\n`
 let sent = 0
-const engine = createServer((_request, response) => {
+const engine = createServer((request, response) => {
+  if (request.url === '/short') return void response.end('short')
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   let next = 0
   const go = () => {
@@ -31,10 +32,18 @@ const watchOf = (turn: { at: number }): Watch => ({
   fail: () => (ends.push('fail'), null),
   leave: () => void ends.push('leave'),
 })
+const broken: Watch = {
+  chunk: () => {
+    throw new Error('broken')
+  },
+  end: () => null,
+  fail: () => null,
+  leave: () => undefined,
+}
 const send = createFetch()
-const outgoing = (): Outgoing => ({
+const outgoing = (path: string): Outgoing => ({
   method: 'GET',
-  path: '/',
+  path,
   headers: [],
   body: null,
   connectTimeout: 5000,
@@ -46,8 +55,14 @@ const front = runtime.serve({
   idleTimeout: 0,
   maxRequestBodySize: 1000,
   development: false,
-  async fetch() {
-    const upstream = await send({ id: 'w', url: url(), engine: 'vllm' }, outgoing())
+  async fetch(request) {
+    const { pathname } = new URL(request.url)
+    const upstream = await send({ id: 'w', url: url(), engine: 'vllm' }, outgoing(pathname))
+    if (pathname === '/short') {
+      // All of it is here then.
+      await upstream.first()
+      return relay(upstream, { status: 200, headers: ['content-length', '5'] }, broken)
+    }
     return relay(
       upstream,
       { status: 200, headers: ['content-type', 'text/event-stream'] },
@@ -85,5 +100,8 @@ const leaver = await ask()
 leaver.destroy()
 for (let turn = 0; ends.length < 2 && turn < 100; turn++)
   await new Promise((resolve) => setTimeout(resolve, 10))
-console.log(JSON.stringify({ isSame: body === expected, isHeld: sentBefore < EVENTS * 0.9, ends }))
+const short = await fetch(`http://127.0.0.1:${front.port}/short`)
+const { error } = (await short.json()) as { error: { code: string } }
+const refused = [short.status, error.code]
+console.log(JSON.stringify({ isSame: body === expected, isHeld: sentBefore < EVENTS * 0.9, ends, refused }))
 process.exit()
