@@ -10,15 +10,13 @@ import { KnownHeads } from './known-heads.ts'
 import { Landing } from './landing.ts'
 import type { LaneOptions, LaneSide } from './lane-side.ts'
 import { LastHead } from './last-head.ts'
-import type { HeadArgs, LentParser, Listener } from './parsers.ts'
+import { OUT, type HeadArgs, type LentParser, type Listener } from './parsers.ts'
 import { headOf, readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
 import { endedEarly, isInText } from './client-errors.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
-/** Tells the parser that what follows a head is not HTTP. */
-const OUT = 2
 
 export class Lane implements LaneSide, Taker, Listener {
   readonly socket: Socket
@@ -174,6 +172,7 @@ export class Lane implements LaneSide, Taker, Listener {
     const [major, minor, headers, number, target, , , isUpgrade, keepsAlive] = args
     this.#endsClean = keepsAlive && !isUpgrade
     this.#isHeadDue = false
+    const isFirst = !this.#hasTold
     this.#hasTold = true
     if (this.#isEnding) return 0
     const method = this.#options.methods[number]
@@ -186,7 +185,7 @@ export class Lane implements LaneSide, Taker, Listener {
     const isModern = major === 1 && minor === 1
     const memory = this.#lastHead.memoryOf(headers)
     const head = readRequest({ method, target, headers, memory, isModern, keepsAlive })
-    if (this.#endsClean) this.#told ??= head
+    if (this.#endsClean && isFirst) this.#told = head
     this.#begin(head)
     return 0
   }

@@ -17,6 +17,9 @@ export interface Listener {
 /** What the parser tells of a head, with all of its headers and its target. */
 export type HeadArgs = Parameters<OnHead> & { 2: string[]; 4: string }
 
+/** Tells a parser that what follows a head is not HTTP. */
+export const OUT = 2
+
 /** So many are kept that nobody needs. */
 const MOST = 32
 
@@ -26,6 +29,8 @@ export class LentParser {
   readonly #socket = nobody()
   readonly #parser: Parser
   readonly #own: ReturnType<typeof heldBy>
+  /** What follows is another protocol. */
+  #isOut = false
 
   constructor(http: Server, { slots }: ParserShape) {
     this.#parser = parserFor(this.#socket, http)!
@@ -41,7 +46,9 @@ export class LentParser {
       args[2] = list ?? parser._headers
       args[4] = path ?? parser._url
       if (list === undefined || path === undefined) this.#forget()
-      return this.listener?.head(args as HeadArgs) ?? 0
+      const answer = this.listener?.head(args as HeadArgs) ?? 0
+      this.#isOut = answer === OUT
+      return answer
     }) satisfies OnHead as Parser[number]
     parser[body] = (bytes: Uint8Array) => this.listener?.body(bytes)
     parser[complete] = () => {
@@ -56,9 +63,19 @@ export class LentParser {
     this.#parser._url = ''
   }
 
-  /** Reads on. Returns how many bytes it took, or what is wrong with them. Nothing of them is kept. */
+  /**
+   * Reads on. Returns how many bytes it took, all of them unless one of the heads was told to lead out of HTTP, or what is wrong with
+   * them. Nothing of them is kept.
+   */
   read(bytes: Buffer): number | Error {
-    return this.#parser.execute(bytes) as number | Error
+    let at = 0
+    while (true) {
+      const taken = this.#parser.execute(at === 0 ? bytes : bytes.subarray(at)) as number | Error
+      if (typeof taken !== 'number') return taken
+      at += taken
+      // It stops behind a message that asks for another protocol, also where nobody gives that: then the next one follows.
+      if (at === bytes.length || taken === 0 || this.#isOut) return at
+    }
   }
 
   /** No more comes: what is wrong with that, if anything. */

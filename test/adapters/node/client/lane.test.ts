@@ -75,6 +75,26 @@ test('a pipelined request is served when the response before it is out', async (
   assert.deepEqual(peer.text.match(/<\d>/g), ['<1>', '<2>', '<3>'])
 })
 
+test('requests behind one whose upgrade is passed over are answered, also where they come with it', async (t) => {
+  const { url } = await open(t, async (request) => new Response(`<${await request.text()}>`))
+  const h2c = `${H}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n`
+  const webSocket = `${H}Connection: Upgrade\r\nUpgrade: websocket\r\n`
+  const next = `POST / HTTP/1.1\r\n${H}Content-Length: 4\r\n\r\nnext`
+  for (const first of [
+    `GET / HTTP/1.1\r\n${h2c}\r\n`,
+    `POST / HTTP/1.1\r\n${h2c}Content-Length: 2\r\n\r\nab`,
+    `POST / HTTP/1.1\r\n${h2c}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n`,
+    `POST / HTTP/1.1\r\n${webSocket}Content-Length: 2\r\n\r\nab`,
+  ]) {
+    const own = first.startsWith('GET') ? '<>' : '<ab>'
+    const peer = await client(t, url)
+    peer.socket.write(next + first + next + first + first + next + LAST)
+    await peer.closed
+    const answers = peer.text.match(/<\w*>|HTTP\/1.1 [^2].*/g)
+    assert.deepEqual(answers, ['<next>', own, '<next>', own, own, '<next>', '<>'], first)
+  }
+})
+
 test('thousands of pipelined requests are answered at once, in order', async (t) => {
   let count = 0
   const { url } = await open(t, () => new Response(`<${++count}>`))
