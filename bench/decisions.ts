@@ -1,20 +1,15 @@
 // What a decision costs in a Durable Object: CPU of a raw workerd, and decisions a second, against a call that decides nothing.
 // usage: node bench/decisions.ts [--policy NAME] [--calls N] [--width LIST] [--blocks LIST] [--rounds N] [--workers N]
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { get } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { namedWorkers, startDecider } from './decider.ts'
 import { cpuBetween, readCpu } from './proc.ts'
-import { launch } from './routers.ts'
-import { freePort, separateCores, table } from './setup.ts'
+import { separateCores, table } from './setup.ts'
 import { median } from './stats.ts'
-import { serveCommand } from './workerd.ts'
 
 const { values: flags } = parseArgs({
   options: {
     policy: { type: 'string', default: 'least_load' },
-    calls: { type: 'string', default: '10000' },
+    calls: { type: 'string', default: '5000' },
     width: { type: 'string', default: '1,32' },
     blocks: { type: 'string', default: '0,64,512' },
     rounds: { type: 'string', default: '5' },
@@ -28,33 +23,12 @@ interface Figure {
   readonly rate: number
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-const log = join(folder, 'log')
-const port = await freePort()
-const workers = Array.from({ length: Number(flags.workers) }, (_, index) => ({
-  url: `http://127.0.0.1:${10_000 + index}`,
-  engine: 'vllm',
-  models: ['m'],
-}))
+const workers = namedWorkers(Number(flags.workers))
 const config = { workers, healthInterval: 'off', policy: flags.policy, logLevel: 'error' }
-const command = serveCommand({
-  port,
-  folder,
-  entry: join(import.meta.dirname, 'decisions/entry.ts'),
-  variables: { FETCHWAY_CONFIG: JSON.stringify(config) },
-  objects: {
-    REGISTRY: 'FetchwayRegistry',
-    POOL: 'BenchPool',
-    LIMITER: 'FetchwayLimiter',
-    TUNNEL: 'FetchwayTunnel',
-    NOTHING: 'Nothing',
-  },
-})
-const child = launch(command, log, separateCores())
+const { pid, ask, close } = await startDecider(config, separateCores())
 const calls = Number(flags.calls)
 
 try {
-  await serves()
   const numbers = (text: string) => text.split(',').map(Number)
   const wishes = numbers(flags.blocks).flatMap((blocks) =>
     numbers(flags.width).map((width) => ({ blocks, width })),
@@ -67,8 +41,7 @@ try {
   console.log('stream: all of a stream, pick, note of its first token and settle, three calls\n')
   table(['', 'inside', 'nothing', 'pick', 'a second', 'stream', 'a second'], body)
 } finally {
-  child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
+  close()
 }
 
 interface Wish {
@@ -107,7 +80,6 @@ async function measureWays({ blocks, width }: Wish): Promise<Figures[]> {
 }
 
 async function measure(wish: string): Promise<Figure> {
-  const pid = child.pid as number
   const before = readCpu(pid)
   const began = performance.now()
   await ask(`calls=${calls}&${wish}`)
@@ -116,31 +88,4 @@ async function measure(wish: string): Promise<Figure> {
   const { leases } = JSON.parse(await ask('way=end')) as { leases: number }
   if (leases > 0) throw new Error(`${leases} leases are left`)
   return { micros, rate: (calls / wall) * 1000 }
-}
-
-/** Waits until a decision comes: the pool must have asked who its members are. */
-async function serves(): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await ask('calls=1&way=pick&blocks=0&width=1')
-      return
-    } catch (error) {
-      if (attempt > 50) throw error
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-}
-
-/** Over a connection of its own: workerd closes those that lie idle. */
-function ask(wish: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const fail = (why: unknown) =>
-      reject(new Error(`${String(why)}\n${readFileSync(log, 'utf8').slice(-2000)}`))
-    const asked = get(`http://127.0.0.1:${port}/?${wish}`, { agent: false }, (answer) => {
-      let text = ''
-      answer.on('data', (chunk: Buffer) => (text += String(chunk)))
-      answer.on('end', () => (answer.statusCode === 200 ? resolve(text) : fail(text)))
-    })
-    asked.on('error', fail)
-  })
 }

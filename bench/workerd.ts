@@ -17,10 +17,10 @@ export interface Service {
   readonly folder: string
 }
 
-/** The command line of a workerd that serves it on 127.0.0.1. */
+/** The command line of a workerd that serves it on 127.0.0.1. Throws where the module lacks a class: workerd would fail each call. */
 export function serveCommand(service: Service): readonly string[] {
-  const { entry, folder } = service
-  const { outputFiles } = buildSync({
+  const { entry, folder, objects } = service
+  const { outputFiles, metafile } = buildSync({
     entryPoints: [entry],
     bundle: true,
     minify: true,
@@ -28,8 +28,12 @@ export function serveCommand(service: Service): readonly string[] {
     target: 'es2024',
     external: ['cloudflare:*'],
     write: false,
+    metafile: true,
     absWorkingDir: root,
   })
+  const exported = Object.values(metafile.outputs).flatMap(({ exports }) => exports)
+  const missing = Object.values(objects).filter((name) => !exported.includes(name))
+  if (missing.length > 0) throw new Error(`${entry} does not export ${missing.join(', ')}`)
   writeFileSync(join(folder, 'worker.js'), outputFiles[0]?.text ?? '')
   writeFileSync(join(folder, 'config.capnp'), configOf(service))
   return [join(root, 'node_modules/.bin/workerd'), 'serve', join(folder, 'config.capnp')]

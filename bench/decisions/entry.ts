@@ -1,4 +1,4 @@
-// The Worker of bench/decisions.ts: sends asks to a real pool object, as many at once as it is told, and says how long that took.
+// The Worker of bench/decisions.ts and bench/shards.ts: sends asks to a real pool object, as many at once as it is told, and says how long that took.
 import { DurableObject } from 'cloudflare:workers'
 import { configOf, type Env } from '../../adapters/workers/env.ts'
 import { actorRefs } from '../../adapters/workers/host.ts'
@@ -8,7 +8,7 @@ import type { Pool } from '../../src/actors/pool.ts'
 import { FetchwayPool } from '../../adapters/workers.ts'
 import { sharded } from '../../src/actors/sharded.ts'
 
-export { FetchwayLimiter, FetchwayRegistry } from '../../adapters/workers.ts'
+export { FetchwayLimiter, FetchwayRegistry, FetchwayTunnel } from '../../adapters/workers.ts'
 
 /** The pool, which can also be told to decide many times in one call: what is left is the decision alone. */
 export class BenchPool extends FetchwayPool {
