@@ -32,7 +32,7 @@ export class Notes {
   /** Per request: each call has a timer of its own. */
   readonly #timers = new Map<Life, () => void>()
   #pending: Note[] = []
-  #stopRenewing: (() => void) | null = null
+  #isRenewing = false
 
   constructor(host: Host) {
     this.#host = host
@@ -49,7 +49,7 @@ export class Notes {
   began(life: Life): void {
     if (life.place < 0) life.place = this.#live.push(life) - 1
     if (this.#host.isPerRequest) return this.#renewLater(life)
-    if (this.#stopRenewing === null) this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
+    if (!this.#isRenewing) this.#renewAll()
   }
 
   /** Harmless when it never began, or has ended. */
@@ -63,9 +63,6 @@ export class Notes {
       last.place = place
     }
     if (this.#host.isPerRequest) this.#renewNoMore(life)
-    if (this.#live.length > 0) return
-    this.#stopRenewing?.()
-    this.#stopRenewing = null
   }
 
   #flush(): void {
@@ -87,9 +84,15 @@ export class Notes {
     this.#timers.delete(life)
   }
 
-  #renew(): void {
-    this.#stopRenewing = this.#host.timer(RENEW, () => this.#renew())
-    this.#tell(this.#live)
+  /** Calls that come one by one would each make a timer, and take it back: it stays, and rings once for nothing. */
+  #renewAll(): void {
+    this.#isRenewing = true
+    this.#host.timer(RENEW, () => {
+      this.#isRenewing = false
+      if (this.#live.length === 0) return
+      this.#renewAll()
+      this.#tell(this.#live)
+    })
   }
 
   /** Renews those that a worker has. */

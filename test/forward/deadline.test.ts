@@ -45,12 +45,37 @@ test('the whole takes too long, however lively it is', async () => {
   assert.deepEqual(late, [['total_timeout', 120]])
 })
 
-test('once it is stopped nothing rings and no timer is left', async () => {
+test('once it is stopped nothing rings, and its timer is left but once', async () => {
   const { clock, deadline, late } = start({ firstToken: 100, idle: 50, total: 120 })
   deadline.stop()
+  await clock.advance(50)
   assert.equal(clock.pending, 0)
   await clock.advance(1000)
   assert.deepEqual(late, [])
+})
+
+test('calls one behind the other share a timer, and each has all of its time', async () => {
+  const clock = createClock()
+  const late: number[] = []
+  let timers = 0
+  const timer: typeof clock.timer = (...one) => (timers++, clock.timer(...one))
+  const alarms = new SharedAlarms({ now: clock.now, timer })
+  const rules = { firstTokenTimeout: 100, idleTimeout: 0, totalTimeout: 0 }
+  const call = () => {
+    const deadline = new Deadline(alarms, rules, clock.now(), { late: () => late.push(clock.now()) })
+    deadline.start(clock.now())
+    return deadline
+  }
+  for (let i = 0; i < 9; i++) {
+    call().stop()
+    await clock.advance(10)
+  }
+  assert.equal(timers, 1)
+  const begin = clock.now()
+  call()
+  await clock.advance(1000)
+  assert.deepEqual(late, [begin + 100])
+  assert.equal(clock.pending, 0)
 })
 
 test('a router that stops ends what is under way, and leaves what has ended', async () => {

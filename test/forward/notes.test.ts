@@ -64,3 +64,18 @@ test('those that are left when others have ended are renewed, each once, and an 
     ['b', 'd'],
   )
 })
+
+test('calls one behind the other share a timer, which rings for nothing once', async () => {
+  const { notes, clock, renewed } = setUp(false)
+  for (let i = 0; i < 9; i++) {
+    const life = new Life({ id: `d-${i}`, tokens: 1 })
+    notes.began(life)
+    life.worker = 'w'
+    notes.ended(life)
+    assert.equal(clock.pending, 1)
+    await clock.advance(1000)
+  }
+  await clock.advance(60_000)
+  assert.equal(clock.pending, 0)
+  assert.deepEqual(renewed, [])
+})
