@@ -42,7 +42,7 @@ export async function fleetOf({ host }: Core): Promise<Backend[]> {
 }
 
 function backendOf(view: WorkerView, { ref }: Member, seat: SeatView | undefined): Backend {
-  const url = view.rank === null ? view.url : `${view.url}@${view.rank}`
+  const { url } = view
   const isUp = seat !== undefined && (seat.state === 'up' || seat.state === 'busy')
   return {
     id: view.id,

@@ -1,4 +1,5 @@
 // The first generation of worker management: by URL, and a worker that is added has come up when the answer comes.
+import type { WorkerView } from '../../actors/members.ts'
 import type { WorkerSpec } from '../../config/schema.ts'
 import { normalizeUrl } from '../../config/urls.ts'
 import type { Core } from '../../core.ts'
@@ -32,8 +33,13 @@ export async function added(
 }
 
 /** It is a worker, or is about to be. */
-export async function isThere({ host }: Core, url: string, joining: Joining): Promise<boolean> {
-  return joining.isJoining(url) || (await host.registry('main').list()).some((worker) => worker.url === url)
+export async function isThere(core: Core, url: string, joining: Joining): Promise<boolean> {
+  return joining.isJoining(url) || (await rowsOf(core, url)).length > 0
+}
+
+/** What the registry shows of a server: itself, or its ranks. */
+async function rowsOf({ host }: Core, url: string): Promise<WorkerView[]> {
+  return (await host.registry('main').list()).filter((worker) => baseOf(worker.url) === url)
 }
 
 /** POST /remove_worker?url=U: all its ranks, too. `isLenient`: one that is not there is removed as well. */
@@ -53,13 +59,13 @@ export async function removeByUrl(
 /** Takes a worker out by its URL; whether there was one. */
 export async function removed(core: Core, written: string, joining: Joining): Promise<boolean> {
   const url = normalized(written)
-  const registry = core.host.registry('main')
   const isJoining = joining.isJoining(url)
   joining.drop(url)
-  const found = (await registry.list()).find((worker) => worker.url === url)
-  if (!found) return isJoining
-  await registry.remove(found.id)
-  core.instruments.forget(found.id)
+  const rows = await rowsOf(core, url)
+  const [first] = rows
+  if (!first) return isJoining
+  await core.host.registry('main').remove(first.id)
+  for (const { id } of rows) core.instruments.forget(id)
   return true
 }
 
