@@ -7,7 +7,7 @@ import { makeAlike } from './alike.ts'
 import { http as nodeHttp, https } from './builtins.ts'
 import type { Exchange } from './client/exchange.ts'
 import { Lanes, type LaneTimes } from './client/lanes.ts'
-import { hasTwoHosts, OrdinaryExchange, OrdinaryIncoming } from './client/ordinary.ts'
+import { OrdinaryExchange, OrdinaryIncoming, wrongWith } from './client/ordinary.ts'
 import { probe } from './client/parser.ts'
 import { NodeRequest, Origins } from './request.ts'
 import type { RequestContext } from './request.ts'
@@ -204,7 +204,8 @@ class Front implements Served, Ward {
   #onRequest(req: IncomingMessage, res: ServerResponse, isWaiting: boolean): void {
     // Sent behind a response that said it was the last one on its connection.
     if (req.socket.writableEnded) return
-    if (hasTwoHosts(req)) res.writeHead(400, ['Connection', 'close']).end()
+    const wrong = wrongWith(req)
+    if (wrong > 0) res.writeHead(wrong, ['Connection', 'close']).end()
     else this.#serve(new OrdinaryExchange(req, res, isWaiting))
   }
 

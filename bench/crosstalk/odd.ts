@@ -21,6 +21,9 @@ export async function startOracle(): Promise<Oracle> {
     // node:http would take the first of several hosts.
     const hosts = request.rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host')
     if (hosts.length > 1) return void response.writeHead(400, { Connection: 'close' }).end()
+    // It would take a body that is packed in another way for a plain one.
+    if (request.headers['transfer-encoding']?.includes(',') === true)
+      return void response.writeHead(501, { Connection: 'close' }).end()
     const parts: Buffer[] = []
     request.on('error', () => undefined)
     request.on('data', (part: Buffer) => parts.push(part))

@@ -91,11 +91,12 @@ export class OrdinaryIncoming implements Incoming {
   protected goOn(): void {}
 }
 
-/** It names several hosts, which node:http finds nothing wrong with. */
-export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+/** The answer that it deserves for what node:http finds nothing wrong with: 400 where it names several hosts, 501 for codings; else 0. */
+export function wrongWith({ rawHeaders, headers }: IncomingMessage): number {
   let count = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (isNamed(rawHeaders[i]!, 'host')) count++
-  return count > 1
+  if (count > 1) return 400
+  return headers['transfer-encoding']?.includes(',') === true ? 501 : 0
 }
 
 /** Over node:http's two messages. It frames chunks itself, for node:http would make four writes of each. */

@@ -22,7 +22,7 @@ export interface RequestHead extends Told {
   readonly length: number | null
   /** The client waits for a word before it sends its body, if there is one. */
   readonly isWaiting: boolean
-  /** An answer that it deserves before anybody looks at it: 400 without a Host or with several, 417; else 0. */
+  /** An answer that it deserves before anybody looks at it: 400 without a Host or with several, 417, 501; else 0. */
   readonly wrong: number
 }
 
@@ -33,6 +33,7 @@ export function readRequest(told: Told): RequestHead {
   let length: number | null = 0
   let expect: string | null = null
   let hosts = 0
+  let isCoded = false
   // llhttp has refused lengths that are not digits, and both framings at once.
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!
@@ -40,12 +41,16 @@ export function readRequest(told: Told): RequestHead {
       host ??= headers[i + 1]!
       hosts++
     } else if (isNamed(name, 'content-length')) length = numberOf(headers[i + 1]!)
-    else if (isNamed(name, 'transfer-encoding')) length = null
-    else if (isNamed(name, 'expect')) expect = headers[i + 1]!
+    else if (isNamed(name, 'transfer-encoding')) {
+      length = null
+      // Without that coding nobody would take the body for what it is. What does not end by chunks llhttp refuses.
+      isCoded ||= headers[i + 1]!.toLowerCase() !== 'chunked'
+    } else if (isNamed(name, 'expect')) expect = headers[i + 1]!
   }
   const isWaiting = isModern && expect !== null && /^100-continue$/i.test(expect)
   const isWrong = isModern && expect !== null && !isWaiting
-  const wrong = hosts > 1 || (isModern && hosts === 0) ? 400 : isWrong ? 417 : 0
+  const isMisled = hosts > 1 || (isModern && hosts === 0)
+  const wrong = isMisled ? 400 : isWrong ? 417 : isCoded ? 501 : 0
   const isHead = method === 'HEAD'
   return {
     method,

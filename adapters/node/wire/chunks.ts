@@ -4,6 +4,8 @@ import { UpstreamFailure } from '../../../src/host.ts'
 const CR = 13
 const LF = 10
 const MAX_LINE = 16_384
+/** No chunk is as large: far more than anything real, and still exact. */
+const MAX_SIZE = 2 ** 48
 
 const STATE = {
   size: 0,
@@ -124,9 +126,8 @@ export class ChunkDecoder {
   #size(byte: number): void {
     const digit = hex(byte)
     if (digit >= 0) {
-      // 12 digits are 2^48: far more than anything real, and still exact.
-      if (++this.#digits > 12) throw broken()
       this.#left = this.#left * 16 + digit
+      if (++this.#digits > MAX_LINE || this.#left >= MAX_SIZE) throw broken()
       return
     }
     if (this.#digits === 0) throw broken()

@@ -34,6 +34,8 @@ export const requests: Record<string, string> = {
   'two lengths': `POST /echo HTTP/1.1\r\n${H}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
   'a length that is none': `POST /echo HTTP/1.1\r\n${H}Content-Length: +1\r\n\r\na`,
   'a coding that is not chunked': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: xchunked\r\n\r\na`,
+  'a coding before chunked': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
+  'a coding on a line of its own': `POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
   'a folded header': `GET /a HTTP/1.1\r\n${H}X: a\r\n b\r\n\r\n`,
   'bare line feeds': `GET /a HTTP/1.1\n${H}\n`,
   'a blank before a colon': `GET /a HTTP/1.1\r\n${H}X : y\r\n\r\n`,

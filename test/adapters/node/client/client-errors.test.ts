@@ -68,6 +68,16 @@ test('a request that names two hosts is refused', async (t) => {
   assert.deepEqual(statusesOf(text)[0], 400)
 })
 
+test('a body in another coding than chunks is refused', async (t) => {
+  const body = '1\r\na\r\n0\r\n\r\n'
+  for (const lines of ['gzip, chunked', 'gzip\r\nTransfer-Encoding: chunked']) {
+    const head = `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${lines}\r\n\r\n`
+    assert.deepEqual(statusesOf(await exchange(t, await open(t), GET + head + body + LAST)), [200, 501])
+  }
+  const plain = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n'
+  assert.deepEqual(statusesOf(await exchange(t, await open(t), plain + body + LAST)), [200, 200])
+})
+
 test('a client that ends its side behind a part of a request has left', async (t) => {
   for (const part of [
     'GET / HT',

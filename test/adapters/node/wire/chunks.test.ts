@@ -23,7 +23,7 @@ function decode(wire: Buffer, cuts: readonly number[]) {
 test('any chunks, cut anywhere, give the payload back and stop at the end of the message', () => {
   const chunk = fc.record({
     bytes: fc.uint8Array({ minLength: 1, maxLength: 40 }),
-    zeros: fc.constantFrom('', '0', '00'),
+    zeros: fc.constantFrom('', '0', '00', '0'.repeat(20)),
     extension: fc.constantFrom('', ';a', ' ;b="c"', ';x=y;z'),
     isUpper: fc.boolean(),
   })
@@ -61,6 +61,7 @@ for (const wire of [
   '5\r\nhello\n',
   '-1\r\n',
   '1000000000000\r\n',
+  'ffffffffffffffff\r\n',
   '0\r\nA: b\n\r\n',
   '0\r\nA\rb',
 ]) {
@@ -69,7 +70,8 @@ for (const wire of [
   })
 }
 
-test('extensions and trailers have a limit', () => {
+test('extensions, trailers and zeros before a size have a limit', () => {
+  assert.throws(() => decode(Buffer.from('0'.repeat(20_000)), []), { kind: 'protocol' })
   assert.throws(() => decode(Buffer.from(`1;${'x'.repeat(20_000)}`), []), { kind: 'protocol' })
   assert.throws(() => decode(Buffer.from(`0\r\n${'x'.repeat(20_000)}`), []), { kind: 'protocol' })
 })
