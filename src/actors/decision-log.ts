@@ -67,8 +67,6 @@ export class DecisionLog {
   readonly #rows = new Rows(ROW_WIDTH, ROW_BYTES)
   /** Names of workers by the list that they were handed over in: the same list means the same workers. */
   readonly #names = new WeakMap<readonly Candidate[], readonly Named[]>()
-  /** The list that was asked for last. */
-  #lastNamed: { readonly serving: readonly Candidate[]; readonly names: readonly Named[] } | null = null
   #serial = 0
 
   /** `limit`: attempts that are kept; 0: none. */
@@ -233,13 +231,11 @@ export class DecisionLog {
   }
 
   #namesOf(serving: readonly Candidate[]): readonly Named[] {
-    if (serving === this.#lastNamed?.serving) return this.#lastNamed.names
     let names = this.#names.get(serving)
     if (!names) {
       names = serving.map(({ id, url, role, engine }) => ({ id, url, role, engine }))
       this.#names.set(serving, names)
     }
-    this.#lastNamed = { serving, names }
     return names
   }
 

@@ -16,9 +16,6 @@ export class HeadRoom {
   #method: string | null = null
   #path = ''
   #begun = 0
-  /** The last length of a body, and as text. */
-  #size = 0
-  #digits = '0'
 
   /** Room for so many bytes; it grows where a head needs more. */
   constructor(room: number) {
@@ -79,11 +76,7 @@ export class HeadRoom {
     if (!isBodyMeant) return
     let size = 0
     for (const slice of body ?? NO_SLICES) size += slice.byteLength
-    if (size !== this.#size) {
-      this.#size = size
-      this.#digits = String(size)
-    }
-    this.#line('content-length', this.#digits)
+    this.#line('content-length', String(size))
   }
 }
 
