@@ -34,6 +34,11 @@ export function cpuBetween(before: CpuSample, after: CpuSample): number {
   return hasLost ? after.coarse - before.coarse : total
 }
 
+/** ns that the main thread of a process was ready to run and had no core. */
+export function readReady(pid: number): number {
+  return Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1] ?? 0)
+}
+
 /** What the kernel counted for a process and its threads since it began. */
 export interface Counts {
   /** Pages that it gave when they were touched first. */

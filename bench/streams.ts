@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { cpuBetween, readCpu, readRss } from './proc.ts'
+import { cpuBetween, readCpu, readReady, readRss } from './proc.ts'
 import { launch } from './routers.ts'
 import { freePort, separateCores } from './setup.ts'
 import type { StreamsSeen } from './streams/client.ts'
@@ -42,13 +42,23 @@ try {
   const started = await Promise.all(Array.from({ length: routers }, () => startRouter(engineUrl)))
   const ports = started.map(({ port }) => String(port))
   const client = part('client.ts', [String(streams), String(seconds * 1000), String(interval), ...ports])
+  // Events begin when all are open: on a busy machine those of the first would leave no time to open the last.
+  const opening = performance.now()
+  await nextLine(client)
+  console.log(`opened in ${((performance.now() - opening) / 1000).toFixed(0)} s`)
+  engine.stdin!.write('go\n')
   await nextLine(client)
   const pids = started.map(({ pid }) => pid)
+  const parts = { routers: pids, engine: [engine.pid!], client: [client.pid!] }
   const before = pids.map(readCpu)
+  const ready = waits(parts)
   const rss = pids.map(readRss)
   const seen = JSON.parse(await nextLine(client)) as StreamsSeen
   const nanos = pids.reduce((sum, pid, at) => sum + cpuBetween(before[at]!, readCpu(pid)), 0)
-  report(seen, { share: nanos / 1e6 / seen.wall, micros: nanos / 1000 / seen.events, rss })
+  const waited = Object.entries(waits(parts)).map(
+    ([name, wait]) => [name, (wait - ready[name]!) / 1e6 / seen.wall] as const,
+  )
+  report(seen, { share: nanos / 1e6 / seen.wall, micros: nanos / 1000 / seen.events, waited, rss })
 } finally {
   for (const child of processes) child.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })
@@ -59,6 +69,8 @@ interface Cost {
   readonly share: number
   /** CPU µs of the routers an event. */
   readonly micros: number
+  /** Share of the time that they were ready and had no core, which is what other work on the machine adds to delays. */
+  readonly waited: readonly (readonly [string, number])[]
   /** MiB of each router. */
   readonly rss: readonly number[]
 }
@@ -75,15 +87,23 @@ function report(seen: StreamsSeen, cost: Cost): void {
   console.log(
     `router: ${(cost.share * 100).toFixed(0)} % of the core, ${cost.micros.toFixed(1)} µs an event, ${cost.rss.map((rss) => rss.toFixed(0)).join(' + ')} MiB`,
   )
+  const shares = cost.waited.map(([name, wait]) => `${name} ${(wait * 100).toFixed(0)} %`)
+  console.log(`waited for their core: ${shares.join(', ')} of the time`)
   for (const error of seen.errors.slice(0, 5)) console.log(`error: ${error}`)
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify({ ...seen, ...cost }, null, 1))
   if (seen.open !== streams || seen.errors.length > 0) process.exitCode = 1
 }
 
+/** ns that each (of several: their mean) has waited for a core so far. */
+function waits(parts: Readonly<Record<string, readonly number[]>>): Record<string, number> {
+  const mean = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + readReady(pid), 0) / pids.length
+  return Object.fromEntries(Object.entries(parts).map(([name, pids]) => [name, mean(pids)]))
+}
+
 /** The engine or the client, in a process of its own on the core that the routers don't use. */
 function part(file: string, args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [join(here, 'streams', file), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   processes.push(child)
   return child

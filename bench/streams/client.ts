@@ -1,5 +1,6 @@
 // The client of bench/streams.ts: opens all streams, then watches what comes and how late.
-// usage: node bench/streams/client.ts STREAMS MS INTERVAL_MS PORT… ; prints `open` when all are, and what it saw at the end.
+// usage: node bench/streams/client.ts STREAMS MS INTERVAL_MS PORT… ; prints `open` when all are, `watching` when it counts what
+// comes, and what it saw at the end.
 import { connect, type Socket } from 'node:net'
 import { quantile } from '../stats.ts'
 
@@ -82,9 +83,10 @@ const opener = async () => {
   while (left > 0 && errors.length === 0) await open(ports[--left % ports.length]!)
 }
 await Promise.all(Array.from({ length: AT_ONCE }, opener))
+console.log('open')
 // What opening them left to do is not what is measured.
 await new Promise((resolve) => setTimeout(resolve, 3 * interval))
-console.log('open')
+console.log('watching')
 isWatching = true
 const began = performance.now()
 await new Promise((resolve) => setTimeout(resolve, duration))
