@@ -44,12 +44,14 @@ export async function as(argv: readonly string[], program?: Program): Promise<St
     return 2
   }
   for (const note of first.notes ?? []) process.stderr.write(`fetchway: ${note}\n`)
-  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, first.watched)
+  const nameOf = (key: string) => first.flagOf?.get(key) ?? (first.config.get(key)?.name || undefined)
+  const besides = { ...(first.watched && { watched: first.watched }), nameOf }
+  if (first.launch === undefined) return serveFrom(() => loadTranslated(spoken, at), program, besides)
   // Models take minutes to load.
   keepShapes()
   const { launchWorkers } = await import('./launch.ts')
   const { urls } = await launchWorkers(first.launch)
-  return serveFrom(() => loadTranslated(spoken, at, urls), program)
+  return serveFrom(() => loadTranslated(spoken, at, urls), program, besides)
 }
 
 /** Prints the configuration file that another router's command line amounts to. Status 2: not understood. */

@@ -1,8 +1,9 @@
 // `fetchway engine`: one simulated engine on a port of its own.
 import { createEngine, type Engine, type EngineOptions } from '../../src/simulator/engine.ts'
+import { BOOTSTRAP_PORT } from '../../src/simulator/handover-bootstrap.ts'
 import { KvPublisher } from '../../src/simulator/kv-publisher.ts'
 import { LoadPublisher } from '../../src/simulator/load-publisher.ts'
-import { serve } from '../node/http.ts'
+import { serve, type Served } from '../node/http.ts'
 import { createSockets } from '../node/sockets.ts'
 import { createTimers } from '../web/timers.ts'
 import type { Status } from './command.ts'
@@ -24,6 +25,10 @@ const OPTIONS: OptionTable = {
     choices: ['mixed', 'prefill', 'decode'],
     initial: 'mixed',
     about: 'its half of the work',
+  },
+  bootstrapPort: {
+    kind: 'integer',
+    about: 'port where decode engines meet it, where it is a prefill engine of SGLang [8998]',
   },
   apiKey: { kind: 'text', about: 'key that it asks for' },
   speed: {
@@ -63,17 +68,48 @@ export async function engine(argv: readonly string[]): Promise<Status> {
   for (let rank = 0; typeof kvEvents === 'string' && rank < (options.dpSize ?? 1); rank++)
     await publish(simulated, { endpoint: kvEvents, replay: kvEventsReplay, rank })
   if (typeof loadPublishEndpoint === 'string') await publishLoad(simulated, loadPublishEndpoint)
+  const meeting = await openBootstrap(simulated, options, where)
   process.stdout.write(`${options.engine} engine on ${served.url}\n`)
-  const stop = () => void served.close(0).then(() => process.exit(0))
+  const stop = () => void Promise.all([served.close(0), meeting?.close(0)]).then(() => process.exit(0))
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   return null
 }
 
+interface Where {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * The bootstrap server of SGLang's prefill engines, a listener of its own as there; null where it has none. One that nobody asked
+ * for may be in another engine's way: that is told, for calls may name this engine's own port in its place.
+ */
+async function openBootstrap(
+  simulated: Engine,
+  { engine: kind, role, bootstrapPort }: EngineOptions,
+  { host, port: own }: Where,
+): Promise<Served | null> {
+  const where = { host, port: bootstrapPort ?? BOOTSTRAP_PORT }
+  if (kind !== 'sglang' || role !== 'prefill' || where.port === own) return null
+  try {
+    return await serve((request) => simulated.fetch(request), { ...where, breaksOnError: true })
+  } catch (error) {
+    const why = await reasonOf(error, where, '--bootstrap-port')
+    if (bootstrapPort !== undefined) throw new Error(why, { cause: error })
+    process.stderr.write(`no bootstrap server: ${why}\n`)
+    return null
+  }
+}
+
 /** Why it could not listen, in the words that the router has for it. */
-async function refuseStart(error: unknown, where: { host: string; port: number }): Promise<never> {
+async function reasonOf(error: unknown, where: Where, flag: string): Promise<string> {
   const { explainStart } = await import('./serve.ts')
-  throw new Error(explainStart(error, { ...where, socket: undefined }), { cause: error })
+  return explainStart(error, { ...where, socket: undefined }, (key) => (key === 'port' ? flag : `--${key}`))
+}
+
+async function refuseStart(error: unknown, where: Where): Promise<never> {
+  throw new Error(await reasonOf(error, where, '--port'), { cause: error })
 }
 
 const publishing = () => ({

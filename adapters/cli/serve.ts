@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import type { Running } from '../node/serve.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { formatIssue } from '../../src/config/issues.ts'
-import { fields } from '../../src/config/fields.ts'
+import { fields, flagName } from '../../src/config/fields.ts'
 import { readFlags } from '../../src/config/flags.ts'
 import type { Loaded } from '../../src/config/load.ts'
 import { planReload } from '../../src/config/reload.ts'
@@ -46,6 +46,14 @@ export async function serve(argv: readonly string[], program: Program = onNode):
   return serveFrom(() => loadSources(argv, program.at), program)
 }
 
+/** What a command line of other words brings along. */
+export interface Besides {
+  /** Files that are followed while the router runs. */
+  readonly watched?: readonly string[]
+  /** What sets a key there; undefined: nothing that has a name. */
+  nameOf?(key: string): string | undefined
+}
+
 /**
  * Serves by the configuration that `load` gives, now and at each reload: at SIGHUP, and when one of the files changes that are watched.
  * @returns 2 when the configuration is wrong, null once it listens
@@ -53,7 +61,7 @@ export async function serve(argv: readonly string[], program: Program = onNode):
 export async function serveFrom(
   load: () => Promise<Loaded>,
   program: Program = onNode,
-  watched: readonly string[] = [],
+  { watched = [], nameOf }: Besides = {},
 ): Promise<Status> {
   // Loaded beside the configuration; should it fail, that is told only where the configuration is good.
   const router = program.load()
@@ -81,7 +89,7 @@ export async function serveFrom(
     await starting
     return null
   } catch (error) {
-    say(loaded.config, 'error', explainStart(error, loaded.config))
+    say(loaded.config, 'error', explainStart(error, loaded.config, nameOf))
     process.exit(1) // probes may run already and would keep the process
   }
 }
@@ -97,19 +105,34 @@ export function notYet({ threads, workers, record }: Config, isNode = false): st
     : null
 }
 
-/** Why the router could not start, and what to do. */
+/**
+ * Why the router could not start, and what to do.
+ * @param nameOf what sets a key on this command line: our own flag by default
+ */
 export function explainStart(
   error: unknown,
-  { host, port, socket }: Pick<Config, 'host' | 'port' | 'socket'>,
+  config: Pick<Config, 'host' | 'port' | 'socket'>,
+  nameOf: NonNullable<Besides['nameOf']> = flagName,
 ): string {
+  if (!(error instanceof Error)) return String(error)
+  const { host, port, socket } = config
   const where = socket ?? `${host}:${port}`
-  const code = error instanceof Error && 'code' in error ? error.code : ''
-  if (code === 'EADDRINUSE')
-    return `${where} is taken by another program; choose another --port (0 takes a free one)`
-  if (code === 'EACCES')
-    return `${where} needs rights that this user lacks; choose another --port, above 1023`
-  if (code === 'EADDRNOTAVAIL') return `${where} is no address of this machine; choose another --host`
-  return error instanceof Error ? error.message : String(error)
+  const another = (key: string) => `choose another ${nameOf(key) ?? key}`
+  const place = another(socket === undefined ? 'port' : 'socket')
+  switch ('code' in error ? error.code : '') {
+    case 'EADDRINUSE':
+      return `${where} is taken by another program; ${place}${socket === undefined ? ' (0 takes a free one)' : ''}`
+    case 'EACCES':
+      return `${where} needs rights that this user lacks; ${place}${socket === undefined ? ', above 1023' : ''}`
+    case 'EADDRNOTAVAIL':
+      return `${where} is no address of this machine; ${another('host')}`
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${host} is no name that this machine knows; ${another('host')}`
+    default:
+      // What is wrong with a file is told under its key.
+      return error.message.replace(/^\w+(?=: )/, (key) => (Object.hasOwn(config, key) && nameOf(key)) || key)
+  }
 }
 
 /** Reloads one after the other. */

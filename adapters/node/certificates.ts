@@ -1,6 +1,6 @@
 // How workers are reached: the certificates, read once at the start (what is missing is told there), and how long connections are kept.
-import { readFileSync } from 'node:fs'
 import type { Config } from '../../src/config/schema.ts'
+import { readPem } from '../web/pem.ts'
 import type { Certificates } from './wire/origin.ts'
 
 export interface Reach {
@@ -14,12 +14,13 @@ export const reachOf = (config: Config): Reach => ({
   idleMost: config.workerKeepAlive,
 })
 
-/** PEM texts of `workerTlsCert`, `workerTlsKey` and `workerTlsCa`. Throws where a file cannot be read. */
+/** PEM texts of `workerTlsCert`, `workerTlsKey` and `workerTlsCa`. Throws where one is none. */
 export function certificatesOf({ workerTlsCert, workerTlsKey, workerTlsCa }: Config): Certificates {
-  const read = (path: string) => readFileSync(path, 'utf8')
   return {
-    ...(workerTlsCert !== undefined && { cert: read(workerTlsCert) }),
-    ...(workerTlsKey !== undefined && { key: read(workerTlsKey) }),
-    ...(workerTlsCa.length > 0 && { ca: workerTlsCa.map(read) }),
+    ...(workerTlsCert !== undefined && { cert: readPem('workerTlsCert', workerTlsCert, 'CERTIFICATE') }),
+    ...(workerTlsKey !== undefined && { key: readPem('workerTlsKey', workerTlsKey, 'PRIVATE KEY') }),
+    ...(workerTlsCa.length > 0 && {
+      ca: workerTlsCa.map((path) => readPem('workerTlsCa', path, 'CERTIFICATE')),
+    }),
   }
 }

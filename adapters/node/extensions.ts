@@ -1,4 +1,5 @@
 // Modules and files for what an operator puts around calls; Deno and Bun have them in the same way.
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,9 +10,10 @@ import type { Exports } from '../../src/extensions/hooks.ts'
 /** What Node lends. */
 export const lent: Lent = {
   async load(path) {
-    const url = pathToFileURL(resolve(process.cwd(), path)).href
+    const file = resolve(process.cwd(), path)
+    if (!existsSync(file)) throw new Error(`${path} can't be loaded: there is no file ${file}`)
     try {
-      return (await import(url)) as Exports
+      return (await import(pathToFileURL(file).href)) as Exports
     } catch (error) {
       throw new Error(`${path} can't be loaded: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,

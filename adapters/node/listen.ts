@@ -1,22 +1,21 @@
 // How the listeners of a configuration are set up.
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { Config } from '../../src/config/schema.ts'
 import { parseAddress } from '../../src/config/urls.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { adminPlace } from '../web/ending.ts'
+import { tlsOf } from '../web/pem.ts'
 import { serve } from './http.ts'
 import type { Handler, Served, ServeOptions } from './http.ts'
 
 /** Options of the main listener; reads the certificate. */
-export async function serveOptions(config: Config, log: (event: LogEvent) => void): Promise<ServeOptions> {
-  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody, dialect } = config
-  const tls = tlsCert && tlsKey ? { tls: { cert: await readFile(tlsCert), key: await readFile(tlsKey) } } : {}
+export function serveOptions(config: Config, log: (event: LogEvent) => void): ServeOptions {
+  const { host, port, socket, maxHeader, maxBody, dialect } = config
   const onError = (error: unknown) =>
     log({ level: 'error', message: 'A request failed inside the router', error })
   const isOwn = dialect === undefined
   const where = { host, port, ...(socket !== undefined && { socket }) }
-  return { ...where, ...tls, maxHeader, maxBody, onError, isOwn }
+  return { ...where, ...tlsOf(config), maxHeader, maxBody, onError, isOwn }
 }
 
 /** The control plane's own listener: `HOST:PORT`, `:PORT`, `PORT`, or `unix:/path`. Null when it has none. */

@@ -44,7 +44,7 @@ export async function serveApp(
   const config = await withThreads(given, log)
   const profiled =
     config.profile === undefined ? null : await (await import('./profile.ts')).profileTo(config.profile, log)
-  const options = await serveOptions(config, log)
+  const options = serveOptions(config, log)
   if (options.isOwn) replyByText()
   const host = createHost(config, log)
   const serveFront = config.threads > 1 ? (await import('./threads/front.ts')).serveByThreads : serveHere

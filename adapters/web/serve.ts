@@ -1,12 +1,12 @@
 // Runs the app on a runtime whose own server speaks Request and Response (Deno, Bun): listeners, signals, and an end that
 // loses no stream.
-import { readFile } from 'node:fs/promises'
 import { createApp, type App } from '../../src/app.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { LogEvent } from '../../src/host.ts'
 import { installKernel } from '../../src/kernel/wasm.ts'
 import { createLog, listeningLine } from '../node/log.ts'
 import { adminPlace, endOnSignals, untilIdle } from './ending.ts'
+import { tlsOf } from './pem.ts'
 import type { SocketHost } from './socket-host.ts'
 
 export type Handler = (request: Request) => Promise<Response>
@@ -109,7 +109,7 @@ export async function startApp(platform: Platform, config: Config): Promise<Star
 export async function serveApp(platform: Platform, config: Config): Promise<Running> {
   const started = await startApp(platform, config)
   const { fetch, log, reload, end } = started
-  const main = await platform.listen(fetch, await listenOptions(config, log))
+  const main = await platform.listen(fetch, listenOptions(config, log))
   const admin = await listenForAdmin(platform, config, started)
   const metrics = await listenForMetrics(platform, config, started)
   const listeners = [main, admin, metrics].filter((one) => one !== null)
@@ -138,7 +138,7 @@ export async function listenForAdmin(
 ): Promise<Listener | null> {
   const { adminListen } = config
   if (adminListen === undefined) return null
-  const options = adminOptions(adminListen, await listenOptions(config, log))
+  const options = adminOptions(adminListen, listenOptions(config, log))
   return platform.listen((request) => app.admin(request), options)
 }
 
@@ -150,7 +150,7 @@ async function listenForMetrics(
 ): Promise<Listener | null> {
   const { metricsListen } = config
   if (metricsListen === undefined) return null
-  const { tls: _, ...options } = adminOptions(metricsListen, await listenOptions(config, log))
+  const { tls: _, ...options } = adminOptions(metricsListen, listenOptions(config, log))
   try {
     return await platform.listen((request) => app.metrics(request), options)
   } catch (error) {
@@ -159,14 +159,19 @@ async function listenForMetrics(
   }
 }
 
-async function listenOptions(config: Config, log: (event: LogEvent) => void): Promise<ListenOptions> {
-  const { host, port, socket, tlsCert, tlsKey, maxHeader, maxBody } = config
+function listenOptions(config: Config, log: (event: LogEvent) => void): ListenOptions {
+  const { host, port, socket, maxHeader, maxBody } = config
   const onError = (error: unknown) =>
     log({ level: 'error', message: 'A request failed inside the router', error })
-  const [cert, key] =
-    tlsCert && tlsKey ? await Promise.all([readFile(tlsCert, 'utf8'), readFile(tlsKey, 'utf8')]) : []
-  const tls = cert !== undefined && key !== undefined ? { tls: { cert, key } } : {}
-  return { host, port, ...(socket !== undefined && { socket }), ...tls, maxHeader, maxBody, onError }
+  return {
+    host,
+    port,
+    ...(socket !== undefined && { socket }),
+    ...tlsOf(config),
+    maxHeader,
+    maxBody,
+    onError,
+  }
 }
 
 function adminOptions(address: string, options: ListenOptions): ListenOptions {

@@ -3,6 +3,7 @@ import { empty, json, readBody, readOptionalBody, text, type Exchange, type Hand
 import { sglangKvEvents } from './kv-feed.ts'
 import { missingField, stringField } from './fields.ts'
 import { readPrompts } from './completions.ts'
+import { BOOTSTRAP_PORT } from './handover-bootstrap.ts'
 import { readChat, renderChat } from './prompt.ts'
 import { EngineRefusal } from './refusal.ts'
 import { decode } from './tokenizer.ts'
@@ -148,7 +149,7 @@ export const sglangServerInfo: Handler = (exchange) => {
     page_size: sim.limits.blockTokens,
     context_length: sim.limits.maxModelLength,
     disaggregation_mode: role === 'mixed' ? 'null' : role,
-    disaggregation_bootstrap_port: 8998,
+    disaggregation_bootstrap_port: sim.options.bootstrapPort ?? BOOTSTRAP_PORT,
     max_running_requests: sim.limits.maxSequences,
     max_total_num_tokens: sim.limits.blocks * sim.limits.blockTokens,
     max_req_input_len: sim.limits.maxModelLength - 1,

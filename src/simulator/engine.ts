@@ -23,6 +23,8 @@ export interface EngineOptions {
   /** LoRA adapters that are served besides. */
   readonly adapters?: readonly string[]
   readonly role?: 'mixed' | 'prefill' | 'decode'
+  /** Where decode engines meet a prefill engine of SGLang (8998), as it tells of itself; to listen there is its host's task. */
+  readonly bootstrapPort?: number
   /** How a vLLM engine with a role hands KV over; Mooncake and MoRI-IO have one form here. Default: `nixl`. */
   readonly connector?: 'nixl' | 'p2p' | 'mooncake'
   /** Milliseconds that one half of a call waits for the other (10 s; the real engines wait for minutes). */

@@ -51,6 +51,28 @@ test('an engine says whose its port is, and what to do', LIMIT, async () => {
   assert.equal(await engine.ended, 0)
 })
 
+test('engines of SGLang meet at the bootstrap port that they and the router were told', LIMIT, async () => {
+  const { port: meeting, close } = await occupied()
+  close()
+  const flags = ['engine', '--engine', 'sglang', '--port', '0', '--model', 'm', '--speed', '0']
+  const start = (...more: string[]) => new Program([...flags, ...more], directory)
+  const prefill = start('--role', 'prefill', '--bootstrap-port', String(meeting))
+  const decode = start('--role', 'decode')
+  const urlOf = async (program: Program) => (await program.says(/ engine on (\S+)$/m))[1] ?? ''
+  const [first, second] = await Promise.all([urlOf(prefill), urlOf(decode)])
+  const info = (await (await fetch(`${first}/server_info`)).json()) as Record<string, unknown>
+  assert.equal(info['disaggregation_bootstrap_port'], meeting)
+  const line = ['--prefill', `${first},${meeting}`, '--decode', second, '--port', '0', '--state', 'off']
+  const router = new Program(line, directory)
+  const [, url = ''] = await router.says(/Listening on (\S+)$/m)
+  const answer = await chat(url, 'm')
+  assert.equal(answer.status, 200)
+  assert.ok(answer.headers.has('x-fetchway-prefill'))
+  const programs = [router, prefill, decode]
+  for (const program of programs) program.signal('SIGTERM')
+  assert.deepEqual(await Promise.all(programs.map(({ ended }) => ended)), [0, 0, 0])
+})
+
 test('an engine publishes its KV events where it is told to, and says so', LIMIT, async () => {
   const free = 'tcp://127.0.0.1:0'
   const engine = new Program(

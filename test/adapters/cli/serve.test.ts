@@ -115,10 +115,32 @@ test('keys that went away fall back to their default', () => {
 })
 
 test('an address that cannot be had is told with what to do', () => {
-  const config = configSchema.parse({ port: 80 })
-  const told = (code: string) => explainStart(Object.assign(new Error('x'), { code }), config)
-  assert.match(told('EADDRINUSE'), /^127\.0\.0\.1:80 is taken .* --port/)
-  assert.match(told('EACCES'), /^127\.0\.0\.1:80 needs rights .* --port/)
+  const at = { host: '127.0.0.1', port: 80, socket: undefined }
+  const told = (code: string, where: Parameters<typeof explainStart>[1] = at) =>
+    explainStart(Object.assign(new Error('x'), { code }), where)
+  assert.match(told('EADDRINUSE'), /^127\.0\.0\.1:80 is taken .* --port \(0 takes a free one\)$/)
+  assert.match(told('EACCES'), /^127\.0\.0\.1:80 needs rights .* --port, above 1023$/)
+  assert.match(told('EACCES', { ...at, socket: '/run/s' }), /^\/run\/s needs rights .* --socket$/)
   assert.match(told('EADDRNOTAVAIL'), /--host/)
+  assert.match(told('ENOTFOUND', { ...at, host: 'h' }), /^h is no name .* --host$/)
   assert.equal(told('OTHER'), 'x')
+})
+
+test('another program’s flags are named as it calls them, and plain where they have no name', () => {
+  const error = Object.assign(new Error('x'), { code: 'EADDRINUSE' })
+  const config = configSchema.parse({ port: 80, tlsCert: '/none' })
+  assert.match(
+    explainStart(error, config, () => '--server_port'),
+    /choose another --server_port/,
+  )
+  assert.match(
+    explainStart(error, config, () => undefined),
+    /choose another port /,
+  )
+  const broken = new Error('tlsCert: there is no file /none')
+  assert.equal(explainStart(broken, config), '--tls-cert: there is no file /none')
+  assert.equal(
+    explainStart(broken, config, () => '--ssl-certfile'),
+    '--ssl-certfile: there is no file /none',
+  )
 })
