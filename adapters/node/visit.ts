@@ -53,9 +53,9 @@ export class Visit implements Waiter<Response> {
   #send(response: Response): void {
     const exchange = this.#exchange
     if (exchange.isOver) return dropResponse(response)
-    // Its body has not come as a whole: where the next request begins is not known.
+    // Its body has not come as a whole: where the next request begins is not known. Who asked first may send it all the same.
     const isCut = exchange.isWaiting || !exchange.isWhole
-    if (isCut && !exchange.isWaiting) exchange.linger()
+    if (isCut) exchange.linger()
     this.#sent = sendResponse(response, exchange, this.#ward.isDraining || isCut ? CLOSE : NONE)
   }
 

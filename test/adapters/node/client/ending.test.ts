@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { serve, type Handler } from '../../../../adapters/node/http.ts'
 import { NativeResponse, type Sink } from '../../../../adapters/node/response.ts'
-import { peerOf, type Peer } from '../rig.ts'
+import { client, peerOf, type Peer } from '../rig.ts'
 
 const get = (path: string, version = '1.1') => `GET ${path} HTTP/${version}\r\nHost: a\r\n\r\n`
 const HALF = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n'
@@ -101,4 +101,21 @@ test('a client that ends its side within a framed answer sees where it breaks of
   peer.socket.end()
   await peer.ended
   assert.ok(peer.text.startsWith(HALF) && peer.text.endsWith('<half>'))
+})
+
+test('a refusal is read by a client that asked before its body, and sends it without a word', async (t) => {
+  for (const lanes of [true, false]) {
+    const served = await serve(() => new Response('<refused>', { status: 413 }), { lanes })
+    t.after(() => served.close(0))
+    const peer = await client(t, served.url)
+    peer.socket.pause()
+    const length = 'Content-Length: 2000000'
+    peer.socket.write(`POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n${length}\r\n\r\n`)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    for (let i = 0; i < 20; i++) peer.socket.write('x'.repeat(100_000))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    peer.socket.resume()
+    await peer.closed
+    assert.match(peer.text, /^HTTP\/1\.1 413 [^]*Connection: close\r\n[^]*<refused>$/, String(lanes))
+  }
 })
