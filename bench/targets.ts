@@ -87,8 +87,10 @@ export function hold(target: Target, column: string, rows: readonly Measured[]):
   return { ratio, against: cheapest.router, verdict }
 }
 
-/** Prints the targets as a table: ratio of medians, the upper end of its 90 % interval, and whether that is below the target. */
+/** Prints the targets of the rows that were measured: ratio of medians, the upper end of its 90 % interval, and whether that is below. */
 export function printTargets(columns: readonly Column[], rows: readonly Measured[], rounds: number): void {
+  const asked = targets.filter((target) => rows.some(({ router }) => router === target.row))
+  if (asked.length === 0) return
   const few = rounds < 9 ? ` (${rounds} rounds: 9 are asked for)` : ''
   console.log(`\nTargets${few}: ratio of medians [upper end of its 90 % interval] of the target (stretch)\n`)
   const cell = (target: Target, { name }: Column): string => {
@@ -102,7 +104,7 @@ export function printTargets(columns: readonly Column[], rows: readonly Measured
   }
   table(
     ['', ...columns.map(({ title }) => title)],
-    targets.map((target) => [target.title, ...columns.map((column) => cell(target, column))]),
+    asked.map((target) => [target.title, ...columns.map((column) => cell(target, column))]),
   )
   const left = new Set(rows.filter(({ notes }) => notes.length > 0).map(({ router }) => router))
   if (left.size > 0) console.log(`\nRows that do not count, for what is told below: ${[...left].join(', ')}`)
