@@ -1,7 +1,8 @@
 // Fuzzes the body scanner and editor against JSON.parse: `node bench/fuzz-scan.ts [seconds]`.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BodyError, scanTop } from '../src/openai/scan.ts'
+import { scanTop } from '../src/openai/scan.ts'
+import { BodyError } from '../src/openai/skip.ts'
 import { editBody } from '../src/openai/spans.ts'
 import { decode, encode, membersOf, rawObject, rawValue } from '../test/openai/_json.ts'
 

@@ -17,10 +17,10 @@ import type { Host } from './host.ts'
 import { makeIds } from './ids.ts'
 import { createInstruments } from './metrics/instruments.ts'
 import { createMeter, type Meter } from './metrics/prometheus.ts'
-import { pathname, pathOf, requestIdOf } from './openai/call.ts'
+import { requestIdOf } from './openai/head.ts'
 import { endpoints, OTHER, type Endpoint } from './openai/endpoints.ts'
 import { Refusal } from './openai/errors.ts'
-import { targetOf, type Target } from './openai/target.ts'
+import { pathname, pathOf, targetOf, type Target } from './openai/target.ts'
 import { withCors } from './routes/cors.ts'
 import { answerCall, inference } from './routes/inference.ts'
 import { isKept, kept } from './routes/keeping.ts'
@@ -154,7 +154,7 @@ function elsewhere(core: Core, request: Request, path: string): Promise<Response
   const endpoint = endpoints.get(path)
   if (!endpoint || endpoint.makesState) return inference(core, request, OTHER)
   authenticate(core.config, request.headers)
-  throw new Refusal(405, 'method_not_allowed', `${method} is not possible on ${path}: send POST.`)
+  throw wrongMethod(`${method} is not possible on ${path}: send POST.`, 'POST')
 }
 
 async function guarded(

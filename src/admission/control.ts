@@ -1,7 +1,7 @@
 // Who may use the control plane: the admin key, keys with roles, tokens of an issuer, or whoever reaches a local listener.
 import type { Core } from '../core.ts'
 import { Refusal } from '../openai/errors.ts'
-import { pathname, pathOf } from '../openai/call.ts'
+import { pathname, pathOf } from '../openai/target.ts'
 import { authorizeAdmin, isSame, keyOf } from './auth.ts'
 import { Issuer } from './issuer.ts'
 import { isJwt, verifyJwt } from './jwt.ts'

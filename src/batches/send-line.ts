@@ -2,7 +2,7 @@
 import { callerNamed } from '../admission/auth.ts'
 import type { Core } from '../core.ts'
 import { join } from '../openai/bytes.ts'
-import { idNameOf } from '../openai/call.ts'
+import { idNameOf } from '../openai/head.ts'
 import { Refusal } from '../openai/errors.ts'
 import type { LineAnswer, LineCall } from './runner.ts'
 

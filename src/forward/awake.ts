@@ -1,6 +1,7 @@
 // Keeps a stream's connection awake while its call waits in the queue or for its first token: `: keep-alive` comments.
 import type { Core } from '../core.ts'
-import { idNameOf, type Call } from '../openai/call.ts'
+import type { Call } from '../openai/call.ts'
+import { idNameOf } from '../openai/head.ts'
 import { errorEvent, readFields, type Shape } from '../openai/shapes.ts'
 import { fieldsOf } from '../openai/usage.ts'
 

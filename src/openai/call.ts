@@ -13,10 +13,6 @@ import type { TopLevel } from './scan.ts'
 import type { Shape } from './shapes.ts'
 import { targetOf, type Target } from './target.ts'
 
-export { idNameOf, requestIdOf } from './head.ts'
-export type { CallBody, Reading } from './reading.ts'
-export { pathname, pathOf } from './target.ts'
-
 export interface Call {
   /** Names the call between router and pool, and the decision to the client. */
   readonly id: string

@@ -1,6 +1,6 @@
 // Multipart bodies (audio, images, files): finds the model and whether to stream; large ones are passed on as they come.
 import type { HeldBody } from '../admission/body.ts'
-import type { Reading } from './call.ts'
+import type { Reading } from './reading.ts'
 import { Refusal } from './errors.ts'
 import { boundaryOf, peekMultipartModel, readMultipartField } from './multipart.ts'
 

@@ -5,7 +5,8 @@ import type { Endpoint } from './endpoints.ts'
 import { Refusal } from './errors.ts'
 import type { HeadFacts } from './head.ts'
 import { readMultipart, streamMultipart } from './form.ts'
-import { BodyError, kindOf, scanTop, type TopLevel } from './scan.ts'
+import { kindOf, scanTop, type TopLevel } from './scan.ts'
+import { BodyError } from './skip.ts'
 
 /** A body as it came. `json`, `form` and `raw` are in memory and can be sent again; a `stream` is sent once. */
 export type CallBody =

@@ -6,8 +6,6 @@ import { shortText } from './short-text.ts'
 import { textOf } from './words.ts'
 import type { ByteText } from './words.ts'
 
-export { BodyError } from './skip.ts'
-
 /** Byte offsets: from `start` up to, not including, `end`. */
 export interface Span {
   readonly start: number

@@ -2,8 +2,6 @@
 import { anthropicType, isRetryable, openaiType } from './errors.ts'
 import { fieldsOf } from './usage.ts'
 
-export { usageOf } from './usage.ts'
-
 /** The APIs whose streams are understood; `other` passes through. */
 export type Shape = 'chat' | 'completions' | 'responses' | 'messages' | 'generate' | 'other'
 

@@ -4,7 +4,7 @@ import type { Core } from '../core.ts'
 import { askWorker, type Asked } from '../discovery/ask.ts'
 import { engineOf, engines } from '../engines/engine.ts'
 import type { WorkerRef } from '../host.ts'
-import { pathname, pathOf } from '../openai/call.ts'
+import { pathname, pathOf } from '../openai/target.ts'
 import { Refusal } from '../openai/errors.ts'
 import { json } from './reply.ts'
 

@@ -14,8 +14,6 @@ import { sglang } from './sglang.ts'
 import { Simulation } from './simulation.ts'
 import { vllm } from './vllm.ts'
 
-export type { EngineClock } from './clock.ts'
-
 export interface EngineOptions {
   readonly engine: 'vllm' | 'sglang' | 'lmdeploy'
   /** The first is the served model. Default: `demo-model`. */

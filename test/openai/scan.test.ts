@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BodyError, scanTop } from '../../src/openai/scan.ts'
+import { scanTop } from '../../src/openai/scan.ts'
+import { BodyError } from '../../src/openai/skip.ts'
 import { encode, membersOf, rawObject } from './_json.ts'
 import { lived } from '../_lived.ts'
 

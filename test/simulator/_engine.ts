@@ -1,5 +1,6 @@
 // What the simulator's tests share: short ways to ask an engine, and a clock that is moved by hand.
-import type { Engine, EngineClock } from '../../src/simulator/engine.ts'
+import type { Engine } from '../../src/simulator/engine.ts'
+import type { EngineClock } from '../../src/simulator/clock.ts'
 
 export type Body = Record<string, unknown>
 

@@ -1,7 +1,7 @@
 // Calls under way as the Rust routers count them: since when, where to, how often tried, and how they were given up.
 import type { Plan } from '../../actors/ask.ts'
 import type { Core } from '../../core.ts'
-import { pathname } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
 import type { Step } from '../dialect.ts'
 
 /** A worker that a call was sent to, in their words for roles. */

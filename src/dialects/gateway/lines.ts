@@ -1,7 +1,7 @@
 // A log line for each request, in the words of the Rust routers' middleware.
 import type { Core } from '../../core.ts'
 import type { LogEvent } from '../../host.ts'
-import { pathname, pathOf } from '../../openai/call.ts'
+import { pathname, pathOf } from '../../openai/target.ts'
 
 export interface Lines {
   /** A request is here. */

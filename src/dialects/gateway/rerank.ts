@@ -1,6 +1,6 @@
 // Reranking as the Rust routers shape it: one path of the workers, and their bare list wrapped.
 import type { Core } from '../../core.ts'
-import { pathname, pathOf } from '../../openai/call.ts'
+import { pathname, pathOf } from '../../openai/target.ts'
 import { endpoints, OTHER } from '../../openai/endpoints.ts'
 import { inference } from '../../routes/inference.ts'
 import { json } from '../../routes/reply.ts'

@@ -3,7 +3,8 @@
 import { OUTSIDE } from '../../admission/outside.ts'
 import type { Core } from '../../core.ts'
 import { askWorker } from '../../discovery/ask.ts'
-import { pathname, type Call } from '../../openai/call.ts'
+import type { Call } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
 import type { Passing } from '../../forward/closing.ts'
 import type { Happened, Step } from '../dialect.ts'
 

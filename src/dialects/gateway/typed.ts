@@ -1,7 +1,7 @@
 // What the Rust routers check of a body before they pass it on: that it says it is JSON, and the fields that must be there.
 import type { RefusalValue } from '../../actors/ask.ts'
 import type { Call } from '../../openai/call.ts'
-import { pathname } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
 import { Refusal } from '../../openai/errors.ts'
 import type { TopLevel } from '../../openai/scan.ts'
 import type { RefusedAt } from '../dialect.ts'

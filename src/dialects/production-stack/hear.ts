@@ -1,7 +1,9 @@
 // What production-stack takes of a call before it is let in: its model, its session, and a form as it sends it on.
 import type { Core } from '../../core.ts'
 import { join } from '../../openai/bytes.ts'
-import { pathname, type Call, type CallBody } from '../../openai/call.ts'
+import type { Call } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
+import type { CallBody } from '../../openai/reading.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { readMultipartFields, setMultipartField } from '../../openai/multipart.ts'
 import { MODEL_WORDS } from './answers.ts'

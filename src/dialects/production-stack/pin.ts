@@ -1,6 +1,7 @@
 // `?id=ENGINE`: a call that goes to one engine alone.
 import type { Core } from '../../core.ts'
-import { pathname, type Call } from '../../openai/call.ts'
+import type { Call } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
 import { allEngines } from './engines.ts'
 
 /** No worker has this id: the model is there, but not where the call wants to go. */

@@ -1,6 +1,6 @@
 // The spans that production-stack's router sends of its calls: what its flags say of them, and what they are called.
 import type { Core } from '../../core.ts'
-import { pathname } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
 import { collectorUrl, type TraceRules, type Wording } from '../gateway/traces.ts'
 import type { Values } from '../gateway/translate.ts'
 import { optionsOf } from './options.ts'

@@ -1,7 +1,7 @@
 // The SGLang router's endpoints, as they answer.
 import type { Core } from '../../core.ts'
 import { endpoints } from '../../openai/endpoints.ts'
-import { pathname, pathOf } from '../../openai/call.ts'
+import { pathname, pathOf } from '../../openai/target.ts'
 import { Refusal } from '../../openai/errors.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'

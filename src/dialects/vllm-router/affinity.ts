@@ -1,7 +1,9 @@
 // What keeps calls together in the vLLM router: headers and fields of the body, in its order.
 import { furcName } from '../../hashes/murmur.ts'
-import { pathname, type Call } from '../../openai/call.ts'
-import { BodyError, type TopLevel } from '../../openai/scan.ts'
+import type { Call } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
+import type { TopLevel } from '../../openai/scan.ts'
+import { BodyError } from '../../openai/skip.ts'
 
 const HEADERS = ['x-session-id', 'x-user-id', 'x-tenant-id', 'x-correlation-id', 'x-request-id', 'x-trace-id']
 

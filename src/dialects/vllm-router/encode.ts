@@ -4,8 +4,9 @@ import type { Core } from '../../core.ts'
 import { askWorker } from '../../discovery/ask.ts'
 import { opaqueId } from '../../hash.ts'
 import type { WorkerRef } from '../../host.ts'
-import { pathname, type Call } from '../../openai/call.ts'
-import { BodyError } from '../../openai/scan.ts'
+import type { Call } from '../../openai/call.ts'
+import { pathname } from '../../openai/target.ts'
+import { BodyError } from '../../openai/skip.ts'
 
 const CHAT = '/v1/chat/completions'
 const MEDIA: ReadonlySet<unknown> = new Set(['image_url', 'audio_url', 'video_url', 'input_audio'])

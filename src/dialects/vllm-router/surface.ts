@@ -1,7 +1,7 @@
 // The vLLM router's endpoints, as they answer.
 import type { Core } from '../../core.ts'
 import { endpoints, type Endpoint } from '../../openai/endpoints.ts'
-import { pathOf } from '../../openai/call.ts'
+import { pathOf } from '../../openai/target.ts'
 import { inference } from '../../routes/inference.ts'
 import { json } from '../../routes/reply.ts'
 import type { Surface } from '../dialect.ts'

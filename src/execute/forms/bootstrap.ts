@@ -1,7 +1,8 @@
 // SGLang's rooms: both legs get the same body, with a number under which prefill and decode engine meet.
 import type { WorkerRef } from '../../host.ts'
 import { elementsOf } from '../../openai/elements.ts'
-import { BodyError, scanTop, type TopLevel } from '../../openai/scan.ts'
+import { scanTop, type TopLevel } from '../../openai/scan.ts'
+import { BodyError } from '../../openai/skip.ts'
 import type { Shape } from '../../openai/shapes.ts'
 import type { Edit } from '../../openai/spans.ts'
 
