@@ -9,6 +9,8 @@ export class Refusal extends Error implements RefusalValue {
   /** The decision that it came of, and the worker tried last. */
   declare readonly decision?: string
   declare readonly worker?: string
+  /** The methods that are possible, of a 405. */
+  declare readonly allow?: string
   constructor(status: number, code: string, message: string, retryAfter?: number) {
     super(message)
     this.name = 'Refusal'
@@ -23,6 +25,11 @@ export class Refusal extends Error implements RefusalValue {
     const refusal = new Refusal(status, code, message, retryAfter)
     return Object.assign(refusal, { decision, ...(worker !== undefined && { worker }) })
   }
+}
+
+/** A 405: `allow` names the methods that are possible, as the Allow header does. */
+export function wrongMethod(message: string, allow: string): Refusal {
+  return Object.assign(new Refusal(405, 'method_not_allowed', message), { allow })
 }
 
 /** What a client named, for an error's text: quoted, and cut where it is long enough to be a burden. */

@@ -13,13 +13,14 @@ export async function batches(core: Core, request: Request, asked: Kept): Promis
   const { method } = request
   if (id === '') {
     if (method === 'POST') return create(core, request, asked)
-    if (method !== 'GET') throw noMethod(method)
+    if (method !== 'GET') throw noMethod(method, 'GET, POST')
     const page = pageIn(new URL(request.url).searchParams, 20, 100)
     return json(listOf(await home.batches(owner, page), manner.batch))
   }
   const cancels =
     rest === 'cancel' ? method === 'POST' : rest === '' && method === 'DELETE' && manner.deletesBatches
-  if (!cancels && (rest !== '' || method !== 'GET')) throw noMethod(method)
+  if (!cancels && (rest !== '' || method !== 'GET'))
+    throw noMethod(method, rest === 'cancel' ? 'POST' : 'GET')
   const found = accepted(await (cancels ? home.cancel(owner, id) : home.batch(owner, id)))
   if (!found) throw new Refusal(404, 'batch_not_found', `No such batch: ${id.slice(0, 100)}.`)
   return json(manner.batch(found))

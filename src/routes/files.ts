@@ -22,13 +22,14 @@ export async function files(core: Core, request: Request, kept: Kept): Promise<R
   const { method } = request
   if (id === '') {
     if (method === 'POST') return json(manner.file(await upload(core, request, kept)))
-    if (method !== 'GET') throw noMethod(method)
+    if (method !== 'GET') throw noMethod(method, 'GET, POST')
     const query = new URL(request.url).searchParams
     const listed = await batches.files(owner, pageIn(query, MOST, MOST), query.get('purpose') ?? undefined)
     return json(listOf(listed, manner.file))
   }
   if (rest === 'content' && method === 'GET') return content(kept)
-  if (rest !== '' || (method !== 'GET' && method !== 'DELETE')) throw noMethod(method)
+  if (rest !== '' || (method !== 'GET' && method !== 'DELETE'))
+    throw noMethod(method, rest === '' ? 'GET, DELETE' : 'GET')
   if (method === 'DELETE') {
     if (!(await batches.removeFile(owner, id))) throw noFile(id)
     return json({ id, object: 'file', deleted: true })

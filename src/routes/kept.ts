@@ -5,7 +5,7 @@ import type { Batches } from '../actors/batches.ts'
 import type { BatchObject } from '../batches/batch.ts'
 import type { FileObject } from '../batches/files.ts'
 import type { Listed, Page } from '../batches/tables.ts'
-import { Refusal } from '../openai/errors.ts'
+import { Refusal, wrongMethod } from '../openai/errors.ts'
 
 /** How another router's API differs. */
 export interface Manner {
@@ -61,5 +61,5 @@ export function listOf<T extends { readonly id: string }>(
   return { object: 'list', data: items.map(tell), ...ids, has_more: hasMore }
 }
 
-export const noMethod = (method: string): Refusal =>
-  new Refusal(405, 'method_not_allowed', `${method} is not possible here.`)
+export const noMethod = (method: string, allow: string): Refusal =>
+  wrongMethod(`${method} is not possible here.`, allow)

@@ -27,7 +27,7 @@ export function text(body: string, status = 200, type = 'text/plain; charset=utf
 
 /** An error of our own: OpenAI's shape, Anthropic's on /v1/messages; its code also in a header, so that clients can tell who failed. */
 export function refuse(
-  refusal: RefusalValue & { readonly decision?: string; readonly worker?: string },
+  refusal: RefusalValue & { readonly decision?: string; readonly worker?: string; readonly allow?: string },
   path = '',
   requestId?: string,
   idName = 'x-request-id',
@@ -41,6 +41,7 @@ export function refuse(
   if (refusal.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(refusal.retryAfter))
   if (refusal.decision !== undefined) headers['x-fetchway-decision'] = refusal.decision
   if (refusal.worker !== undefined) headers['x-fetchway-worker'] = refusal.worker
+  if (refusal.allow !== undefined) headers['allow'] = refusal.allow
   if (refusal.status === 401) headers['www-authenticate'] = 'Bearer'
   return make(refusalBody(shape, refusal, requestId), { status: refusal.status, headers })
 }
