@@ -51,6 +51,8 @@ const journeysOfBatches: Journeys = {
     assert.equal(file.bytes, new TextEncoder().encode(text).length)
     assert.equal((await rig.ask(`/v1/files/${file.id}/content`)).text, text)
     assert.deepEqual((await rig.ask('/v1/files')).body.data, [file])
+    const refused = await rig.ask(`/v1/files/${file.id}`, { method: 'PUT' })
+    assert.deepEqual([refused.status, refused.headers.get('allow')], [405, 'GET, DELETE'])
     assert.equal((await rig.ask(`/v1/files/${file.id}`, { method: 'DELETE' })).body.deleted, true)
     assert.equal((await rig.ask(`/v1/files/${file.id}`)).body.error.code, 'file_not_found')
   },

@@ -238,6 +238,14 @@ export const endpoints: Journeys = {
     assert.deepEqual([elsewhere.status, elsewhere.body.error.code], [404, 'not_found'])
   },
 
+  async 'a method that an endpoint does not take is told with the one that it does'({ open }) {
+    const rig = await open({}, { [W1]: engine() })
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT']) {
+      const { status, headers } = await rig.ask(CHAT, { method })
+      assert.deepEqual([status, headers.get('allow')], [405, 'POST'], method)
+    }
+  },
+
   async 'an engine that refuses is heard in its own words'({ open }) {
     const rig = await open({}, { [W1]: engine() })
     const { status, body, headers } = await rig.post(CHAT, chat({ temperature: -1 }))
