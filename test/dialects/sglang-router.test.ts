@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sglangRouter } from '../../src/dialects/sglang-router/index.ts'
+import { vllmRouter } from '../../src/dialects/vllm-router/index.ts'
 import { configOf, testEffects, traced, translated, type Effect } from './_translate.ts'
 
 const worker = (url: string) => ({ url, role: 'mixed', weight: 1, labels: {} })
@@ -170,8 +171,10 @@ test('one argument may hold several labels, and those without = are dropped', as
   assert.equal(config.get('kubernetesSelector')?.value, 'a=b,c=d')
 })
 
-test('discovery without a selector finds nothing, and that is told', async () => {
-  const { config, notes } = await translated(sglangRouter, '--service-discovery')
-  assert.equal(config.has('discover'), false)
-  assert.match(notes?.join() ?? '', /finds nothing without a selector/)
+test('discovery without a selector, or with one that is no KEY=VALUE, is refused as there', async () => {
+  for (const line of ['--service-discovery', '--service-discovery --selector app'])
+    for (const dialect of [sglangRouter, vllmRouter]) {
+      const { problems } = await translated(dialect, line)
+      assert.match(problems?.join() ?? '', /^--service-discovery needs a selector/, dialect.name)
+    }
 })

@@ -216,7 +216,7 @@ export function translatePairs(values: Values, settings: Settings, isOn: boolean
 /** Their name of a policy → ours. */
 export type Rename = (name: unknown) => unknown
 
-/** Kubernetes discovery, where it is on. An empty selector matches nothing, and is told. Returns what to say at the start. */
+/** Kubernetes discovery, where it is on. Returns what is wrong: without a selector it would find nothing, and does not start there either. */
 export function translateKubernetes(values: Values, settings: Settings): string[] {
   if (values['service_discovery'] !== true) return []
   const selectors = {
@@ -226,7 +226,7 @@ export function translateKubernetes(values: Values, settings: Settings): string[
   }
   if (Object.values(selectors).every((selector) => selector === undefined))
     return [
-      '--service-discovery finds nothing without a selector: name the labels of the pods that are workers',
+      '--service-discovery needs a selector, as KEY=VALUE: name the labels of the pods that are workers',
     ]
   settings.set('discover', ['kubernetes'], 'service_discovery')
   settings.set('kubernetesSelector', selectors.kubernetesSelector, 'selector')

@@ -27,12 +27,8 @@ function translate(argv: readonly string[], circumstances: Circumstances): Trans
   const tensor = Math.max(1, Number(values['tp_size']))
   const command = circumstances.environment['FETCHWAY_ENGINE_COMMAND']
   return {
-    config: translated.config,
-    options: translated.options,
-    notes: notesOf(inert, [
-      ...translated.notes,
-      ...(values['api_key'] === undefined ? openDoor(values) : []),
-    ]),
+    ...translated,
+    notes: notesOf(inert, values['api_key'] === undefined ? openDoor(values) : []),
     problems: [...problems, ...translated.problems],
     launch: {
       command: command === undefined ? COMMAND : command.split(/\s+/).filter((word) => word !== ''),

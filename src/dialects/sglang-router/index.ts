@@ -34,11 +34,11 @@ export const sglangRouter: Dialect = {
 function translate(argv: readonly string[], circumstances: Circumstances): Translation {
   const { given, words, problems, inert } = readArguments(argv, flags)
   const values = valuesOf(flags, given, circumstances.defaults)
-  const { options, notes, problems: more, ...translated } = translateValues(values, given, circumstances)
+  const { options, problems: more, ...translated } = translateValues(values, given, circumstances)
   return {
     ...translated,
     options,
-    notes: notesOf(inert, [...notes, ...(values['api_key'] === undefined ? openDoor(values) : [])]),
+    notes: notesOf(inert, values['api_key'] === undefined ? openDoor(values) : []),
     problems: [...problems, ...straysOf(words), ...more],
   }
 }
@@ -50,7 +50,6 @@ export function translateValues(
   { defaults, isStrict }: Pick<Circumstances, 'defaults' | 'isStrict'>,
 ): Pick<Translation, 'config' | 'flagOf'> & {
   readonly options: Record<string, unknown>
-  readonly notes: string[]
   readonly problems: string[]
 } {
   const settings = new Settings(given)
@@ -63,9 +62,11 @@ export function translateValues(
   const isPaired = values['pd_disaggregation'] === true
   // Whatever its workers say of themselves.
   if (isPaired) settings.set('pdProtocol', 'sglang')
-  const problems = translatePairs(values, settings, isPaired, policyOf)
-  const notes = translateKubernetes(values, settings)
-  return { config: settings.config, flagOf: settings.flagOf, options: optionsOf(values), notes, problems }
+  const problems = [
+    ...translatePairs(values, settings, isPaired, policyOf),
+    ...translateKubernetes(values, settings),
+  ]
+  return { config: settings.config, flagOf: settings.flagOf, options: optionsOf(values), problems }
 }
 
 function translateFleet(values: Values, settings: Settings): void {

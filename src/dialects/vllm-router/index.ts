@@ -77,8 +77,8 @@ async function translate(
     config: settings.config,
     flagOf: settings.flagOf,
     options: { ...optionsOf(values), ...(encoders.urls.length > 0 && { encoders: encoders.urls }) },
-    notes: notesOf(inert, [...found, ...openDoor(values)]),
-    problems: [...problems, ...straysOf(words), ...pairs, ...encoders.problems],
+    notes: notesOf(inert, openDoor(values)),
+    problems: [...problems, ...straysOf(words), ...pairs, ...found, ...encoders.problems],
   }
 }
 
