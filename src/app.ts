@@ -47,6 +47,7 @@ export interface App {
   close(): Promise<void>
 }
 
+/** Puts an app together; nothing begins before its `start`. */
 export function createApp(config: Config, host: Host): App {
   const readings = host.process
   const core = createCore(config, host, {

@@ -76,6 +76,7 @@ function keyValueOf({ state, port }: Config) {
   return (name: string) => keyValueStorage(store, ['fetchway', part, name])
 }
 
+/** Where a listener is reached: `http://127.0.0.1:8000`, or `unix:/path`. */
 export function urlOf(address: DenoAddress, scheme: string): string {
   if (address.transport === 'unix') return `unix:${address.path}`
   const name = address.hostname.includes(':') ? `[${address.hostname}]` : address.hostname

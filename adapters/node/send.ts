@@ -1,4 +1,5 @@
 // Writes a Response to a client, by the shortest way that its body allows.
+import { headerOf } from '../../src/forward/headers.ts'
 import type { HeaderList } from '../../src/host.ts'
 import type { Exchange, Head } from './client/exchange.ts'
 import { listOf } from './headers.ts'
@@ -20,7 +21,7 @@ export function sendResponse(response: Response, exchange: Exchange, extra: Head
   const headers = [...listOf(response.headers), ...extra]
   if (body !== null) return sendStream(body, exchange, { status, statusText, headers })
   const isBare = status === 204 || status === 304 || exchange.isHead
-  if (!isBare && !hasName(headers, 'content-length')) headers.push('Content-Length', '0')
+  if (!isBare && headerOf(headers, 'content-length') === undefined) headers.push('Content-Length', '0')
   exchange.begin({ status, statusText, headers }, { resume: nothing })
   exchange.end(null)
   return null
@@ -81,7 +82,7 @@ async function pump(
   exchange: Exchange,
   { head, begin, room }: Pumped,
 ): Promise<void> {
-  const isSized = hasName(head.headers, 'content-length')
+  const isSized = headerOf(head.headers, 'content-length') !== undefined
   let pending = reader.read()
   const first = await soon(pending)
   if (first !== null && !first.done && !isSized) {
@@ -110,11 +111,6 @@ function soon<T>(promise: Promise<T>): Promise<T | null> {
 }
 
 function nothing(): void {}
-
-function hasName(headers: HeaderList, name: string): boolean {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() === name) return true
-  return false
-}
 
 /** Frees what a response holds that nobody will send (the client left while it was made). */
 export function dropResponse(response: Response): void {

@@ -53,6 +53,7 @@ export function relayNothing(upstream: Upstream, answer: Answer, watch: Watch): 
   return new Response(null, { status: answer.status, headers: headersOf(answer) })
 }
 
+/** The headers of an answer; names that come twice stay two. */
 export function headersOf({ headers: list }: Answer): Headers {
   const headers = new Headers()
   for (let i = 0; i < list.length; i += 2) headers.append(list[i]!, list[i + 1]!)

@@ -29,6 +29,7 @@ export interface Env {
 /** A new configuration is a new deployment, so that an `env` never changes what it says. */
 const read = new WeakMap<object, Loaded>()
 
+/** The configuration of this environment, or what is wrong with it; read once. */
 export function loadedOf(env: Env): Loaded {
   const loaded = read.get(env) ?? readConfig(env)
   read.set(env, loaded)

@@ -76,6 +76,7 @@ export function createSeams(config: Config, env: Env): Omit<Host, keyof ActorRef
 
 const isTunnel = ({ url }: WorkerRef): boolean => url.startsWith(TUNNEL)
 
+/** The actors that are bound, each an object of its own, where it is placed. */
 export function actorRefs(env: Env): ActorRefs {
   const place = placeOf(env)
   return {

@@ -42,6 +42,7 @@ export type TunnelAnswer = TunnelHead | { readonly failure: FailureKind; readonl
 /** The object of a worker, by its URL. */
 const objectOf = ({ TUNNEL: objects }: Env, url: string) => objects.getByName(url.slice(TUNNEL.length))
 
+/** Leads each worker that dials in to the object of its name. `accept` throws a `Refusal` (403) for one that nobody may have. */
 export function createTunnelDoor(config: Config, env: Env, after: Host['after']): TunnelDoor {
   return {
     async accept(request) {

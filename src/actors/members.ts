@@ -136,6 +136,7 @@ export function modelsOf(record: WorkerRecord, takesAny = false): readonly strin
   return record.facts.models.length > 0 ? record.facts.models.map((model) => model.id) : null
 }
 
+/** A worker as its pool is told of it, by what was configured and what it said itself. */
 export function memberOf(record: WorkerRecord, config: Config): Member {
   const ref = refOf(record, config)
   const kvSession = kvSessionOf(record, ref.engine, config)
@@ -171,6 +172,7 @@ function kvSessionOf({ spec, facts }: WorkerRecord, engine: string, config: Conf
   return engine === 'sglang' && config.kvSessions === 'all' ? 'body' : undefined
 }
 
+/** A worker as the control plane shows it. `hasKey`: it has one of its own, which is never shown. */
 export function viewOf(record: WorkerRecord, hasKey: boolean): WorkerView {
   const { spec, facts } = record
   return {

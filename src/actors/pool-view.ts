@@ -18,6 +18,7 @@ export interface PoolView {
   readonly shadow: ShadowView | null
 }
 
+/** A pool as people and `/metrics` see it at that time. */
 export function viewOfPool(
   { seats }: Roster,
   { leases, serviceTime }: Ledger,

@@ -1,4 +1,5 @@
 // Reads request bodies: inside a limit each, inside a budget together, and not slower than a minimum rate.
+import { join } from '../openai/bytes.ts'
 import { Refusal } from '../openai/errors.ts'
 import type { Host, Tally } from '../host.ts'
 
@@ -209,7 +210,7 @@ async function readStream(
   const read = async () => {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return join(chunks, size)
+      if (done) return join(chunks)
       size += value.length
       checkSize(size, rules)
       held.grow(value.length)
@@ -255,15 +256,4 @@ export function inTime<T>(
     // In place of `finally`, which makes two promises and three closures.
     void work.then(resolve, reject).then(() => cancel())
   })
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
 }

@@ -31,6 +31,7 @@ const SCHEMA = [
     PRIMARY KEY (batch, n)) WITHOUT ROWID`,
 ]
 
+/** Makes the tables that are not there yet. */
 export function createTables(tables: Tables): void {
   for (const statement of SCHEMA) tables.all(statement)
 }

@@ -72,6 +72,7 @@ export { enumOf as enum }
 export const literal = <const T extends string>(value: T): Form<T, T> =>
   oneOf({ type: 'literal', value }, [value])
 
+/** A list, each item of which is read by `item`. */
 export function array<T extends Form>(item: T): Form<Output<T>[], Input<T>[]> {
   return make({ type: 'array', item }, (value, found) => {
     if (!Array.isArray(value)) return void found.push(wrong('array'))
@@ -79,6 +80,7 @@ export function array<T extends Form>(item: T): Form<Output<T>[], Input<T>[]> {
   })
 }
 
+/** A map of any names that `key` takes, each value of which is read by `item`. */
 export function record<K extends Form<string>, T extends Form>(
   key: K,
   item: T,

@@ -1,6 +1,7 @@
 // Real calls that a worker is probed with, one for each kind of model: the smallest that each kind of engine answers.
 import type { ProbeKind } from '../config/kinds.ts'
 import type { Host, WorkerRef } from '../host.ts'
+import { join } from '../openai/bytes.ts'
 import { askWorker, type Asked, type Question } from './ask.ts'
 
 /** A kind of call that one of a worker's models must answer. */
@@ -69,13 +70,7 @@ function transcription(model: string): Untimed {
   const encoder = new TextEncoder()
   const name = 'Content-Disposition: form-data; name='
   const head = `--${BOUNDARY}\r\n${name}"model"\r\n\r\n${model}\r\n--${BOUNDARY}\r\n${name}"file"; filename="probe.wav"\r\nContent-Type: audio/wav\r\n\r\n`
-  const parts = [encoder.encode(head), silence(), encoder.encode(`\r\n--${BOUNDARY}--\r\n`)]
-  const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    body.set(part, at)
-    at += part.length
-  }
+  const body = join([encoder.encode(head), silence(), encoder.encode(`\r\n--${BOUNDARY}--\r\n`)])
   const type = `multipart/form-data; boundary=${BOUNDARY}`
   return { method: 'POST', path: '/v1/audio/transcriptions', body, type }
 }

@@ -66,10 +66,12 @@ export function eachRank(
   return { ...whole, ranks }
 }
 
+/** 0 of none. */
 export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
+/** 0 of none. */
 export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : sum(values) / values.length
 }

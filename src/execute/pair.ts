@@ -21,6 +21,7 @@ export interface Pair {
   readonly startedAt: number
 }
 
+/** Both legs of a plan, of which nothing was sent yet. `abort` ends both. */
 export function openPair(core: Core, admitted: Admitted, plan: PairPlan, abort: Stop): Pair {
   const by = { core, admitted, plan }
   const prefill = new Leg('prefill', by, abort.signal)
@@ -37,6 +38,7 @@ export function handedOver({ core, plan, prefill }: Pair, told: Told | null): vo
   core.notes.add({ id: plan.decision, kind: 'handover', after, ...(usage && { usage }) })
 }
 
+/** The attempt of a pair as failed; the clocks of both legs stop. */
 export function failedBy({ plan, prefill, decode }: Pair, failure: UpstreamFailure): Failed {
   prefill.deadline?.stop()
   decode.deadline?.stop()

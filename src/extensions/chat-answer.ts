@@ -142,6 +142,7 @@ export function asStream(answer: Fields, withUsage: boolean): string {
   return [...parts, ...last, 'data: [DONE]\n\n'].join('')
 }
 
+/** The object that a text is as JSON; null: it is none. */
 export function jsonOf(text: string): Fields | null {
   try {
     const value = JSON.parse(text) as unknown

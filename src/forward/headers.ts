@@ -143,6 +143,7 @@ export function headerOf(headers: HeaderList, name: string): string | undefined 
   return undefined
 }
 
+/** Whether an answer with these headers is a stream of events. */
 export function isEventStream(headers: readonly string[]): boolean {
   return headerOf(headers, 'content-type')?.startsWith('text/event-stream') ?? false
 }

@@ -122,6 +122,7 @@ function isSecret(name: string): boolean {
   return SECRET.has(name.replace(/[-_]/g, '').toLowerCase())
 }
 
+/** A text as long as a line may hold, and how long it was. */
 export function cut(text: string): string {
   return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}… (${text.length} characters)`
 }

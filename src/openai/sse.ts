@@ -1,5 +1,5 @@
 // Cuts a stream of server-sent events into events without changing a byte of it.
-import { join, startsWith } from './bytes.ts'
+import { codes, join, startsWith } from './bytes.ts'
 import { findLow } from './lines.ts'
 
 /** One event as a client reads it: `data` lines are joined with a line feed; null when there was none (a comment). */
@@ -11,7 +11,7 @@ export interface SseEvent {
 const LF = 0x0a
 const CR = 0x0d
 /** What nearly every event of most APIs begins with. */
-const DATA = Array.from('data: ', (char) => char.charCodeAt(0))
+const DATA = codes('data: ')
 const decoder = new TextDecoder()
 
 /**

@@ -31,6 +31,7 @@ export function pathOf(url: string): string {
   return start < 0 ? '/' : url.slice(start)
 }
 
+/** A path without its query. */
 export function pathname(path: string): string {
   const query = path.indexOf('?')
   return query < 0 ? path : path.slice(0, query)

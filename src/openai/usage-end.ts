@@ -1,10 +1,10 @@
 // Finds the token counts of a whole JSON answer by its last bytes alone, without decoding the rest.
 import type { Usage } from '../actors/ask.ts'
-import { startsWith } from './bytes.ts'
+import { codes, startsWith } from './bytes.ts'
 import { CountReader } from './usage-bytes.ts'
 import { usageOfObject } from './usage.ts'
 
-const KEY = Array.from('"usage"', (char) => char.charCodeAt(0))
+const KEY = codes('"usage"')
 /** Engines put `usage` into this many last bytes. */
 const USUAL = 1024
 const QUOTE = 0x22

@@ -12,6 +12,7 @@ export interface Balance {
   readonly balanceRel: number
 }
 
+/** The bounds as configured, else those of the variant. */
 export function balanceOf(config: Config): Balance {
   const { balanceAbs, balanceRel } = DEFAULTS[config.cacheAwareVariant]
   return { balanceAbs: config.balanceAbs ?? balanceAbs, balanceRel: config.balanceRel ?? balanceRel }

@@ -1,4 +1,5 @@
 // What tells conversations apart that have no session: their first user message, which all their turns have in common.
+import { codes } from '../openai/bytes.ts'
 import type { TopLevel } from '../openai/scan.ts'
 import { BodyError, skipBlank, skipString, skipValue } from '../openai/skip.ts'
 import { textOf, type ByteText } from '../openai/words.ts'
@@ -11,7 +12,7 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const COMMA = 0x2c
 const QUOTE = 0x22
-const quoted = (word: string): number[] => Array.from(JSON.stringify(word), (char) => char.charCodeAt(0))
+const quoted = (word: string): number[] => codes(JSON.stringify(word))
 const USER = quoted('user')
 const MARKS = ['cache_control', 'ephemeral', 'type', 'ttl', '5m', '1h'].map(quoted)
 const LONGEST = '"cache_control"'.length

@@ -1,5 +1,6 @@
 // Walks lists of messages, tools and content parts: leaves out cache marks and sets media apart.
 import { kernelFor } from '../kernel/kernel.ts'
+import { codes, startsWith } from '../openai/bytes.ts'
 import { textOf, type ByteText } from '../openai/words.ts'
 import { addMedia, addText, type Draft } from './draft.ts'
 import { MAX_BYTES } from './sizes.ts'
@@ -111,13 +112,4 @@ function isKey(text: ByteText, end: number): boolean {
 function skipBlanks(text: ByteText, at: number): number {
   while (at < text.end && text.bytes[at]! <= 0x20) at++
   return at
-}
-
-function startsWith(bytes: Uint8Array, start: number, head: readonly number[]): boolean {
-  for (let at = 0; at < head.length; at++) if (bytes[start + at] !== head[at]) return false
-  return true
-}
-
-function codes(text: string): number[] {
-  return Array.from(text, (char) => char.charCodeAt(0))
 }

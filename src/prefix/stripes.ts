@@ -61,6 +61,7 @@ class WordStripes implements Stripes {
 /** One for all: the stream of a prompt is never interrupted, and new arrays would cost more than hashing 1 KB. */
 const wordStripes = new WordStripes()
 
+/** Stripes of a text, to be used before those of another one are asked for. */
 export function stripesOf(text: Pick<ByteText, 'bytes' | 'words'>): Stripes {
   wordStripes.load(text)
   return wordStripes

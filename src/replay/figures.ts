@@ -38,6 +38,7 @@ export interface Figures {
   readonly load_share_max: number
 }
 
+/** What a run came to. Its first 10 % fill the caches and are left out. */
 export function figuresOf(policy: string, run: Run): Figures {
   const { arrivals, first, gap, cached } = run
   const from = Math.floor(arrivals.length * WARM_UP)

@@ -46,6 +46,7 @@ export function escape(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
+/** Of the series with that number, here and in each legend. */
 export function colourOf(index: number): string {
   return COLOURS[index % COLOURS.length] as string
 }

@@ -19,6 +19,7 @@ type Shown = WorkerView &
 
 const registryOf = (core: Core) => core.host.registry('main')
 
+/** GET workers: all of them, each with what its pool knows of it. */
 export async function listWorkers(core: Core): Promise<Response> {
   return json({ object: 'list', data: await shown(core) })
 }
@@ -73,6 +74,7 @@ export async function removeWorker(core: Core, id: string): Promise<Response> {
   return json({ id: worker.id, url: worker.url, object: 'worker', deleted: true })
 }
 
+/** GET status: the router and its pool in a few numbers. */
 export async function status(core: Core): Promise<Response> {
   const [view, elsewhere = 0] = await Promise.all([core.host.pool('main').view(), core.host.peers?.live()])
   const directory = await core.models.refresh()

@@ -8,6 +8,7 @@ import { expose, type Reading } from '../metrics/reading.ts'
 import { Refusal } from '../openai/errors.ts'
 import { text } from './reply.ts'
 
+/** GET /metrics. Throws a `Refusal` (404) where they are switched off. */
 export async function metrics(core: Core, request: Request): Promise<Response> {
   if (!core.config.metrics)
     throw new Refusal(404, 'metrics_off', 'Metrics are switched off here (--no-metrics).')

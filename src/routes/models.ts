@@ -16,6 +16,7 @@ interface Listed {
   readonly max_model_len?: number
 }
 
+/** GET /v1/models: what the workers serve, and aliases of it. */
 export async function listModels(core: Core, request: Request): Promise<Response> {
   authenticate(core.config, request.headers)
   return json({ object: 'list', data: await listed(core) })

@@ -8,6 +8,7 @@ export interface ReplyInit {
   readonly headers: Record<string, string>
 }
 
+/** A setting of the thread: as an argument every route and dialect would have to hand it on, for one runtime alone. */
 let make = (text: string, init: ReplyInit): Response => new Response(text, init)
 
 /** From here on replies are made so: by something lighter that goes out as the same `Response` would. */
@@ -21,6 +22,7 @@ export function json(value: unknown, status = 200, headers: Record<string, strin
   return make(text, { status, headers: { 'content-type': 'application/json', ...headers } })
 }
 
+/** An answer of plain text, or of the type that is named. */
 export function text(body: string, status = 200, type = 'text/plain; charset=utf-8'): Response {
   return make(body, { status, headers: { 'content-type': type } })
 }

@@ -49,11 +49,13 @@ export type SaidPick =
   | { readonly refusal: RefusalValue }
   | { readonly waits: true }
 
+/** An ask as it travels: instants become times from `now` on, for clocks differ. */
 export function sayAsk({ prefix, queueUntil, ...ask }: Ask, now: number): SaidAsk {
   const queueFor = queueUntil === Infinity ? null : Math.max(0, queueUntil - now)
   return { ...ask, prefix: prefix && sayHashes(prefix), queueFor }
 }
 
+/** An ask that came, by the clock of who reads it. */
 export function readAsk({ prefix, queueFor, ...ask }: SaidAsk, now: number): Ask {
   return {
     ...ask,
@@ -62,14 +64,17 @@ export function readAsk({ prefix, queueFor, ...ask }: SaidAsk, now: number): Ask
   }
 }
 
+/** A digest as it travels. */
 export function sayDigest({ placed, ...digest }: Digest): SaidDigest {
   return { ...digest, placed: placed.map(({ worker, prefix }) => [worker, sayHashes(prefix)] as const) }
 }
 
+/** A digest that came. */
 export function readDigest({ placed, ...digest }: SaidDigest): Digest {
   return { ...digest, placed: placed.map(([worker, prefix]) => ({ worker, prefix: readHashes(prefix) })) }
 }
 
+/** A pick as it travels: workers by their ids, for both sides know the rest. */
 export function sayPick(pick: Picked): SaidPick {
   if ('refusal' in pick) return pick
   const { plan } = pick

@@ -20,10 +20,12 @@ export type Handler = (exchange: Exchange) => Response | Promise<Response>
 
 export const sizeOf = (text: string): number => new TextEncoder().encode(text).length
 
+/** An answer in JSON, of known length. */
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return text(JSON.stringify(value), status, { 'content-type': 'application/json', ...headers })
 }
 
+/** An answer of text, of known length. */
 export function text(body: string, status = 200, headers: Record<string, string> = {}): Response {
   const length = { 'content-length': String(sizeOf(body)) }
   return new Response(body, {

@@ -16,6 +16,7 @@ export function numberField(fields: Fields, name: string): number | null {
   })
 }
 
+/** A string, or null where there is none of that name. */
 export function stringField(fields: Fields, name: string): string | null {
   const value = fields[name]
   return typeof value === 'string' ? value : null
@@ -28,6 +29,7 @@ export function listField(fields: Fields, name: string): string[] {
   return Array.isArray(value) ? value.filter((part) => typeof part === 'string') : []
 }
 
+/** An object; empty where there is none of that name. */
 export function objectField(fields: Fields, name: string): Fields {
   const value = fields[name]
   return isFields(value) ? value : {}

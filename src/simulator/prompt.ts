@@ -70,6 +70,7 @@ export function renderChat(input: ChatInput): Prompt {
   return promptOf(parts.join('') + partial, partial)
 }
 
+/** A prompt of that text. `partial`: the beginning of the answer, which the client gave. */
 export function promptOf(text: string, partial = ''): Prompt {
   return { text, tokens: encode(text), partial }
 }

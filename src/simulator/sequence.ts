@@ -48,6 +48,7 @@ export interface Totals {
   finishedMs: number
 }
 
+/** Nothing counted yet. */
 export function emptyTotals(): Totals {
   return {
     promptTokens: 0,

@@ -1,4 +1,5 @@
 // The sides that listen: PUB tells all who asked for it, ROUTER talks to each of many peers.
+import { startsWith } from '../openai/bytes.ts'
 import { Session } from './session.ts'
 import type { Clock, Listening, SocketAddress, Sockets, Wire } from './wire.ts'
 
@@ -37,7 +38,7 @@ class Outlet {
   }
 
   wants(topic: Uint8Array): boolean {
-    return this.topics.some((wanted) => startsWith(topic, wanted))
+    return this.topics.some((wanted) => startsWith(topic, 0, wanted))
   }
 }
 
@@ -178,14 +179,8 @@ function nameOf(identity: Uint8Array): string | null {
   return Array.from(identity, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
-  if (start.length > bytes.length) return false
-  for (let i = 0; i < start.length; i++) if (bytes[i] !== start[i]) return false
-  return true
-}
-
 /** Each cancel takes one subscription back. */
 function drop(topics: Uint8Array[], topic: Uint8Array): void {
-  const at = topics.findIndex((one) => one.length === topic.length && startsWith(one, topic))
+  const at = topics.findIndex((one) => one.length === topic.length && startsWith(one, 0, topic))
   if (at >= 0) topics.splice(at, 1)
 }

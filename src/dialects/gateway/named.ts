@@ -2,6 +2,7 @@
 import type { PoolView } from '../../actors/pool-view.ts'
 import type { FamilyReading, Reading } from '../../metrics/reading.ts'
 
+/** Metrics as the other router labels them: workers by URL in place of id, and not at all where URLs may not be seen. */
 export function named(families: readonly FamilyReading[], view: PoolView, withUrls: boolean): Reading {
   if (!withUrls) return families.filter(({ labels }) => !labels.includes('worker'))
   const urls = new Map(view.workers.map(({ id, url }) => [id, url]))

@@ -23,6 +23,7 @@ export interface RerankHabits {
   readonly isSorted: boolean
 }
 
+/** Answers a rerank by what a worker says of it, retold as that router would. */
 export async function rerank(core: Core, request: Request, habits: RerankHabits): Promise<Response> {
   const path = pathname(pathOf(request.url))
   const body = await objectOf(request)

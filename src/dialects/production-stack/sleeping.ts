@@ -68,6 +68,7 @@ function failed(asked: Asked): Response {
   return failure(`The engine answered ${asked.status}.`, asked.status >= 400 ? asked.status : 502)
 }
 
+/** What a text says as JSON, else the text. */
 export function parsed(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -34,6 +34,7 @@ const OF_BODY: ReadonlySet<string> = new Set([
   'unsupported_media_type',
 ])
 
+/** A refusal as this router words it. */
 export function refuse(refusal: RefusalValue, { path }: RefusedAt, core: Core): Response | undefined {
   const { status, code, message } = refusal
   if (status === 401) return hasRoles(core.config) ? unknownRole(code) : empty(401)

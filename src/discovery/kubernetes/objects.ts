@@ -93,6 +93,7 @@ export function trimPod({ metadata, spec, status }: Pod): Pod {
 /** The whole object again, written into an annotation by kubectl. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
+/** What is kept of the metadata of an object. */
 export function trimMetadata(metadata: Metadata = {}): Metadata {
   const { name, namespace, uid, resourceVersion, deletionTimestamp, labels, annotations } = metadata
   const { [LAST_APPLIED]: _, ...kept } = annotations ?? {}
