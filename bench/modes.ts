@@ -1,5 +1,6 @@
 // The two other questions of the benchmark: what latency a router adds, and what memory it holds.
 import { columns, makeBodies, type Bodies, type Column } from './bodies.ts'
+import type { CpuOptions } from './cpu.ts'
 import { drive } from './load.ts'
 import { readRss } from './proc.ts'
 import type { Router } from './routers.ts'
@@ -27,7 +28,7 @@ const RUST = /^(?:sglang-router|vllm-router|smg) /
 export async function measureLatency(
   setup: Setup,
   chosen: readonly Router[],
-  rounds: number,
+  { rounds, warmth }: Pick<CpuOptions, 'rounds' | 'warmth'>,
 ): Promise<LatencyRow[]> {
   const column = columns[0] as Column
   const bodies = makeBodies(column, 1000)
@@ -38,7 +39,9 @@ export async function measureLatency(
     ports.map(({ name }): [string, LatencyRow] => [name, { router: name, p50: [], p99: [] }]),
   )
   try {
-    for (const { port } of ports) await drive({ port, column, bodies, requests: WARM_UP, clients: 8 })
+    for (const { port } of ports) {
+      await drive({ port, column, bodies, requests: WARM_UP * warmth, clients: 8 })
+    }
     for (let round = 0; round < rounds; round++) {
       for (const { name, port } of shuffled(ports, setup.random)) {
         await time(rows.get(name) as LatencyRow, port, bodies)

@@ -69,9 +69,8 @@ async function main(): Promise<void> {
   }
   const words = flags.routers?.split(',')
   const chosen = routers.filter(({ name }) => words?.some((word) => name.includes(word)) ?? true)
-  const rounds = Number(flags.rounds ?? (flags.quick ? 2 : 9))
-  const cpuOptions = {
-    rounds,
+  const options = {
+    rounds: Number(flags.rounds ?? (flags.quick ? 2 : 9)),
     columns: flags.columns?.split(','),
     reference: flags.reference,
     cell: Number(flags.cell ?? (flags.quick ? 60 : 400)),
@@ -81,8 +80,8 @@ async function main(): Promise<void> {
   const isWhole = !flags.cpu && !flags.busy && !flags.latency && !flags.memory
   const result: Record<string, unknown> = { busy: flags.busy }
   try {
-    if (flags.cpu || flags.busy || isWhole) result['cpu'] = await measureCpu(setup, chosen, cpuOptions)
-    if (flags.latency || isWhole) result['latency'] = await measureLatency(setup, chosen, rounds)
+    if (flags.cpu || flags.busy || isWhole) result['cpu'] = await measureCpu(setup, chosen, options)
+    if (flags.latency || isWhole) result['latency'] = await measureLatency(setup, chosen, options)
     if (flags.memory || isWhole) result['memory'] = await measureMemory(setup, chosen)
   } finally {
     for (const child of [engine, ...spinners]) child.kill()
