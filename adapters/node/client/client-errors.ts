@@ -10,6 +10,13 @@ export function tooSlow(): Error {
   return Object.assign(new Error('the request head came too slowly'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
 }
 
+/** Another protocol was asked for while answers are due. */
+export function tooEarly(): Error {
+  return Object.assign(new Error('another protocol cannot begin before the answers that are due'), {
+    code: 'HPE_USER',
+  })
+}
+
 /** What came is no request; the client is still there. */
 export function isInText(error: Error): boolean {
   return 'code' in error && error.code !== ENDED && String(error.code).startsWith('HPE_')

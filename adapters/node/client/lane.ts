@@ -13,7 +13,7 @@ import { LastHead } from './last-head.ts'
 import { OUT, type HeadArgs, type LentParser, type Listener } from './parsers.ts'
 import { headOf, readRequest, wantsWebSocket, type RequestHead } from './request.ts'
 import { Turn } from './turn.ts'
-import { endedEarly, isInText } from './client-errors.ts'
+import { endedEarly, isInText, tooEarly } from './client-errors.ts'
 
 /** Requests that may wait behind the one that is being answered before the client is held back. */
 const MAX_LINE = 16
@@ -178,7 +178,7 @@ export class Lane implements LaneSide, Taker, Listener {
     const method = this.#options.methods[number]
     if (method === undefined || (isUpgrade && wantsWebSocket(method, headers))) {
       // Another protocol can't begin before the responses that are due.
-      if (this.#current !== null || this.#line.length > 0) this.socket.destroy()
+      if (this.#current !== null || this.#line.length > 0) this.fail(tooEarly())
       else this.#handedOver = headOf(`${method ?? 'CONNECT'} ${target} HTTP/${major}.${minor}`, headers)
       return OUT
     }
@@ -270,6 +270,7 @@ export class Lane implements LaneSide, Taker, Listener {
 
   /** The client sends no more, so it has left. */
   #onEnd(): void {
+    this.writer.look()
     if (this.#late !== null) this.socket.end()
     if (this.#isOver) return
     if (this.#left > 0) return this.fail(endedEarly())
