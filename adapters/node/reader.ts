@@ -19,7 +19,18 @@ interface Handle {
   useUserBuffer(bytes: Uint8Array): void
 }
 
-type OnRead = (this: Handle, bytes?: ArrayBuffer) => Uint8Array | undefined
+/** One that is read past its stream. What a read needs lies in it, which each read looks up anyway, and one function reads all. */
+interface Read extends Handle {
+  [takes]: Taker
+  [goesTo]: Buffer
+  [ofSocket]: Socket
+}
+
+type OnRead = (this: Read, bytes?: ArrayBuffer) => Uint8Array | undefined
+
+const takes = Symbol('taker')
+const goesTo = Symbol('into')
+const ofSocket = Symbol('socket')
 
 /** node:net's way of reading into a buffer of the user's (its option `onread`), on each of its sockets under symbols. */
 interface Inner {
@@ -29,9 +40,11 @@ interface Inner {
 
 /** What is known of them once one was looked at. */
 interface Known {
-  readonly state: StreamState
   readonly buffer: symbol
   readonly callback: symbol
+  /** What node:net's handles call, and what those call that are read past their streams. */
+  readonly own: OnRead
+  readonly past: OnRead
 }
 
 /** Where sockets are read into, one at a time. */
@@ -57,42 +70,46 @@ export function readPast(socket: Socket, taker: Taker): (() => void) | null {
   if (isBun) return 'encrypted' in socket ? null : readPushed(socket, taker, arrivals)
   const inner = socket as unknown as Inner
   const handle = inner._handle
-  if (known === undefined) known = look(inner)
-  if (known === null || !isAsKnown(handle) || inner[known.buffer] !== null) return null
-  const { buffer, callback } = known
-  const { state } = known
-  const own = handle.onread
-  let into = arrivals
-  handle.useUserBuffer(into)
-  handle.onread = function (bytes) {
-    const size = state.numbers[state.readAt]!
+  if (!isAsKnown(handle)) return null
+  if (known === undefined) known = look(inner, handle.onread)
+  if (known === null || handle.onread !== known.own || inner[known.buffer] !== null) return null
+  const { buffer, callback, own, past } = known
+  handle.useUserBuffer(arrivals)
+  const read = Object.assign(handle, { [takes]: taker, [goesTo]: arrivals, [ofSocket]: socket })
+  read.onread = past
+  // By these node:net holds the socket back, and reads it once it is given back.
+  inner[buffer] = arrivals
+  inner[callback] = (size: number, bytes: Buffer) => socket.push(Buffer.from(bytes.subarray(0, size)))
+  return () => {
+    inner[buffer] = read[goesTo]
+    read.onread = own
+  }
+}
+
+/** What all handles call that are read past their streams; `own`: what node:net's do. */
+function reading({ numbers, readAt }: StreamState, own: OnRead): OnRead {
+  return function (bytes) {
+    const size = numbers[readAt]!
     // An end or an error is node:net's.
     if (size <= 0) return own.call(this, bytes)
     let next: Buffer | undefined
     try {
-      next = taker.arrive(into, size)
+      next = this[takes].arrive(this[goesTo], size)
     } catch (error) {
       // Nothing more may come to where it goes now: nobody said that it still may.
-      socket.destroy()
+      this[ofSocket].destroy()
       throw error
     }
-    if (next !== undefined) into = next
+    if (next !== undefined) this[goesTo] = next
     return next
-  }
-  // By these node:net holds the socket back, and reads it once it is given back.
-  inner[buffer] = into
-  inner[callback] = (size: number, bytes: Buffer) => socket.push(Buffer.from(bytes.subarray(0, size)))
-  return () => {
-    inner[buffer] = into
-    handle.onread = own
   }
 }
 
-function look(inner: Inner): Known | null {
+function look(inner: Inner, own: OnRead): Known | null {
   const [buffer, callback] = [symbolOf(inner, 'kBuffer'), symbolOf(inner, 'kBufferCb')]
   if (buffer === undefined || callback === undefined) return null
   const state = streamState()
-  return state && { state, buffer, callback }
+  return state && { buffer, callback, own, past: reading(state, own) }
 }
 
 function isAsKnown(handle: Partial<Handle> | null | undefined): handle is Handle {

@@ -5,7 +5,7 @@ import { atHand, NativeResponse } from './response.ts'
 import type { Sink, Source } from './response.ts'
 import { NodeUpstream } from './upstream.ts'
 import type { BodySink } from './upstream.ts'
-import type { Frames } from './wire/frames.ts'
+import type { SocketWriter } from './writer.ts'
 
 /** The client's Response for an upstream made by `createFetch`. Its bytes start to flow when the Response is sent. */
 export function relay(upstream: Upstream, answer: Answer, watch: Watch): Response {
@@ -21,13 +21,13 @@ export function reply({ status, headers }: Answer, bytes: Uint8Array): Response 
 /** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */
 class Relay implements Source, BodySink {
   readonly #upstream: NodeUpstream
-  readonly #watch: Watch
+  readonly watch: Watch
   #sink: Sink | null = null
   #isOver = false
 
   constructor(upstream: NodeUpstream, watch: Watch) {
     this.#upstream = upstream
-    this.#watch = watch
+    this.watch = watch
   }
 
   flow(sink: Sink): void {
@@ -44,33 +44,30 @@ class Relay implements Source, BodySink {
     if (this.#isOver) return
     this.#isOver = true
     this.#upstream.cancel()
-    this.#watch.leave()
+    this.watch.leave()
   }
 
   data(bytes: Uint8Array, isLast: boolean): void {
     if (this.#isOver) return
     try {
-      const passed = this.#watch.chunk(bytes)
+      const passed = this.watch.chunk(bytes)
       if (passed === null || passed.byteLength === 0) return
       if (!this.#sink!.write(passed, isLast)) this.#upstream.pause()
     } catch (error) {
-      this.#break(error)
+      this.break(error)
     }
   }
 
-  pass(frames: Frames): boolean {
-    const sink = this.#sink
-    if (this.#isOver || sink?.passes?.() !== true) return false
-    try {
-      if (this.#watch.pass?.(frames) !== true) return false
-      if (!sink.pass!(frames)) this.#upstream.pause()
-    } catch (error) {
-      this.#break(error)
-    }
-    return true
+  way(): SocketWriter | null {
+    return this.#isOver || this.watch.pass === undefined ? null : (this.#sink?.way?.() ?? null)
   }
 
-  #break(error: unknown): void {
+  full(): void {
+    this.#sink!.fill!()
+    this.#upstream.pause()
+  }
+
+  break(error: unknown): void {
     this.#upstream.cancel()
     this.fail(new UpstreamFailure('protocol', `relaying failed: ${String(error)}`))
   }
@@ -78,13 +75,13 @@ class Relay implements Source, BodySink {
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#sink!.end(this.#watch.end())
+    this.#sink!.end(this.watch.end())
   }
 
   fail(failure: UpstreamFailure): void {
     if (this.#isOver) return
     this.#isOver = true
-    const tail = this.#watch.fail(failure)
+    const tail = this.watch.fail(failure)
     if (tail === null) this.#sink!.break(failure)
     else this.#sink!.end(tail)
   }

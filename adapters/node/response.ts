@@ -1,16 +1,16 @@
 // A Response look-alike that carries a native body: the server writes it to the socket without web streams.
 import type { HeaderList } from '../../src/host.ts'
-import type { Frames } from './wire/frames.ts'
+import type { SocketWriter } from './writer.ts'
 import { HeaderView } from './headers.ts'
 
 /** Where a body goes: a client's socket, or a web stream. */
 export interface Sink {
   /** False: full; the source gives at most what it has at hand, and waits for `resume`. `isLast`: the end follows at once. */
   write(bytes: Uint8Array, isLast: boolean): boolean
-  /** Whether it writes chunks, and nothing waits to go out before the next one. */
-  passes?(): boolean
-  /** As `write`, of whole chunks with their framing, when it `passes` them: in memory that is used again after the call. */
-  pass?(frames: Frames): boolean
+  /** Where whole chunks may go with their framing from now on, past it, until it is ended; null: not yet. */
+  way?(): SocketWriter | null
+  /** That has no room for more: it waits for `resume`, as behind a `write` that said so. */
+  fill?(): void
   end(bytes: Uint8Array | null): void
   /** Breaks off in a way that can't be taken for an end. */
   break(error: Error): void

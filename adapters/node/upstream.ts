@@ -2,9 +2,10 @@
 import type { HeaderList, Outgoing, Signal, Upstream, UpstreamFailure } from '../../src/host.ts'
 import type { Waiter } from '../../src/soon.ts'
 import { bodies } from './body-memory.ts'
-import type { Passer, Receiver } from './wire/connection.ts'
+import type { Receiver } from './wire/connection.ts'
 import type { ResponseHead } from './wire/head.ts'
 import { abortFailure } from './wire/origin.ts'
+import type { Passer } from './wire/passing.ts'
 
 /** Takes a body as it comes. Nothing is called after `end` or `fail`, nor after the upstream was cancelled. */
 export interface BodySink extends Partial<Passer> {
@@ -223,5 +224,5 @@ export class NodeUpstream implements Upstream, Receiver {
 }
 
 function isPasser(sink: BodySink): sink is BodySink & Passer {
-  return sink.pass !== undefined
+  return sink.way !== undefined
 }

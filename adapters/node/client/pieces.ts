@@ -26,7 +26,7 @@ export function pieceOf(bytes: Uint8Array, isChunked: boolean): string {
 export function writePiece(writer: SocketWriter, lead: string, bytes: Uint8Array, tail: string): boolean {
   const size = lead.length + bytes.byteLength + tail.length
   // A socket that is behind, or encrypts, keeps what it gets.
-  if (size > ROOM || !writer.isPlain || !writer.isEmpty) return writer.text(`${lead}${textOf(bytes)}${tail}`)
+  if (size > ROOM || !writer.isDirect) return writer.text(`${lead}${textOf(bytes)}${tail}`)
   const { bytes: whole } = (bench ??= new Starts(Buffer.allocUnsafeSlow(ROOM)))
   whole.write(lead, 0, 'latin1')
   whole.set(bytes, lead.length)
@@ -35,14 +35,14 @@ export function writePiece(writer: SocketWriter, lead: string, bytes: Uint8Array
   return writeBench(writer, size)
 }
 
-/** Writes the first `size` bytes of memory that is used again after the call. */
-export function writeStart(writer: SocketWriter, bytes: Buffer, size: number): boolean {
+/** Passes on the first `size` bytes of memory that is used again after the call. */
+export function passStart(writer: SocketWriter, bytes: Buffer, size: number): boolean {
   if (arrived?.bytes !== bytes) arrived = new Starts(bytes)
   const start = arrived.of(size)
-  if (size > ROOM || !writer.isPlain || !writer.isEmpty) return writer.bytes(Buffer.from(start))
+  if (size > ROOM || !writer.isDirect) return writer.pass(Buffer.from(start))
   bench ??= new Starts(Buffer.allocUnsafeSlow(ROOM))
   bench.bytes.set(start)
-  return writeBench(writer, size)
+  return writeBench(writer, size, true)
 }
 
 /** Writes a piece of any size between latin1 texts, or behind bytes; all of it by one gathered write. */
@@ -60,8 +60,9 @@ export function writeLarge(
   return hasRoom
 }
 
-function writeBench(writer: SocketWriter, size: number): boolean {
-  const hasRoom = writer.bytes(bench!.of(size))
+function writeBench(writer: SocketWriter, size: number, isPassed = false): boolean {
+  const bytes = bench!.of(size)
+  const hasRoom = isPassed ? writer.pass(bytes) : writer.bytes(bytes)
   // The kernel did not take all of it: now it is the socket's.
   if (!writer.isEmpty) bench = null
   return hasRoom

@@ -1,7 +1,6 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
-import type { Frames } from '../wire/frames.ts'
 import { refuseBroken } from '../refusals.ts'
 import type { Source } from '../response.ts'
 import type { SocketWriter } from '../writer.ts'
@@ -10,7 +9,7 @@ import { NOBODY, type BodyTaker, type Exchange, type Head, type Owner } from './
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
 import type { LaneSide } from './lane-side.ts'
-import { SMALL, writeLarge, writePiece, writeStart } from './pieces.ts'
+import { SMALL, writeLarge, writePiece } from './pieces.ts'
 import type { RequestHead } from './request.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */
@@ -180,12 +179,12 @@ export class Turn implements Exchange, Asked {
     return isLast || this.#flush()
   }
 
-  passes(): boolean {
-    return this.#isChunked && this.#hasBody && !this.#isHeadDue && this.#last === null
+  way(): SocketWriter | null {
+    return this.#isChunked && this.#hasBody && !this.#isHeadDue && this.#last === null ? this.#writer : null
   }
 
-  pass({ bytes, size }: Frames): boolean {
-    return !this.#writer.isOpen || this.#put(writeStart(this.#writer, bytes, size))
+  fill(): void {
+    this.#isFull = true
   }
 
   end(bytes: Uint8Array | null): void {
@@ -265,6 +264,7 @@ export class Turn implements Exchange, Asked {
     const lead = this.#isChunked ? `${bytes.byteLength.toString(16)}\r\n` : ''
     const before = this.#isHeadDue ? desk.copy(this, lead) : lead
     this.#isHeadDue = false
+    this.#writer.look()
     return this.#put(writeLarge(this.#lane.socket, before, bytes, this.#isChunked ? '\r\n' : ''))
   }
 

@@ -6,8 +6,8 @@ import { partOf, type Taker } from '../reader.ts'
 import { Slab } from '../slab.ts'
 import { SocketWriter } from '../writer.ts'
 import { ChunkDecoder } from './chunks.ts'
-import type { Frames } from './frames.ts'
 import type { ResponseHead } from './head.ts'
+import { Passing, type Passer } from './passing.ts'
 import type { Workbench } from './workbench.ts'
 
 /** Who is told about the response of one request. Exactly one of `end` and `fail` is called, unless the connection is destroyed by us. */
@@ -21,12 +21,6 @@ export interface Receiver {
   fail(failure: UpstreamFailure): void
 }
 
-/** Who takes whole chunks as they came. */
-export interface Passer {
-  /** Whether it does; if not, they come to the receiver. */
-  pass(frames: Frames): boolean
-}
-
 const MAX_HEAD = 262_144
 const NOTHING = Buffer.alloc(0)
 /** Where pieces of responses lie, of all connections of a thread. */
@@ -38,6 +32,8 @@ export class Connection implements Taker {
   readonly socket: Socket
   readonly #writer: SocketWriter
   readonly #workbench: Workbench
+  /** What the socket's bytes come to first. */
+  readonly passing: Passing
   /** Requests sent so far. */
   served = 0
   /** A byte of the current response came. */
@@ -53,9 +49,6 @@ export class Connection implements Taker {
   #head: ResponseHead | null = null
   #left = 0
   #chunks: ChunkDecoder | null = null
-  /** The next byte is the first one of a chunk. */
-  #isBetween = false
-  #passer: Passer | null = null
   #sent = false
   /** The worker has: nothing can be read any more, and node:net ends what is written. */
   #hasEnded = false
@@ -64,6 +57,7 @@ export class Connection implements Taker {
     this.socket = socket
     this.#writer = new SocketWriter(socket)
     this.#workbench = workbench
+    this.passing = new Passing(this, workbench.frames)
     this.onIdle = onIdle
     // Of plain sockets `read` hears without this event; it must be asked for all the same, or their end would not come.
     socket.on('data', (bytes: Buffer) => this.read(bytes))
@@ -89,8 +83,8 @@ export class Connection implements Taker {
     this.#method = method
     this.#head = null
     this.#chunks = null
-    this.#isBetween = false
-    this.#passer = null
+    this.passing.isBetween = false
+    this.passing.by(null)
     this.#partial = NOTHING
     this.#sent = true
     this.heard = false
@@ -110,13 +104,13 @@ export class Connection implements Taker {
   /** Closes at once; the receiver hears nothing more. */
   destroy(): void {
     this.#receiver = null
-    this.#passer = null
+    this.passing.by(null)
     this.socket.destroy()
   }
 
   /** From here on whole chunks of the response are offered to that one first. */
   passTo(passer: Passer): void {
-    this.#passer = passer
+    this.passing.by(passer)
   }
 
   #slices(slices: readonly Uint8Array[]): void {
@@ -157,19 +151,12 @@ export class Connection implements Taker {
 
   /** Takes the next bytes of the socket, `size` of them, from memory that the next read uses again. */
   arrive(bytes: Buffer, size: number): undefined {
-    if (this.#isBetween && this.#passer !== null && this.#passes(bytes, size, this.#passer)) return
     const { heads } = this.#workbench
     const isHeadDue = this.#head === null
     // A head that came before is not copied.
     const known = isHeadDue && this.#partial === NOTHING ? heads.again(bytes, size, this.#method) : null
     if (isHeadDue && known === null) this.read(Buffer.from(bytes.subarray(0, size)))
     else this.read(slab.copyOf(partOf(bytes, known === null ? 0 : known.size, size)), known)
-  }
-
-  /** Whether they went on as they came. */
-  #passes(bytes: Buffer, size: number, passer: Passer): boolean {
-    const { frames } = this.#workbench
-    return frames.find(bytes, size) && passer.pass(frames)
   }
 
   /** Takes the next bytes of the socket, which are ours alone; `known`: the head before them. */
@@ -229,7 +216,7 @@ export class Connection implements Taker {
     const receiver = this.#receiver!
     if (this.#chunks !== null) {
       const payload = this.#chunks.decode(bytes)
-      this.#isBetween = this.#chunks.isBetween
+      this.passing.isBetween = this.#chunks.isBetween
       if (payload.length > 0) receiver.data(payload, this.#chunks.done)
       if (this.#chunks.done && this.#receiver === receiver)
         this.#complete(bytes.length - this.#chunks.consumed)
@@ -246,6 +233,7 @@ export class Connection implements Taker {
   #complete(extra: number): void {
     const receiver = this.#receiver!
     this.#receiver = null
+    this.passing.by(null)
     const head = this.#head!
     if (head.reusable && extra === 0 && this.#sent && this.#writer.isEmpty && this.usable) {
       this.idleLimit =
@@ -269,7 +257,7 @@ export class Connection implements Taker {
     const receiver = this.#receiver
     if (receiver === null) return
     this.#receiver = null
-    this.#passer = null
+    this.passing.by(null)
     receiver.fail(failure)
   }
 }

@@ -140,10 +140,10 @@ export class Origin {
     let early = 0
     let connection: Connection | null = null
     const arrive = (bytes: Buffer, size: number) =>
-      connection === null ? void (early += size) : connection.arrive(bytes, size)
+      connection === null ? void (early += size) : connection.passing.arrive(bytes, size)
     const socket = await openSocket(this.target, timeout, signal, { arrive })
     connection = new Connection(socket, this.#workbench, (idle) => this.#keep(idle))
-    readPast(socket, connection)
+    readPast(socket, connection.passing)
     // Bytes that nobody asked for.
     if (early > 0) socket.destroy()
     this.#open.add(connection)

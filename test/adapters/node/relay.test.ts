@@ -241,6 +241,53 @@ for (const [what, pass, expected] of [
     assert.ok(peer.text.endsWith(`3\r\none\r\n${expected}`), peer.text)
   })
 
+test('chunks behind the end of a response that passed reach nobody, and its connection is not used again', async (t) => {
+  const passed = Promise.withResolvers<void>()
+  const { ref, peers } = await worker(t, async ({ socket, until }) => {
+    await until('\r\n\r\n')
+    socket.write(`${sse}3\r\none\r\n`)
+    await passed.promise
+    socket.write('3\r\ntwo\r\n')
+    await peer.until('two')
+    socket.write('0\r\n\r\n')
+    await peer.until('0\r\n\r\n')
+    socket.write('3\r\nbad\r\n')
+  })
+  const peer = await client(t, (await router(t, ref, { pass: () => true })).url)
+  peer.socket.write(GET.replace('Connection: close\r\n', ''))
+  await peer.until('one')
+  passed.resolve()
+  await peer.until('0\r\n\r\n')
+  await peers[0]!.closed
+  assert.doesNotMatch(peer.text, /bad/)
+})
+
+test('a client that sends its end while chunks pass gets no more of them, and the watch hears that it left', async (t) => {
+  const [passes, leaves] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { ref, peers } = await worker(t, async ({ socket, until }) => {
+    await until('\r\n\r\n')
+    socket.write(`${sse}3\r\none\r\n`)
+    await passes.promise
+    socket.write('3\r\ntwo\r\n')
+    await leaves.promise
+    socket.on('error', () => undefined) // the router may be faster
+    for (let i = 0; i < 20; i++) {
+      socket.write('5\r\nthree\r\n')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  })
+  const front = await router(t, ref, { pass: () => true })
+  const peer = await client(t, front.url)
+  peer.socket.write(GET.replace('Connection: close\r\n', ''))
+  await peer.until('one')
+  passes.resolve()
+  await peer.until('two')
+  peer.socket.end()
+  leaves.resolve()
+  await Promise.all([front.tells('leave'), peer.closed, peers[0]!.closed])
+  assert.deepEqual(front.told, ['leave'])
+})
+
 test('streams of clients that do not read for a while come whole and in order, whatever passes as it came', async (t) => {
   const count = 1200
   let written = 0

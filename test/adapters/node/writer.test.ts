@@ -98,6 +98,58 @@ test('a reader that is slow gets all bytes in order, whichever way they were wri
   assert.equal(await reading, sent)
 })
 
+test('pieces that pass one after the other, and other bytes between them, come whole and in order', async (t) => {
+  const { near, far, writer } = await ends(t)
+  let sent = ''
+  for (let i = 0, isFull = false; i < 50 || !isFull; i++) {
+    const piece = `${i}`.padEnd(i < 50 ? 10 : 16_000, '.')
+    sent += piece
+    isFull = !(i % 5 === 4 ? writer.text(piece) : writer.pass(Buffer.from(piece)))
+    assert.equal(writer.isDirect, !isFull)
+  }
+  writer.pass(Buffer.from('last'))
+  near.end()
+  assert.equal(await allOf(far), `${sent}last`)
+})
+
+test('what passes behind the end of its socket goes nowhere, and nobody fails', async (t) => {
+  for (const end of ['end', 'destroy'] as const) {
+    const { near, far, writer } = await ends(t)
+    near.on('error', () => assert.fail('an error'))
+    writer.pass(Buffer.from('one'))
+    writer.pass(Buffer.from(' two'))
+    writer.look()
+    near[end]()
+    const closed = end === 'destroy' ? once(near, 'close') : null
+    assert.equal(writer.pass(Buffer.from(' three')), true)
+    await closed
+    assert.equal(writer.pass(Buffer.from(' four')), true)
+    assert.equal(await allOf(far), 'one two')
+  }
+})
+
+test('a socket that is destroyed between two pieces takes no more of them, without a word', async (t) => {
+  const { near, far, writer } = await ends(t)
+  near.on('error', () => assert.fail('an error'))
+  writer.pass(Buffer.from('one'))
+  near.destroy()
+  assert.equal(writer.pass(Buffer.from('two')), true)
+  await once(near, 'close')
+  assert.equal(writer.pass(Buffer.from('three')), true)
+  assert.equal(await allOf(far), 'one')
+})
+
+test('a reader that has gone is noticed by the piece that passes', async (t) => {
+  const { near, far, writer } = await ends(t)
+  const failed = once(near, 'error')
+  writer.pass(Buffer.from('one'))
+  far.resetAndDestroy()
+  const timer = setInterval(() => writer.pass(Buffer.from('anybody?')), 1)
+  t.after(() => clearInterval(timer))
+  const [error] = (await failed) as [NodeJS.ErrnoException]
+  assert.match(String(error.code), /^(EPIPE|ECONNRESET)$/)
+})
+
 test('a full socket tells when there is room again', async (t) => {
   const { near, far, writer } = await ends(t)
   fill(writer)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { writePiece, writeStart } from '../../../../adapters/node/client/pieces.ts'
+import { writePiece, passStart } from '../../../../adapters/node/client/pieces.ts'
 import { SocketWriter } from '../../../../adapters/node/writer.ts'
 
 test('what is written from memory that is used again comes whole and in order, however late it is read', async (t) => {
@@ -29,7 +29,7 @@ test('what is written from memory that is used again comes whole and in order, h
       const isPiece = i % 7 === 0
       const hasRoom = isPiece
         ? writePiece(end.writer, '<', Buffer.from(text), '>')
-        : writeStart(end.writer, memory, size)
+        : passStart(end.writer, memory, size)
       if (!hasRoom) counts.full++
       end.sent += isPiece ? `<${text}>` : text
       memory.fill(0x21, 0, size)
