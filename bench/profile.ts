@@ -1,5 +1,5 @@
 // Where the router's CPU goes in one column: a sampled profile, added up by function, and what the kernel counted meanwhile.
-// `node bench/profile.ts --column 16k --policy least_cost`.
+// usage: node bench/profile.ts [--column NAME] [--policy NAME] [--requests N] [--top N] [--root FOLDER]
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
