@@ -241,7 +241,10 @@ export interface Host {
   reply?(answer: Answer, bytes: Uint8Array): Response
   /** The two ends of a body that the router writes itself; default: a `TransformStream`. A write fails when the client has left. */
   pipe?(): { readonly readable: ReadableStream<Uint8Array>; readonly writable: WritableStream<Uint8Array> }
-  /** Joins a client's WebSocket upgrade with a worker's. Rejects with `UpstreamFailure` when the worker can't be reached. `closed` is called once, when either side ended. */
+  /**
+   * Joins a client's WebSocket upgrade with a worker's. Rejects with `UpstreamFailure` when the worker can't be reached. `closed` is
+   * called once, when either side ended.
+   */
   upgrade?(worker: WorkerRef, request: Request, outgoing: Outgoing, closed: () => void): Promise<Response>
   /** Milliseconds since the epoch, with fractions where the runtime has them; never goes back. */
   now(): number

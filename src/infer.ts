@@ -17,7 +17,10 @@ export interface Asking {
   seen(call: Call): void
 }
 
-/** Answers an inference request. Throws (or fails with) a `Refusal` for what is the client's or the fleet's fault, `ClientLeft` when nobody waits. */
+/**
+ * Answers an inference request. Throws (or fails with) a `Refusal` for what is the client's or the fleet's fault, `ClientLeft` when
+ * nobody waits.
+ */
 export function infer(core: Core, request: Request, endpoint: Endpoint, asking: Asking): Soon<Response> {
   const caller = core.callers.get(request) ?? authenticate(core.config, request.headers)
   return goOn(readCall(core, request, endpoint, { caller, signal: asking.signal }), (call) => {

@@ -7,7 +7,10 @@ import type { Config } from '../../src/config/schema.ts'
 import { readNodeFile, writeNodeFile } from '../../src/dialects/nodes/node-file.ts'
 import type { LogEvent } from '../../src/host.ts'
 
-/** Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined: nowhere. Throws for a store of Deno. */
+/**
+ * Where a router keeps the workers added by its API: as configured, else a file for its port in the working directory. Undefined:
+ * nowhere. Throws for a store of Deno.
+ */
 export function stateFile({
   state,
   port,

@@ -7,7 +7,10 @@ function errorBody(message: string, code: string, type: string): string {
   return JSON.stringify({ error: { message, type, param: null, code } })
 }
 
-/** Answers a request that node:http refused to parse. `isAnswering`: bytes of a response are out already; node:http knows where it is not told here. */
+/**
+ * Answers a request that node:http refused to parse. `isAnswering`: bytes of a response are out already; node:http knows where it is not
+ * told here.
+ */
 export function onClientError(
   error: NodeJS.ErrnoException,
   socket: Duplex,

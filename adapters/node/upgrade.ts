@@ -17,8 +17,9 @@ const MAX_HEAD = 65_536
 const LINGER = 250
 
 /**
- * Makes `Host.upgrade`, which reaches workers by the same certificates as calls do. It sends a client's handshake to a worker and returns what the worker said: an `UpgradeResponse` that the server attaches to
- * the client's socket. Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection.
+ * Makes `Host.upgrade`, which reaches workers by the same certificates as calls do. It sends a client's handshake to a worker and returns
+ * what the worker said: an `UpgradeResponse` that the server attaches to the client's socket. Rejects with `UpstreamFailure`; `closed` is
+ * called once, when either side ended, but not after a rejection.
  */
 export function createUpgrade(certificates: Certificates = {}): NonNullable<Host['upgrade']> {
   return async ({ url }, request, outgoing, closed) =>

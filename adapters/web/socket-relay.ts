@@ -18,7 +18,10 @@ export function relay(upstream: Upstream, answer: Answer, watch: Watch): Respons
   return new Response(body, { status: statusOf(answer), headers: headersOf(answer) })
 }
 
-/** An answer's status where a Response can have it; above that there are none, and whoever gets one shall take it for a 5xx (RFC 9110, 15). */
+/**
+ * An answer's status where a Response can have it; above that there are none, and whoever gets one shall take it for a 5xx (RFC 9110,
+ * 15).
+ */
 export const statusOf = ({ status }: Answer): number => (status > 599 ? 502 : status)
 
 /** Exactly one of the watch's `end`, `fail` and `leave` is called: whichever comes first. */

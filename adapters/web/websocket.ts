@@ -55,7 +55,10 @@ class WorkerSocket implements FarSocket {
   }
 }
 
-/** Opens the worker's side with what the client asked for. Rejects with `UpstreamFailure`; why a worker refused is not told by the web's API. */
+/**
+ * Opens the worker's side with what the client asked for. Rejects with `UpstreamFailure`; why a worker refused is not told by the web's
+ * API.
+ */
 export function openWorkerSocket(
   worker: WorkerRef,
   protocols: readonly string[],

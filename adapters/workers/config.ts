@@ -19,8 +19,9 @@ const MAX_BUFFERED = 64 * 1024 * 1024
 
 /**
  * Reads the configuration. Variables beat FETCHWAY_CONFIG, whose texts may name secrets as `${NAME}`. Differs from the other
- * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively; not where an `idleTimeout` is set), `keepAlive` is 1 s, request bodies get
- * 64 MiB in all and the index 48 MiB, and the control plane is closed without an admin key unless `host` is set to a loopback address.
+ * runtimes in what is not set: `usage` is `sample` (unwatched streams pass natively; not where an `idleTimeout` is set), `keepAlive` is
+ * 1 s, request bodies get 64 MiB in all and the index 48 MiB, and the control plane is closed without an admin key unless `host` is set to
+ * a loopback address.
  */
 export function readConfig(variables: Variables): Loaded {
   const environment = textsOf(variables)

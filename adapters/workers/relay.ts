@@ -28,7 +28,10 @@ export function createRelay(
 const mayGrow = ({ headers }: Answer): boolean =>
   isEventStream(headers) && headerOf(headers, 'content-length') === undefined
 
-/** Unlike `new TransformStream()` these tell a client that left from an answer that ended. Only a body of known length can be broken so that its client sees it: workerd ends others properly, whatever happened. */
+/**
+ * Unlike `new TransformStream()` these tell a client that left from an answer that ended. Only a body of known length can be broken so
+ * that its client sees it: workerd ends others properly, whatever happened.
+ */
 function streamFor({ headers }: Answer): IdentityTransformStream {
   const length = headerOf(headers, 'content-length')
   return length === undefined ? new IdentityTransformStream() : new FixedLengthStream(Number(length))

@@ -4,7 +4,10 @@ import type { Outgoing, WorkerRef } from '../../src/host.ts'
 import type { Send } from '../web/upstream.ts'
 import type { FarSocket, NearSocket } from '../../src/tunnel/socket.ts'
 
-/** Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection. A refusal of the worker is returned as it is. */
+/**
+ * Rejects with `UpstreamFailure`; `closed` is called once, when either side ended, but not after a rejection. A refusal of the worker is
+ * returned as it is.
+ */
 export async function upgrade(
   send: Send,
   worker: WorkerRef,

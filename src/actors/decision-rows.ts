@@ -74,7 +74,10 @@ export class Rows {
     return this.#end
   }
 
-  /** Makes room for that many rows (the ring's whole length at most) and returns the position of the first. `oldest`: the first that is still wanted. */
+  /**
+   * Makes room for that many rows (the ring's whole length at most) and returns the position of the first. `oldest`: the first that is
+   * still wanted.
+   */
   take(count: number, oldest: number): number {
     const wanted = this.#end + count - oldest
     while (wanted > this.#capacity && this.#capacity < this.#most) this.#grow(oldest)

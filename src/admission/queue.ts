@@ -9,7 +9,10 @@ export interface Waiter {
   readonly key?: number
 }
 
-/** A bounded waiting line. Deadlines are checked lazily, by `expire`. Served tokens per tenant count like virtual time (Sheng et al., VTC, 2024). */
+/**
+ * A bounded waiting line. Deadlines are checked lazily, by `expire`. Served tokens per tenant count like virtual time (Sheng et al., VTC,
+ * 2024).
+ */
 export class Queue<W extends Waiter> {
   readonly #waiters = new Map<string, W>()
   readonly #served = new Map<string, number>()

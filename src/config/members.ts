@@ -1,4 +1,5 @@
-// What the members of an object in the configuration are for, in the words of the reference and editors: as apart as those of the keys (words.ts).
+// What the members of an object in the configuration are for, in the words of the reference and editors: as apart as those of the keys
+// (words.ts).
 
 /** By the path of the object, lists and maps left out, then by member. */
 export const members: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -6,7 +6,8 @@ import { duration } from './units.ts'
 
 /**
  * How KV gets from a prefill to a decode worker: SGLang's bootstrap rooms; vLLM's connectors NIXL, P2P/NCCL, Mooncake and MoRI-IO;
- * NIXL and P2P/NCCL at once; LMDeploy's DistServe; nothing in the request (a store that both share, as LMCache); NIXL with the host of the prefill URL.
+ * NIXL and P2P/NCCL at once; LMDeploy's DistServe; nothing in the request (a store that both share, as LMCache); NIXL with the host of
+ * the prefill URL.
  */
 export const PROTOCOLS = [
   'sglang',

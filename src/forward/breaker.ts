@@ -51,7 +51,10 @@ export function allows(breaker: Breaker, rules: BreakerRules, now: number): bool
   return !breaker.probing
 }
 
-/** A call goes through: an open breaker whose time is up becomes half-open, and the call is its probe. Returns true when the state changed. */
+/**
+ * A call goes through: an open breaker whose time is up becomes half-open, and the call is its probe. Returns true when the state
+ * changed.
+ */
 export function enter(breaker: Breaker): boolean {
   if (breaker.state === 'closed') return false
   const changed = breaker.state === 'open'

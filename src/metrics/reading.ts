@@ -9,7 +9,10 @@ export type Gather = 'sum' | 'max' | 'first'
 export interface SeriesReading {
   /** Label values in the order of the metric's labels. */
   readonly values: readonly string[]
-  /** A counter's or gauge's value; of a summary its count and its sum; of a histogram the count of each bucket (not cumulative, the last is `+Inf`), then the sum. */
+  /**
+   * A counter's or gauge's value; of a summary its count and its sum; of a histogram the count of each bucket (not cumulative, the last
+   * is `+Inf`), then the sum.
+   */
   readonly numbers: readonly number[]
 }
 

@@ -23,7 +23,10 @@ export interface Prompt {
   readonly length: number
 }
 
-/** Members that keep caches apart. An engine that doesn't know one of them ignores it, and then so little is sent there that it doesn't matter. */
+/**
+ * Members that keep caches apart. An engine that doesn't know one of them ignores it, and then so little is sent there that it doesn't
+ * matter.
+ */
 const KEYS = ['lora_path', 'cache_salt', 'extra_key', 'chat_template'] as const
 /** Members that come before the prompt itself, in the order in which templates render them. */
 const HEADS = ['tools', 'functions', 'documents', 'instructions', 'system'] as const

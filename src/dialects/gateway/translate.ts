@@ -84,7 +84,10 @@ export function translateShared(values: Values, settings: Settings, isStrict: bo
   if (isStrict) translateBugs(values, settings)
 }
 
-/** Places come back by the clock without a rate, too; failures add up however far apart; loads are asked for as rarely as workers that start. */
+/**
+ * Places come back by the clock without a rate, too; failures add up however far apart; loads are asked for as rarely as workers that
+ * start.
+ */
 function translateBugs(values: Values, settings: Settings): void {
   const most = values['max_concurrent_requests']
   if (typeof most === 'number' && most > 0 && values['rate_limit_tokens_per_second'] === undefined)

@@ -4,7 +4,10 @@ import type { Entry, Tree } from '../../config/tree.ts'
 import type { Circumstances } from '../dialect.ts'
 import { destOf, type DialectFlag, type GivenFlag } from '../flag.ts'
 
-/** Keys that are looked at while the router runs, in the order in which /health shows them. What they say there counts, whatever the flags say. */
+/**
+ * Keys that are looked at while the router runs, in the order in which /health shows them. What they say there counts, whatever the flags
+ * say.
+ */
 const WATCHED = [
   'callbacks',
   'decode_model_labels',

@@ -11,7 +11,10 @@ const LONGEST = 128
 /** Without a key, consistent_hashing goes by the first of these that is there. */
 const IMPLICIT = ['authorization', 'x-forwarded-for', 'cookie']
 
-/** The call with its session, and the worker that it must go to where the client named one by its place in the list; null: nobody has that place. */
+/**
+ * The call with its session, and the worker that it must go to where the client named one by its place in the list; null: nobody has that
+ * place.
+ */
 export async function affine(
   call: Call,
   headers: Headers,
