@@ -23,13 +23,13 @@ export class Progress {
   }
 
   /** The first token came. Returns the lease of its call; null: there is none. */
-  first({ id, after, load }: Pick<Note & { kind: 'first' }, 'id' | 'after' | 'load'>): Lease | null {
+  first(note: Pick<Note & { kind: 'first' }, 'id' | 'after' | 'load'>): Lease | null {
     const { ledger, health } = this.#seams
-    const lease = ledger.leases.get(id) ?? null
-    if (lease && load) health.loads.heard(lease.seat, load)
+    const lease = ledger.leases.get(note.id) ?? null
+    if (lease && note.load) health.loads.heard(lease.seat, note.load)
     // Who answers has the prompt.
-    this.handedOver({ id, after })
-    if (lease && ledger.first(lease, after, this.#seams.now())) this.#settleSpeeds()
+    this.handedOver(note)
+    if (lease && ledger.first(lease, note.after, this.#seams.now())) this.#settleSpeeds()
     return lease
   }
 

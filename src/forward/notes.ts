@@ -1,9 +1,8 @@
-// News of running calls for the pool, gathered for a moment and sent together; nobody waits for them.
+// News of running calls for the pool; nobody waits for them.
 import type { Renewal } from '../actors/ask.ts'
 import type { Note } from '../actors/ask.ts'
 import type { Host } from '../host.ts'
 
-const GATHER = 10
 /** Live leases are renewed this often; they fall after 150 s. */
 const RENEW = 60_000
 
@@ -31,18 +30,19 @@ export class Notes {
   readonly #live: Life[] = []
   /** Per request: each call has a timer of its own. */
   readonly #timers = new Map<Life, () => void>()
-  #pending: Note[] = []
+  /** Per request: what this turn has to tell. */
+  readonly #pending: Note[] = []
   #isRenewing = false
 
   constructor(host: Host) {
     this.#host = host
   }
 
+  /** It is told at once: a moment to gather more in would be a timer, and a process that wakes, for nearly each stream. */
   add(note: Note): void {
-    if (this.#pending.push(note) > 1) return
-    // Other requests do not run before the next turn.
-    if (this.#host.isPerRequest) queueMicrotask(() => this.#flush())
-    else this.#host.timer(GATHER, () => this.#flush())
+    if (!this.#host.isPerRequest) return this.#note([note])
+    // Each is a call of another isolate; other requests do not run before the next turn.
+    if (this.#pending.push(note) === 1) queueMicrotask(() => this.#note(this.#pending.splice(0)))
   }
 
   /** A call whose leases live until `ended`. */
@@ -65,10 +65,8 @@ export class Notes {
     if (this.#host.isPerRequest) this.#renewNoMore(life)
   }
 
-  #flush(): void {
-    const notes = this.#pending
-    this.#pending = []
-    this.#send(() => this.#host.pool('main').note(notes))
+  #note(notes: readonly Note[]): void {
+    this.#goOn(this.#host.pool('main').note(notes))
   }
 
   #renewLater(life: Life): void {
@@ -100,11 +98,10 @@ export class Notes {
     const renewals: Renewal[] = []
     for (const { id, worker, tokens, isDecoding } of lives)
       if (worker !== null) renewals.push({ id, worker, tokens, isDecoding })
-    if (renewals.length > 0) this.#send(() => this.#host.pool('main').renew(renewals))
+    if (renewals.length > 0) this.#goOn(this.#host.pool('main').renew(renewals))
   }
 
-  #send(call: () => void | Promise<void>): void {
-    const work = call()
+  #goOn(work: void | Promise<void>): void {
     if (work) this.#host.after(work)
   }
 }

@@ -92,7 +92,8 @@ export class StreamRelay implements Watch, Listener {
     started.partner?.began()
     core.recorder?.first(id, at)
     core.surface?.follow?.({ kind: 'first', id, at }, core)
-    core.notes.add({ id, kind: 'first', after: at - sentAt, ...(load && { load }) })
+    const note = { id, kind: 'first', after: at - sentAt } as const
+    core.notes.add(load === null ? note : { ...note, load })
     const state = this.#stream.responseId
     // The response can be asked for while it still streams.
     if (state !== null) core.notes.add({ id, kind: 'state', state })

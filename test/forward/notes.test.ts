@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Renewal } from '../../src/actors/ask.ts'
+import type { Note, Renewal } from '../../src/actors/ask.ts'
 import { Life, Notes } from '../../src/forward/notes.ts'
 import type { Host } from '../../src/host.ts'
-import { createClock } from '../_clock.ts'
+import { createClock, settle } from '../_clock.ts'
 
 function setUp(isPerRequest: boolean) {
   const clock = createClock()
   const renewed: (readonly Renewal[])[] = []
-  const pool = { note() {}, renew: (renewals: readonly Renewal[]) => void renewed.push(renewals) }
+  const noted: (readonly Note[])[] = []
+  const note = (notes: readonly Note[]) => void noted.push(notes)
+  const pool = { note, renew: (renewals: readonly Renewal[]) => void renewed.push(renewals) }
   const host = { isPerRequest, timer: clock.timer, pool: () => pool, after() {} } as unknown as Host
-  return { notes: new Notes(host), clock, renewed }
+  return { notes: new Notes(host), clock, renewed, noted }
 }
 
 for (const isPerRequest of [false, true]) {
@@ -78,4 +80,30 @@ test('calls one behind the other share a timer, which rings for nothing once', a
   await clock.advance(60_000)
   assert.equal(clock.pending, 0)
   assert.deepEqual(renewed, [])
+})
+
+const NEWS = [
+  { id: 'd-1', kind: 'first', after: 30 },
+  { id: 'd-1', kind: 'state', state: 'resp_1' },
+] as const
+
+test('news is told at once, without a timer', () => {
+  const { notes, clock, noted } = setUp(false)
+  for (const [index, one] of NEWS.entries()) {
+    notes.add(one)
+    assert.deepEqual(noted[index], [one])
+  }
+  assert.equal(clock.pending, 0)
+})
+
+test('where the pool is far, news of one turn is one call', async () => {
+  const { notes, noted } = setUp(true)
+  for (let turn = 1; turn <= 2; turn++) {
+    for (const one of NEWS) notes.add(one)
+    await settle()
+    assert.deepEqual(
+      noted,
+      Array.from({ length: turn }, () => [...NEWS]),
+    )
+  }
 })

@@ -1,6 +1,6 @@
 // The home of actors for a router of several threads: they live in one of them, the others reach them over a line.
 import type { ActorRef, Remote } from '../../../src/actors/actor.ts'
-import type { Ask, Failure, Outcome, Pick as Picked } from '../../../src/actors/ask.ts'
+import type { Ask, Failure, Note, Outcome, Pick as Picked } from '../../../src/actors/ask.ts'
 import { Batches } from '../../../src/actors/batches.ts'
 import { Limiter } from '../../../src/actors/limiter.ts'
 import { Pool } from '../../../src/actors/pool.ts'
@@ -18,6 +18,9 @@ const SILENT: Readonly<Record<keyof Actors, readonly string[]>> = {
   batches: [],
 }
 
+/** News for a pool are gathered for so long, ms: by itself each would wake the thread that decides, which costs that 30 µs. */
+const GATHER = 10
+
 /**
  * The actors as a serving thread sees them. Calls can't be lost while the process lives, so nothing here decides in their
  * place as it must where actors can be out of reach.
@@ -25,7 +28,7 @@ const SILENT: Readonly<Record<keyof Actors, readonly string[]>> = {
 export function remoteActors(line: Line): Actors {
   return {
     registry: refTo(line, 'registry', Registry.prototype),
-    pool: refTo(line, 'pool', Pool.prototype),
+    pool: gathering(refTo(line, 'pool', Pool.prototype)),
     limiter: refTo(line, 'limiter', Limiter.prototype),
     batches: refTo(line, 'batches', Batches.prototype),
   }
@@ -43,6 +46,28 @@ function refTo<T extends object>(line: Line, kind: keyof Actors, methods: T): Ac
     }
     known.set(name, remote as Remote<T>)
     return remote as Remote<T>
+  }
+  return (name) => known.get(name) ?? make(name)
+}
+
+function gathering(pools: ActorRef<Pool>): ActorRef<Pool> {
+  const known = new Map<string, Remote<Pool>>()
+  const make = (name: string) => {
+    const pool = pools(name)
+    let gathered: Note[] = []
+    const note = (notes: readonly Note[]) => {
+      const isFirst = gathered.length === 0
+      gathered.push(...notes)
+      if (isFirst) setTimeout(tell, GATHER).unref()
+    }
+    const tell = () => {
+      const notes = gathered
+      gathered = []
+      void pool.note(notes)
+    }
+    const one = { ...pool, note }
+    known.set(name, one)
+    return one
   }
   return (name) => known.get(name) ?? make(name)
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDoor, type Actors, type Door } from '../../../../adapters/node/threads/home.ts'
+import { openDoor, remoteActors, type Actors, type Door } from '../../../../adapters/node/threads/home.ts'
+import type { Line } from '../../../../adapters/node/threads/line.ts'
 import { createCells, clearCell, sharedTally } from '../../../../adapters/node/threads/tally.ts'
-import type { Pick as Picked } from '../../../../src/actors/ask.ts'
+import type { Note, Pick as Picked } from '../../../../src/actors/ask.ts'
 import type { Pool } from '../../../../src/actors/pool.ts'
 import { BodyBudget } from '../../../../src/admission/body.ts'
 import { ask, member, planOf, rig } from '../../../actors/_pool.ts'
@@ -74,4 +75,19 @@ test('threads share one budget; what one held that is gone is given back', () =>
   clearCell(cells, 0)
   two.reserve(400)
   assert.equal(one.used, 400)
+})
+
+test('news of calls goes over together, and is told once', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const said: unknown[][] = []
+  const line = { cast: (...call: unknown[]) => void said.push(call) } as unknown as Line
+  const { pool } = remoteActors(line)
+  const news = ['a', 'b', 'c'].map((id): Note => ({ id, kind: 'first', after: 5 }))
+  for (const one of news) void pool('main').note([one])
+  assert.deepEqual(said, [])
+  t.mock.timers.tick(10)
+  assert.deepEqual(said, [['pool', 'main', 'note', [news]]])
+  void pool('main').note(news)
+  t.mock.timers.tick(1000)
+  assert.equal(said.length, 2)
 })
