@@ -209,7 +209,8 @@ export async function put(socket: Socket, bytes: Buffer, random: Random): Promis
     if (random.once(places.length)) await sleep(random.int(6))
     else await new Promise(setImmediate)
   }
-  if (socket.writable) socket.write(bytes.subarray(at))
+  // A write of nothing fails, too, where the other side of a unix socket has closed; what came before is lost with it.
+  if (socket.writable && at < bytes.length) socket.write(bytes.subarray(at))
 }
 
 function placesIn(bytes: Buffer, random: Random): number[] {
