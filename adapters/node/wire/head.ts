@@ -40,9 +40,6 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** One and the same text for all heads: what is cut from a head is compared by calls out of compiled code, 0.3 % of a 1 KB call. */
-const JSON_TYPE = 'application/json'
-
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n/
 
 /** Reads a response head (text up to, with, the blank line). Throws `UpstreamFailure` (`protocol`). */
@@ -79,7 +76,7 @@ function parseLines(text: string, from: number): string[] {
     const value = trimmed(line, colon + 1)
     if (!isName(name) || !isMadeOf(value, VALUE))
       throw new UpstreamFailure('protocol', 'the worker sent a broken header')
-    raw.push(name, value === JSON_TYPE ? JSON_TYPE : value)
+    raw.push(name, value)
     at = stop + 2
   }
   return raw
