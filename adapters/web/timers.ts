@@ -7,6 +7,7 @@ export interface Timers {
   close(): void
 }
 
+/** Timers of one host, none of which rings once they are closed. */
 export function createTimers(): Timers {
   const live = new Set<ReturnType<typeof setTimeout>>()
   let isClosed = false

@@ -22,6 +22,7 @@ export function takeSlot(): number {
   return slot
 }
 
+/** Takes a slot back; where none is out, the memory shrinks to what it was at first. */
 export function giveSlot(slot: number): void {
   free.push(slot)
   if (free.length * SLOT < used || used <= FIRST) return
