@@ -231,7 +231,7 @@ export class OrdinaryExchange extends OrdinaryIncoming implements Exchange {
 function nothing(): void {}
 
 /** Whether a header is there. `name`: in lower case. */
-export function hasName(headers: HeaderList, name: string): boolean {
+function hasName(headers: HeaderList, name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i]!.toLowerCase() === name) return true
   return false
 }
