@@ -10,6 +10,11 @@ export function tooSlow(): Error {
   return Object.assign(new Error('the request head came too slowly'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
 }
 
+/** What came is no request, and nobody knows why. */
+export function unreadable(): Error {
+  return Object.assign(new Error('the request cannot be read'), { code: 'HPE_UNKNOWN' })
+}
+
 /** Another protocol was asked for while answers are due. */
 export function tooEarly(): Error {
   return Object.assign(new Error('another protocol cannot begin before the answers that are due'), {

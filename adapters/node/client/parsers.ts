@@ -1,6 +1,7 @@
 // Parsers of node:http (llhttp), each lent to a lane while one of its messages is being read: one has 11 KB, and most connections wait
 // for an answer, or have nothing to ask, and need none.
 import type { Server } from 'node:http'
+import { unreadable } from './client-errors.ts'
 import { heldBy, nobody, parserFor, type OnHead, type Parser, type ParserShape } from './parser.ts'
 
 /** Who is told what a parser reads. */
@@ -31,6 +32,8 @@ export class LentParser {
   readonly #own: ReturnType<typeof heldBy>
   /** What follows is another protocol. */
   #isOut = false
+  /** The last thing told was the end of a message. */
+  #isWhole = false
 
   constructor(http: Server, { slots }: ParserShape) {
     this.#parser = parserFor(this.#socket, http)!
@@ -40,7 +43,10 @@ export class LentParser {
 
   #listen({ begin, head, body, complete }: ParserShape['slots']): void {
     const parser = this.#parser
-    parser[begin] = () => this.listener?.begins()
+    parser[begin] = () => {
+      this.#isWhole = false
+      this.listener?.begins()
+    }
     parser[head] = ((...args) => {
       const [, , list, , path] = args
       args[2] = list ?? parser._headers
@@ -52,6 +58,7 @@ export class LentParser {
     }) satisfies OnHead as Parser[number]
     parser[body] = (bytes: Uint8Array) => this.listener?.body(bytes)
     parser[complete] = () => {
+      this.#isWhole = true
       // Trailers: nobody asked for them.
       if (parser._headers.length > 0) this.#forget()
       this.listener?.ends()
@@ -70,11 +77,14 @@ export class LentParser {
   read(bytes: Buffer): number | Error {
     let at = 0
     while (true) {
+      this.#isWhole = false
       const taken = this.#parser.execute(at === 0 ? bytes : bytes.subarray(at)) as number | Error
       if (typeof taken !== 'number') return taken
       at += taken
-      // It stops behind a message that asks for another protocol, also where nobody gives that: then the next one follows.
-      if (at === bytes.length || taken === 0 || this.#isOut) return at
+      if (at === bytes.length || this.#isOut) return at
+      // It stops behind a message that asks for another protocol, also where nobody gives that: then the next one follows. Where it
+      // stops within such a message something is wrong, which node:http does not tell.
+      if (!this.#isWhole) return unreadable()
     }
   }
 

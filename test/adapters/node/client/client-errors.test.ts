@@ -29,9 +29,11 @@ const streamed = () => {
   return new Response(new ReadableStream({ pull }))
 }
 
+const UPGRADE = 'Connection: Upgrade\r\nUpgrade: h2c\r\n'
 const wrong: Record<string, string> = {
   garbage: 'no request at all\r\n\r\n',
   'a broken head': 'GET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n',
+  'a body of broken chunks with an upgrade that is passed over': `POST / HTTP/1.1\r\nHost: a\r\n${UPGRADE}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
   'a body of broken chunks': 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n',
 }
 for (const [name, sent] of Object.entries(wrong)) {
@@ -44,6 +46,13 @@ for (const [name, sent] of Object.entries(wrong)) {
     assert.deepEqual(statusesOf(twice), [200, 200, 400])
   })
 }
+
+test('garbage behind a request whose upgrade is passed over is refused behind its answer', async (t) => {
+  for (const garbage of Object.values(wrong)) {
+    const text = await exchange(t, await open(t), `GET / HTTP/1.1\r\nHost: a\r\n${UPGRADE}\r\n${garbage}`)
+    assert.deepEqual(statusesOf(text), [200, 400], garbage)
+  }
+})
 
 test('garbage that comes within an answer does not cut it', async (t) => {
   const peer = await client(t, await open(t, streamed))
