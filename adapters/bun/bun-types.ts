@@ -29,6 +29,7 @@ export interface BunServeOptions {
   readonly idleTimeout: number
   readonly maxRequestBodySize: number
   readonly development: boolean
+  readonly reusePort?: boolean
   readonly fetch: (request: Request, server: BunServer) => Promise<Response | undefined>
   readonly error: (error: unknown) => Response
   readonly websocket: {

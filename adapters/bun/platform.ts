@@ -37,6 +37,8 @@ export const bunPlatform: Platform = {
       // The app refuses what is too large, in its own words.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
+      // Bun's default outside of development: a second router would take half of the first one's calls, and nobody would be told.
+      reusePort: false,
       websocket,
       ...answering(handler, options),
     })

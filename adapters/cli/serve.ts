@@ -119,7 +119,8 @@ export function explainStart(
   const where = socket ?? `${host}:${port}`
   const another = (key: string) => `choose another ${nameOf(key) ?? key}`
   const place = another(socket === undefined ? 'port' : 'socket')
-  switch ('code' in error ? error.code : '') {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  switch (code) {
     case 'EADDRINUSE':
       return `${where} is taken by another program; ${place}${socket === undefined ? ' (0 takes a free one)' : ''}`
     case 'EACCES':
@@ -130,6 +131,9 @@ export function explainStart(
     case 'EAI_AGAIN':
       return `${host} is no name that this machine knows; ${another('host')}`
     default:
+      // Bun has no other word for a host that it does not find.
+      if (syscall === 'listen')
+        return `${where} can't be listened on (${code}); ${another('host')}, or ${place}`
       // What is wrong with a file is told under its key.
       return error.message.replace(/^\w+(?=: )/, (key) => (Object.hasOwn(config, key) && nameOf(key)) || key)
   }

@@ -1,21 +1,23 @@
 // Runs inside Bun: its server before a handler that tells the URL and the body that it got; prints what clients are told that name no
-// host, one, or several.
+// host, one, or several, and what a second server on its port is told.
 import { connect } from 'node:net'
 import { bunPlatform } from '../../../adapters/bun/platform.ts'
 
 const handler = async (request: Request) =>
   new Response(`${request.method} ${request.url} ${await request.text()}`)
-const listener = await bunPlatform.listen(handler, {
+const options = {
   host: '127.0.0.1',
   port: 0,
   maxHeader: 4096,
   maxBody: 4096,
   onError: () => undefined,
-})
+}
+const listener = await bunPlatform.listen(handler, options)
+const port = Number(new URL(listener.url).port)
 
 const tell = (text: string) =>
   new Promise<string>((resolve) => {
-    const socket = connect({ port: Number(new URL(listener.url).port), host: '127.0.0.1' })
+    const socket = connect({ port, host: '127.0.0.1' })
     let came = ''
     socket.on('data', (bytes) => {
       came += bytes.toString()
@@ -32,5 +34,9 @@ for (const host of ['', 'a:99999', 'a', 'a:99999', '[::1', '1.2.3.4.5', 'a:b', '
   one.push(await post(host))
 const several: string[] = []
 for (const hosts of ['a\r\nhost: b', 'a\r\nHost: a', '\r\nHost: a']) several.push(await post(hosts))
-console.log(JSON.stringify({ one, several }))
+const second = await bunPlatform.listen(handler, { ...options, port }).then(
+  () => 'listens',
+  (error: unknown) => (error as { code?: string }).code ?? '',
+)
+console.log(JSON.stringify({ one, several, second }))
 process.exit(0)

@@ -8,7 +8,7 @@ import { binary, fileOf } from '../../journeys/_foreign.ts'
 const run = promisify(execFile)
 const { stdout } = await run(binary('bun'), [fileOf('test/adapters/bun/_platform-program.ts')])
 /** Whole answers, in the order of the program's requests. */
-const told = JSON.parse(stdout) as { one: string[]; several: string[] }
+const told = JSON.parse(stdout) as { one: string[]; several: string[]; second: string }
 const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4)
 
 test('a client that names no host is served, as HTTP/1.0 allows, and one that names what is none, as on Node', () => {
@@ -26,4 +26,8 @@ test('a request that names two hosts is refused, and its connection closed, as o
     assert.match(answer, /\r\nconnection: close\r\n/i)
     assert.equal(JSON.parse(bodyOf(answer)).error.code, 'bad_request')
   }
+})
+
+test('a port that another router has is taken, and not shared', () => {
+  assert.equal(told.second, 'EADDRINUSE')
 })

@@ -124,6 +124,11 @@ test('an address that cannot be had is told with what to do', () => {
   assert.match(told('EADDRNOTAVAIL'), /--host/)
   assert.match(told('ENOTFOUND', { ...at, host: 'h' }), /^h is no name .* --host$/)
   assert.equal(told('OTHER'), 'x')
+  const onBun = Object.assign(new Error('x'), { code: 'ENOTTY', syscall: 'listen' })
+  assert.match(
+    explainStart(onBun, at),
+    /^127\.0\.0\.1:80 can't be listened on \(ENOTTY\); .* --host, or .* --port$/,
+  )
 })
 
 test('another program’s flags are named as it calls them, and plain where they have no name', () => {
