@@ -30,14 +30,19 @@ export const namedWorkers = (count: number) =>
     models: ['m'],
   }))
 
+/** The command line of that workerd, with its files in `folder`. Throws where the Worker lacks one of its objects. */
+export function deciderCommand(folder: string, port: number, config: object): readonly string[] {
+  const entry = join(import.meta.dirname, 'decisions/entry.ts')
+  const variables = { FETCHWAY_CONFIG: JSON.stringify(config) }
+  return serveCommand({ port, folder, entry, variables, objects: OBJECTS })
+}
+
 /** Starts a workerd with that configuration on `core` (null: anywhere), and waits until it decides. */
 export async function startDecider(config: object, core: string | null): Promise<Decider> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const log = join(folder, 'log')
   const port = await freePort()
-  const entry = join(import.meta.dirname, 'decisions/entry.ts')
-  const variables = { FETCHWAY_CONFIG: JSON.stringify(config) }
-  const child = launch(serveCommand({ port, folder, entry, variables, objects: OBJECTS }), log, core)
+  const child = launch(deciderCommand(folder, port, config), log, core)
   const ask = async (wish: string): Promise<string> => {
     const { status, text } = await asked(`http://127.0.0.1:${port}/?${wish}`)
     if (status !== 200) throw new Error(`${text}\n${readFileSync(log, 'utf8').slice(-2000)}`)
