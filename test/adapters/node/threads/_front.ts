@@ -23,7 +23,7 @@ export async function threads(t: TestContext, input: ConfigInput): Promise<Rig> 
   const logs: string[] = []
   const log = createLog({ logLevel: 'debug', logFormat: 'json' }, (line) => logs.push(line))
   const host = createHost(config, log)
-  const options = await serveOptions(config, log)
+  const options = serveOptions(config, log)
   const front = await serveByThreads({ config, host, options, log })
   t.after(async () => {
     await front.close(0)
