@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 // The program on Bun: `bun adapters/bun.ts [flags]`, with the words of the Node program; compiled, it is one file.
-import { startSettled } from './bun/settled.ts'
+import { restartWithSettings } from './bun/restart.ts'
 
-startSettled()
+restartWithSettings()
 // Not before: it would be read twice.
 await import('./bun/program.ts')

@@ -1,4 +1,4 @@
-// The Worker of bench/decisions.ts and bench/shards.ts: sends asks to a real pool object, as many at once as it is told, and says how long that took.
+// The Worker of bench/{decisions,shards}.ts: sends asks to a real pool object, as many at once as it is told, and tells the time.
 import { DurableObject } from 'cloudflare:workers'
 import { configOf, type Env } from '../../adapters/workers/env.ts'
 import { actorRefs } from '../../adapters/workers/host.ts'

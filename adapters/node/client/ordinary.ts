@@ -5,7 +5,7 @@ import type { HeaderList } from '../../../src/host.ts'
 import type { BodyTaker, Exchange, Head, Incoming, Owner } from './exchange.ts'
 import { breakOff, LINGER } from './ending.ts'
 import type { Source } from '../response.ts'
-import { pieceOf, SMALL } from './pieces.ts'
+import { pieceOf, SMALL } from '../pieces.ts'
 
 /** A request as node:http reads it. */
 export class OrdinaryIncoming implements Incoming {

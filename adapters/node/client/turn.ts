@@ -1,6 +1,7 @@
 // One request on a lane, and its response: bytes go to the socket in as few writes as they can, without node:http's messages.
 import type { HeaderList } from '../../../src/host.ts'
 import type { HeadMemory } from '../../../src/openai/head.ts'
+import { SMALL, writeLarge, writePiece } from '../pieces.ts'
 import { refuseBroken } from '../refusals.ts'
 import type { Source } from '../response.ts'
 import type { SocketWriter } from '../writer.ts'
@@ -9,7 +10,6 @@ import { NOBODY, type BodyTaker, type Exchange, type Head, type Owner } from './
 import { desk } from './desk.ts'
 import type { Asked } from './head.ts'
 import type { LaneSide } from './lane-side.ts'
-import { SMALL, writeLarge, writePiece } from './pieces.ts'
 import type { RequestHead } from './request.ts'
 
 /** Bytes of a body that nobody takes, above which the client is held back. */

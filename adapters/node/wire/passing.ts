@@ -1,6 +1,6 @@
 // Stands before a connection to a worker, and has whole chunks go on as they came where somebody lets them.
 import type { Watch } from '../../../src/host.ts'
-import { passStart } from '../client/pieces.ts'
+import { passStart } from '../pieces.ts'
 import type { Taker } from '../reader.ts'
 import type { SocketWriter } from '../writer.ts'
 import type { Frames } from './frames.ts'

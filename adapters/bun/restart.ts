@@ -20,7 +20,7 @@ function settingsBeside(env: NodeJS.ProcessEnv): Record<string, string> | null {
  * Starts the program once more, as the same process, where it lacks settings: call it before anything else, for what was begun is lost.
  * Returns where it has all, or where there is no such start.
  */
-export function startSettled(): void {
+export function restartWithSettings(): void {
   const { env, argv, argv0, execArgv, execPath } = process
   const missing = settingsBeside(env)
   if (missing === null) return forget(env)

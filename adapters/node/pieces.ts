@@ -1,7 +1,7 @@
 // Small pieces of a response go out with their head or frame in one plain write in place of a gathered one.
 import type { Socket } from 'node:net'
-import { Starts } from '../starts.ts'
-import type { SocketWriter } from '../writer.ts'
+import { Starts } from './starts.ts'
+import type { SocketWriter } from './writer.ts'
 
 /** Pieces up to this size do. Bytes. */
 export const SMALL = 16_384

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { writePiece, passStart } from '../../../../adapters/node/client/pieces.ts'
-import { SocketWriter } from '../../../../adapters/node/writer.ts'
+import { writePiece, passStart } from '../../../adapters/node/pieces.ts'
+import { SocketWriter } from '../../../adapters/node/writer.ts'
 
 test('what is written from memory that is used again comes whole and in order, however late it is read', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')

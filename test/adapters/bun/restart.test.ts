@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { binary, fileOf } from '../../journeys/_foreign.ts'
 
 const run = promisify(execFile)
-const ARGS = ['--smol', fileOf('test/adapters/bun/_settled-program.ts'), '--port', '0']
+const ARGS = ['--smol', fileOf('test/adapters/bun/_restart-program.ts'), '--port', '0']
 const GIVEN = { BUN_JSC_forceCodeBlockLiveness: '0', MIMALLOC_PURGE_DELAY: '10', MIMALLOC_PURGE_HOLES: '1' }
 
 /** What it printed: a process id for each start, and what it had in the end. */
